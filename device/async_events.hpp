@@ -1,0 +1,55 @@
+// Asynchronous events (section 5.2): outstanding requests, one pending event per type, and the mask
+// that an event sets on its type until the host has read the log page that belongs to it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "device/command.hpp"
+#include "device/spec/features.hpp"
+#include "device/spec/logs.hpp"
+
+namespace nvmesim::device {
+
+class AsyncEvents {
+ public:
+  AsyncEvents(Core& core, std::uint32_t limit);
+
+  // A request of the host; completed with AER limit exceeded if there are too many.
+  void request(Command& command);
+  // An Abort took this outstanding request.
+  void withdraw(const Command& command);
+
+  void raise_error(spec::AsyncErrorInfo information);
+  // Looks whether a critical warning that the host wants to hear of has appeared.
+  void check_health();
+  // Get Log Page without Retain Asynchronous Event.
+  void log_read(spec::LogPageId page);
+  // Feature 0Bh.
+  void configure(std::uint32_t config);
+  void reset();
+
+  std::size_t outstanding() const { return requests_.size(); }
+  const std::uint64_t& sent_counter() const { return sent_; }
+
+ private:
+  static constexpr std::size_t kTypes = 2;  // error, SMART
+  struct Type {
+    bool pending = false;
+    bool masked = false;
+    std::uint32_t dword = 0;
+  };
+  void raise(spec::AsyncEventType type, std::uint32_t dword);
+  void deliver();
+
+  Core& core_;
+  std::size_t limit_;
+  std::vector<Command*> requests_;  // oldest first
+  std::array<Type, kTypes> types_{};
+  std::uint8_t smart_mask_ = 0;
+  std::uint8_t reported_warning_ = 0;
+  std::uint64_t sent_ = 0;
+};
+
+}  // namespace nvmesim::device

@@ -1,0 +1,49 @@
+#include "device/coalescer.hpp"
+
+#include "device/core.hpp"
+
+namespace nvmesim::device {
+
+Coalescer::Coalescer(Core& core, std::uint32_t vectors) : core_(core), vectors_(vectors) {}
+
+void Coalescer::configure(std::uint32_t threshold, base::Time time) {
+  threshold_ = threshold;
+  time_ = time;
+}
+
+void Coalescer::send(std::uint16_t vector) {
+  Vector& state = vectors_[vector];
+  if (!state.held.empty()) {
+    core_.scheduler.cancel(state.timer);
+    for (const base::CommandKey key : state.held) {
+      core_.stages.amend(key, base::Stage::kCoalescing, core_.scheduler.now());
+    }
+    state.held.clear();
+  }
+  ++sent_;
+  core_.port.interrupt(pcie::VectorId(vector));
+}
+
+void Coalescer::hold(const CompletionQueue& queue, base::CommandKey key) {
+  Vector& state = vectors_[queue.vector];
+  if (state.held.empty()) {
+    state.timer = core_.scheduler.after<&Coalescer::expired>(time_, this, queue.vector);
+  }
+  state.held.push_back(key);
+  ++held_;
+}
+
+void Coalescer::expired(std::uint64_t vector) {
+  send(static_cast<std::uint16_t>(vector));
+}
+
+void Coalescer::reset() {
+  for (Vector& state : vectors_) {
+    core_.scheduler.cancel(state.timer);
+    state.held.clear();
+    state.disabled = false;
+  }
+  configure(0, base::kTimeZero);
+}
+
+}  // namespace nvmesim::device

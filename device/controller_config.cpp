@@ -1,0 +1,148 @@
+#include "device/controller_config.hpp"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "models/media.hpp"
+#include "sim/base/assert.hpp"
+
+namespace nvmesim::device {
+
+std::span<const base::ParamInfo> IdentityConfig::params() {
+  static constexpr base::ParamInfo kParams[] = {
+      {"vendor_id", "", 0, 0xFFFF, "PCI vendor id, also Identify VID"},
+      {"subsystem_vendor_id", "", 0, 0xFFFF, "PCI subsystem vendor id, also Identify SSVID"},
+      {"model_number", "", 0, 0, "Identify MN, at most 40 ASCII characters"},
+      {"serial_number", "", 0, 0, "Identify SN, at most 20 ASCII characters"},
+      {"firmware_revision", "", 0, 0, "Identify FR, at most 8 ASCII characters"},
+      {"ieee_oui", "", 0, 0xFF'FFFF, "Identify IEEE, also the start of NGUID and EUI64"},
+      {"subnqn", "", 0, 0, "NVM subsystem NVMe qualified name, at most 223 characters"},
+      {"controller_id", "", 0, 0xFFEF, "Identify CNTLID"},
+  };
+  return kParams;
+}
+
+std::span<const base::ParamInfo> PipelineConfig::params() {
+  static constexpr base::ParamInfo kParams[] = {
+      {"clock_mhz", "MHz", 1, 10'000, "clock of the controller; the cycles below count it"},
+      {"doorbell_cycles", "cycles", 0, 1'000'000,
+       "from a doorbell's arrival until arbitration sees it"},
+      {"fetch_cycles", "cycles", 0, 1'000'000,
+       "arbitration and set-up of one fetch of submission entries"},
+      {"fetch_interval_cycles", "cycles", 0, 1'000'000, "least distance of two fetches"},
+      {"fetch_burst_entries", "entries", 1, 64, "submission entries read by one fetch at most"},
+      {"fetch_slots", "fetches", 1, 256, "fetches outstanding at most"},
+      {"decode_cycles", "cycles", 0, 10'000'000,
+       "processing of one command before the media starts"},
+      {"decode_interval_cycles", "cycles", 0, 10'000'000,
+       "least distance of two commands entering decode"},
+      {"completion_cycles", "cycles", 0, 1'000'000,
+       "building one completion entry; overlaps the data transfer"},
+      {"completion_interval_cycles", "cycles", 0, 1'000'000, "least distance of two completions"},
+      {"read_latency_ns", "ns", 0, 1'000'000'000,
+       "fixed latency of a Read of at most 4 KiB; no limit of throughput"},
+      {"large_read_latency_ns", "ns", 0, 1'000'000'000, "the same for a Read of more than 4 KiB"},
+      {"write_latency_ns", "ns", 0, 1'000'000'000, "the same for a Write"},
+      {"admin_latency_ns", "ns", 0, 1'000'000'000, "the same for an admin command"},
+      {"command_slots", "commands", 1, 65'536, "I/O commands in flight in the controller at most"},
+      {"admin_command_slots", "commands", 1, 1'024,
+       "admin commands in flight at most, outstanding events apart"},
+  };
+  return kParams;
+}
+
+std::span<const base::ParamInfo> NamespaceConfig::params() {
+  static constexpr base::ParamInfo kParams[] = {
+      {"blocks", "logical blocks", 0, base::kNoLimit, "size; 0 = what is left of the media"},
+  };
+  return kParams;
+}
+
+std::span<const base::ParamInfo> ControllerConfig::params() {
+  static constexpr base::ParamInfo kParams[] = {
+      {"mqes", "entries", 1, 0xFFFF, "CAP.MQES: largest queue, 0's based"},
+      {"dstrd", "", 0, 15, "CAP.DSTRD: doorbells are 4 << dstrd bytes apart"},
+      {"timeout_500ms", "500 ms", 1, 255, "CAP.TO: what the host has to wait for ready"},
+      {"mpsmax", "", 0, 4, "CAP.MPSMAX: largest memory page is 4 KiB << mpsmax"},
+      {"nssrs", "", 0, 0, "CAP.NSSRS: NVM subsystem reset register present"},
+      {"ready_latency_us", "us", 0, 100'000'000, "from CC.EN = 1 to CSTS.RDY = 1"},
+      {"disable_latency_us", "us", 0, 100'000'000, "from CC.EN = 0 to CSTS.RDY = 0"},
+      {"shutdown_latency_us", "us", 0, 100'000'000,
+       "least time of a shutdown, beside the media's own"},
+      {"max_io_queues", "pairs", 1, 65'534, "I/O submission and completion queues granted"},
+      {"vectors", "vectors", 1, 2'048, "MSI-X vectors that a completion queue may use"},
+      {"mdts", "", 1, 12, "largest transfer is 4 KiB << mdts"},
+      {"aerl", "", 0, 255, "outstanding Asynchronous Event Requests, 0's based"},
+      {"acl", "", 0, 255, "outstanding Abort commands, 0's based"},
+      {"elpe", "", 0, 63, "entries of the error log, 0's based"},
+      {"rab", "", 0, 7, "initial arbitration burst is 2^rab commands; 7 = no limit"},
+      {"oncs", "", 0, 0x1C, "optional NVM commands: 4 DSM, 8 Write Zeroes, 10h save/select"},
+      {"lpa", "", 0, 4, "log page attributes: 4 = offsets and long lengths"},
+      {"logical_block_bytes", "bytes", 512, 4096, "512 or 4096"},
+      {"temperature_kelvin", "K", 0, 1000, "composite temperature"},
+      {"warning_temperature_kelvin", "K", 0, 1000,
+       "Identify WCTEMP, initial over temperature threshold"},
+      {"critical_temperature_kelvin", "K", 0, 1000, "Identify CCTEMP"},
+      {"max_power_centiwatts", "cW", 0, 0xFFFF, "maximum power of the one power state"},
+  };
+  return kParams;
+}
+
+namespace {
+
+void check_text(std::string_view key, std::string_view text, std::size_t room) {
+  if (text.size() > room) {
+    throw base::UserError(fmt::format("controller.identity.{}: at most {} characters, it has {}",
+                                      key, room, text.size()));
+  }
+  for (const char c : text) {
+    if (c < 0x20 || c > 0x7E) {
+      throw base::UserError(
+          fmt::format("controller.identity.{}: only printable ASCII characters", key));
+    }
+  }
+}
+
+void check_namespaces(const ControllerConfig& config, std::uint64_t media_bytes) {
+  if (config.namespaces.empty() || config.namespaces.size() > 1024) {
+    throw base::UserError("controller.namespaces: between 1 and 1024 namespaces");
+  }
+  std::uint64_t units = media_bytes / models::kUnitBytes;
+  for (std::size_t i = 0; i < config.namespaces.size(); ++i) {
+    const std::uint64_t blocks = config.namespaces[i].blocks;
+    const std::uint64_t blocks_per_unit = models::kUnitBytes / config.logical_block_bytes;
+    const std::uint64_t wanted = blocks == 0 ? units : base::ceil_div(blocks, blocks_per_unit);
+    if (wanted == 0 || wanted > units) {
+      throw base::UserError(
+          fmt::format("controller.namespaces.{}: needs {} units of 4 KiB, the media has {} left", i,
+                      wanted == 0 ? 1 : wanted, units));
+    }
+    units -= wanted;
+  }
+}
+
+}  // namespace
+
+void check_config(const ControllerConfig& config, std::uint64_t media_bytes) {
+  const IdentityConfig& identity = config.identity;
+  check_text("model_number", identity.model_number, 40);
+  check_text("serial_number", identity.serial_number, 20);
+  check_text("firmware_revision", identity.firmware_revision, 8);
+  check_text("subnqn", identity.subnqn, 223);
+  if (config.logical_block_bytes != 512 && config.logical_block_bytes != 4096) {
+    throw base::UserError("controller.logical_block_bytes: 512 or 4096");
+  }
+  constexpr std::uint32_t kKnownOncs =
+      spec::kOncsDsm | spec::kOncsWriteZeroes | spec::kOncsSaveSelect;
+  if ((config.oncs & ~kKnownOncs) != 0) {
+    throw base::UserError("controller.oncs: only the bits 4, 8 and 10h can be set");
+  }
+  if ((config.lpa & ~4u) != 0) throw base::UserError("controller.lpa: 0 or 4");
+  if (config.pipeline.admin_command_slots < config.acl + 2) {
+    throw base::UserError("controller.pipeline.admin_command_slots: at least acl + 2");
+  }
+  check_namespaces(config, media_bytes);
+}
+
+}  // namespace nvmesim::device

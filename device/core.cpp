@@ -1,0 +1,155 @@
+#include "device/core.hpp"
+
+namespace nvmesim::device {
+
+using spec::Status;
+
+namespace {
+
+const ControllerConfig& checked(const ControllerConfig& config, const models::Media& media) {
+  check_config(config, media.capacity_units() * models::kUnitBytes);
+  return config;
+}
+
+}  // namespace
+
+Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
+           pcie::FunctionPort& function, models::Media& storage, base::StageJoin& records,
+           const base::Log& messages, bool keeps_data)
+    : config(checked(wanted, storage)),
+      scheduler(events_of_time),
+      port(function),
+      media(storage),
+      stages(records),
+      log(messages),
+      keep_data(keeps_data),
+      namespaces(config, media.capacity_units()),
+      queues(config.max_io_queues),
+      // Outstanding event requests never take the slots that other admin commands need.
+      commands(config.pipeline.command_slots,
+               config.pipeline.admin_command_slots + config.aerl + 1),
+      health(config),
+      errors(config.elpe + 1),
+      registers(*this),
+      doorbells(*this),
+      fetcher(*this),
+      dispatcher(*this),
+      prps(*this),
+      mover(*this),
+      coalescer(*this, config.vectors),
+      poster(*this),
+      events(*this, config.aerl + 1),
+      features(*this) {
+  features.reset();
+}
+
+void Core::complete(Command& command, Status status, std::uint32_t dw0) {
+  command.status = status;
+  command.dw0 = dw0;
+  if (command.waiter != nullptr) {
+    Command& abort = *command.waiter;
+    command.waiter = nullptr;
+    poster.post(command);
+    complete(abort, Status::kSuccess);  // dword 0 bit 0 is 0: the command was aborted
+    return;
+  }
+  poster.post(command);
+}
+
+void Core::reject(Command& command, Status status, const char* rule, const char* section) {
+  if (log.enabled(base::LogLevel::kDebug)) {
+    const auto name = command.admin()
+                          ? spec::opcode_name(static_cast<spec::AdminOpcode>(command.sqe.opc))
+                          : spec::opcode_name(static_cast<spec::NvmOpcode>(command.sqe.opc));
+    log.write(base::LogLevel::kDebug, scheduler.now(), "controller",
+              "{} (opcode {:02x}h, queue {}, CID {}): {}: {} (NVMe 1.4 section {})", name,
+              command.sqe.opc, command.sqid, command.sqe.cid, spec::status_name(status), rule,
+              section);
+  }
+  complete(command, status);
+}
+
+void Core::report(const char* rule, const char* section) const {
+  log.write(base::LogLevel::kDebug, scheduler.now(), "controller", "{} (NVMe 1.4 section {})", rule,
+            section);
+}
+
+void Core::release(Command& command) {
+  if (!command.admin()) {
+    health.io_ends(scheduler.now());
+  } else if (command.sqe.opc == static_cast<std::uint8_t>(spec::AdminOpcode::kAbort) &&
+             command.position != 0) {
+    --aborts_open;
+  }
+  SubmissionQueue& queue = *queues.sq(command.sqid);
+  commands.release(command);
+  --queue.commands_open;
+  if (queue.deleting) finish_deletion(queue);
+  fetcher.slots_freed();
+}
+
+void Core::end_media(Command& command, Status status) {
+  if (command.media_open) media.cancel(command.media);
+  command.media_open = false;
+  command.ended = true;
+  command.status = status;
+}
+
+Termination Core::terminate(Command& command, Status status) {
+  switch (command.state) {
+    case CommandState::kDecoding:
+      scheduler.cancel(command.timer);
+      break;
+    case CommandState::kPrpList:
+    case CommandState::kStaged:
+    case CommandState::kMedia:
+      if (command.ended) return Termination::kTooLate;
+      end_media(command, status);
+      if (command.pieces_open != 0) {
+        ++aborted;
+        return Termination::kEnding;
+      }
+      break;
+    case CommandState::kParked:
+      if (command.sqe.opc != static_cast<std::uint8_t>(spec::AdminOpcode::kAsyncEventRequest)) {
+        return Termination::kTooLate;
+      }
+      events.withdraw(command);
+      break;
+    case CommandState::kFree:
+    case CommandState::kCompleting:
+      return Termination::kTooLate;
+  }
+  ++aborted;
+  complete(command, status);
+  return Termination::kEnded;
+}
+
+void Core::finish_deletion(SubmissionQueue& queue) {
+  if (queue.commands_open != 0 || queue.fetches_open != 0) return;
+  Command* deletion = queue.deletion;
+  queues.delete_sq(queue);
+  queue.deleting = false;
+  queue.deletion = nullptr;
+  complete(*deletion, Status::kSuccess);
+}
+
+void Core::reset_controller() {
+  port.drop_requests();
+  for (Command& command : commands.all()) {
+    if (command.state == CommandState::kFree) continue;
+    scheduler.cancel(command.timer);
+    if (command.media_open) media.cancel(command.media);
+  }
+  health.io_dropped(scheduler.now());
+  fetcher.reset();
+  poster.reset();
+  coalescer.reset();
+  events.reset();
+  commands.reset();
+  queues.reset();
+  features.reset();
+  aborts_open = 0;
+}
+
+}  // namespace nvmesim::device

@@ -1,0 +1,94 @@
+// The parts of a controller and what they share. Each part has the job of its file and reaches the
+// others through this struct; commands flow
+//   doorbells -> fetcher -> dispatcher -> handlers (admin/, nvm/) -> prps -> mover -> poster
+#pragma once
+
+#include <string>
+
+#include "device/async_events.hpp"
+#include "device/coalescer.hpp"
+#include "device/command.hpp"
+#include "device/completion_poster.hpp"
+#include "device/controller_config.hpp"
+#include "device/data_mover.hpp"
+#include "device/dispatcher.hpp"
+#include "device/doorbell_file.hpp"
+#include "device/error_log.hpp"
+#include "device/features.hpp"
+#include "device/fetcher.hpp"
+#include "device/health.hpp"
+#include "device/namespaces.hpp"
+#include "device/points.hpp"
+#include "device/prp_walker.hpp"
+#include "device/queues.hpp"
+#include "device/register_file.hpp"
+#include "device/spec/command_key.hpp"
+#include "models/media.hpp"
+#include "pcie/function.hpp"
+#include "sim/base/log.hpp"
+#include "sim/base/stage.hpp"
+
+namespace nvmesim::device {
+
+// What became of an attempt to end a command in flight.
+enum class Termination : std::uint8_t {
+  kEnded,    // its completion is on its way
+  kEnding,   // it ends when the data that is moving has moved
+  kTooLate,  // it was completing already, or cannot be ended
+};
+
+struct Core {
+  Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
+       pcie::FunctionPort& function, models::Media& storage, base::StageJoin& records,
+       const base::Log& messages, bool keeps_data);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  // Ends a command: its completion entry follows.
+  void complete(Command& command, spec::Status status, std::uint32_t dw0 = 0);
+  // The same for a command that broke a rule, with one log line.
+  void reject(Command& command, spec::Status status, const char* rule, const char* section);
+  // One log line for an access or event that broke a rule.
+  void report(const char* rule, const char* section) const;
+  // The completion entry is out, or the command was completed implicitly: its slot becomes free.
+  void release(Command& command);
+
+  // Ends a command in flight from outside.
+  Termination terminate(Command& command, spec::Status status);
+  // Takes a command away from the media; its pieces under way still come back.
+  void end_media(Command& command, spec::Status status);
+  // A submission queue that is being deleted may have lost its last command or fetch.
+  void finish_deletion(SubmissionQueue& queue);
+  // Controller reset: no command, queue or call-back is left; features have their defaults.
+  void reset_controller();
+
+  const ControllerConfig config;
+  base::Scheduler& scheduler;
+  pcie::FunctionPort& port;
+  models::Media& media;
+  base::StageJoin& stages;
+  const base::Log& log;
+  const bool keep_data;
+
+  Points points;
+  base::BufferPool buffers{models::kUnitBytes};
+  Namespaces namespaces;
+  QueueSet queues;
+  CommandPool commands;
+  Health health;
+  ErrorLog errors;
+  RegisterFile registers;
+  DoorbellFile doorbells;
+  Fetcher fetcher;
+  Dispatcher dispatcher;
+  PrpWalker prps;
+  DataMover mover;
+  Coalescer coalescer;
+  CompletionPoster poster;
+  AsyncEvents events;
+  Features features;
+  std::uint32_t aborts_open = 0;
+  std::uint64_t aborted = 0;
+};
+
+}  // namespace nvmesim::device

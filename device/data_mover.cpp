@@ -1,0 +1,262 @@
+#include "device/data_mover.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "device/core.hpp"
+
+namespace nvmesim::device {
+
+using models::kUnitBytes;
+using models::MediaOp;
+using models::MediaPart;
+using models::MediaStatus;
+using spec::Status;
+
+namespace {
+
+Command& owner_of(models::MediaCommand& media) {
+  return *reinterpret_cast<Command*>(media.client_data);
+}
+
+// Where a part begins in the transfer: all parts but the first and last are whole units.
+std::uint64_t transfer_offset(const Command& command, const MediaPart& part) {
+  const auto index = static_cast<std::uint64_t>(&part - command.media.parts.data());
+  return index == 0 ? 0 : command.media.parts[0].bytes + (index - 1) * kUnitBytes;
+}
+
+Status status_of(MediaStatus status, MediaOp op) {
+  switch (status) {
+    case MediaStatus::kOk:
+      return Status::kSuccess;
+    case MediaStatus::kUncorrectable:
+    case MediaStatus::kIntegrity:
+      return op == MediaOp::kRead ? Status::kUnrecoveredReadError : Status::kWriteFault;
+    case MediaStatus::kNoSpace:
+      return Status::kWriteFault;
+  }
+  return Status::kInternalError;
+}
+
+}  // namespace
+
+DataMover::DataMover(Core& core)
+    : core_(core), zeroes_(core.buffers.take()), scratch_(core.buffers.take()) {
+  std::memset(zeroes_->data(), 0, kUnitBytes);
+}
+
+void DataMover::begin_media(Command& command) {
+  command.media.client = this;
+  command.media.client_data = reinterpret_cast<std::uint64_t>(&command);
+  command.state = CommandState::kMedia;
+  command.media_open = true;
+  command.record.stamp(base::Stage::kDecode, core_.scheduler.now());
+  core_.media.start(command.media);
+}
+
+void DataMover::start_transfer(Command& command, MediaOp op, std::uint64_t first_byte,
+                               std::uint64_t bytes, bool force_unit_access) {
+  models::MediaCommand& media = command.media;
+  media.op = op;
+  media.first_byte = first_byte;
+  media.bytes = bytes;
+  media.force_unit_access = force_unit_access;
+  std::uint64_t unit = first_byte / kUnitBytes;
+  auto offset = static_cast<std::uint32_t>(first_byte % kUnitBytes);
+  media.parts.resize((offset + bytes + kUnitBytes - 1) / kUnitBytes);
+  for (MediaPart& part : media.parts) {
+    part.command = &media;
+    part.unit = models::UnitId(unit++);
+    part.offset = offset;
+    part.bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(kUnitBytes - offset, bytes));
+    part.client_data = 0;
+    bytes -= part.bytes;
+    offset = 0;
+  }
+  begin_media(command);
+}
+
+void DataMover::start_operation(Command& command, MediaOp op, std::uint64_t first_byte,
+                                std::uint64_t bytes, Command::Step next) {
+  command.media.op = op;
+  command.media.first_byte = first_byte;
+  command.media.bytes = bytes;
+  command.media.force_unit_access = false;
+  command.media.parts.clear();
+  command.next_step = next;
+  begin_media(command);
+}
+
+void DataMover::media_ready(MediaPart& part) {
+  Command& command = owner_of(*part.command);
+  if (part.command->op == MediaOp::kRead) {
+    send_part(command, part);
+  } else {
+    fetch_part(command, part);
+  }
+  // The completion entry is built while the last data is on its way.
+  if (++command.parts_ready == command.media.parts.size()) core_.poster.prepare(command);
+}
+
+void DataMover::send_part(Command& command, MediaPart& part) {
+  const base::BufferRef& buffer = part.data ? part.data : zeroes_;
+  const std::byte* from = buffer->data() + part.offset;
+  std::uint64_t offset = transfer_offset(command, part);
+  std::uint64_t left = part.bytes;
+  pcie::FunctionPort::WriteOptions options;
+  options.dataless = !core_.keep_data;
+  read_bytes_ += left;
+  while (left != 0) {
+    const PrpMap::Extent extent = command.prps.at(offset);
+    const std::uint64_t bytes = std::min(left, extent.bytes);
+    ++part.client_data;
+    ++command.pieces_open;
+    core_.port.dma_write(
+        extent.address, {from, bytes}, buffer, options,
+        base::Callback::of<&DataMover::sent>(this, reinterpret_cast<std::uint64_t>(&part)));
+    from += bytes;
+    offset += bytes;
+    left -= bytes;
+  }
+}
+
+void DataMover::fetch_part(Command& command, MediaPart& part) {
+  const base::BufferRef& buffer = part.data ? part.data : scratch_;
+  std::byte* into = buffer->data() + part.offset;
+  std::uint64_t offset = transfer_offset(command, part);
+  std::uint64_t left = part.bytes;
+  written_bytes_ += left;
+  while (left != 0) {
+    const PrpMap::Extent extent = command.prps.at(offset);
+    const std::uint64_t bytes = std::min(left, extent.bytes);
+    ++part.client_data;
+    ++command.pieces_open;
+    core_.port.dma_read(
+        extent.address, {into, bytes}, buffer,
+        base::Callback::of<&DataMover::arrived>(this, reinterpret_cast<std::uint64_t>(&part)));
+    into += bytes;
+    offset += bytes;
+    left -= bytes;
+  }
+}
+
+void DataMover::sent(std::uint64_t part_address) {
+  MediaPart& part = *reinterpret_cast<MediaPart*>(part_address);
+  Command& command = owner_of(*part.command);
+  --command.pieces_open;
+  if (--part.client_data == 0 && !command.ended) {
+    part.stages.stamp(base::Stage::kData, core_.scheduler.now());
+  }
+  piece_ended(command);
+}
+
+void DataMover::arrived(std::uint64_t part_address) {
+  MediaPart& part = *reinterpret_cast<MediaPart*>(part_address);
+  Command& command = owner_of(*part.command);
+  --command.pieces_open;
+  --part.client_data;
+  if (core_.port.dma_status() != pcie::DmaStatus::kOk && !command.ended) {
+    core_.report("write data could not be read from host memory", "4.3");
+    core_.end_media(command, Status::kDataTransferError);
+  }
+  if (part.client_data == 0 && !command.ended) {
+    part.stages.stamp(base::Stage::kData, core_.scheduler.now());
+    core_.media.write_arrived(part);
+  }
+  piece_ended(command);
+}
+
+void DataMover::piece_ended(Command& command) {
+  if (command.pieces_open == 0 && !command.media_open && command.state == CommandState::kMedia) {
+    finish(command);
+  }
+}
+
+void DataMover::media_done(models::MediaCommand& media, MediaStatus status) {
+  Command& command = owner_of(media);
+  command.media_open = false;
+  if (status != MediaStatus::kOk) {
+    command.status = status_of(status, media.op);
+    if (sct_of(command.status) == spec::kSctMedia) core_.health.count_media_error();
+  }
+  if (command.pieces_open == 0) finish(command);
+}
+
+// Media and pieces are done. The stages are those of the part that ended last.
+void DataMover::finish(Command& command) {
+  if (command.ended) {  // cancelled: what its parts did until then has no meaning
+    core_.complete(command, command.status);
+    return;
+  }
+  if (command.media.parts.empty()) {
+    command.record.append(command.media.stages);
+    if (command.next_step != nullptr && command.status == Status::kSuccess) {
+      command.next_step(core_, command);
+      return;
+    }
+  } else {
+    const base::StageRecord* last = &command.media.parts.front().stages;
+    for (const MediaPart& part : command.media.parts) {
+      if (part.stages.last() >= last->last()) last = &part.stages;
+    }
+    if (last->last() <= core_.scheduler.now()) command.record.append(*last);
+    if (command.status == Status::kSuccess) {
+      core_.health.count_transfer(command.media.op, command.media.bytes);
+    }
+  }
+  core_.complete(command, command.status);
+}
+
+void DataMover::send_staged(Command& command, std::uint64_t total) {
+  command.state = CommandState::kStaged;
+  command.record.stamp(base::Stage::kDecode, core_.scheduler.now());
+  command.next_step = nullptr;
+  std::uint64_t offset = 0;
+  while (offset != total) {
+    const base::BufferRef& buffer = offset < kUnitBytes ? command.staged : zeroes_;
+    const std::uint64_t in_buffer = offset % kUnitBytes;
+    const PrpMap::Extent extent = command.prps.at(offset);
+    const std::uint64_t bytes = std::min({total - offset, extent.bytes, kUnitBytes - in_buffer});
+    ++command.pieces_open;
+    core_.port.dma_write(extent.address, {buffer->data() + in_buffer, bytes}, buffer, {},
+                         base::Callback::of<&DataMover::staged_moved>(this, command.index));
+    offset += bytes;
+  }
+  core_.poster.prepare(command);
+}
+
+void DataMover::receive_staged(Command& command, std::uint32_t bytes, Command::Step next) {
+  command.state = CommandState::kStaged;
+  command.record.stamp(base::Stage::kDecode, core_.scheduler.now());
+  command.next_step = next;
+  command.staged = core_.buffers.take();
+  std::uint64_t offset = 0;
+  while (offset != bytes) {
+    const PrpMap::Extent extent = command.prps.at(offset);
+    const std::uint64_t piece = std::min(bytes - offset, extent.bytes);
+    ++command.pieces_open;
+    core_.port.dma_read(extent.address, {command.staged->data() + offset, piece}, command.staged,
+                        base::Callback::of<&DataMover::staged_moved>(this, command.index));
+    offset += piece;
+  }
+}
+
+void DataMover::staged_moved(std::uint64_t index) {
+  Command& command = core_.commands.at(index);
+  --command.pieces_open;
+  if (core_.port.dma_status() != pcie::DmaStatus::kOk && !command.ended &&
+      command.next_step != nullptr) {
+    core_.report("command data could not be read from host memory", "4.3");
+    command.ended = true;
+    command.status = Status::kDataTransferError;
+  }
+  if (command.pieces_open != 0) return;
+  command.record.stamp(base::Stage::kData, core_.scheduler.now());
+  if (command.ended || command.next_step == nullptr) {
+    core_.complete(command, command.status, command.dw0);
+  } else {
+    command.next_step(core_, command);
+  }
+}
+
+}  // namespace nvmesim::device

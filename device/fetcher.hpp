@@ -1,0 +1,84 @@
+// Arbitration among submission queues and the fetch of their entries. Round robin with the
+// arbitration burst of feature 01h (section 4.13): decided in the late phase of an instant, by
+// queue index, so that the order in which doorbells of one instant came does not matter. One fetch
+// reads up to `fetch_burst_entries` entries with one DMA request.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "device/queues.hpp"
+#include "sim/base/buffer.hpp"
+#include "sim/base/scheduler.hpp"
+
+namespace nvmesim::device {
+
+class Fetcher {
+ public:
+  explicit Fetcher(Core& core);
+
+  // A doorbell of `queue` arrived; its new slots are stamped.
+  void doorbell(SubmissionQueue& queue);
+  // Command slots became free.
+  void slots_freed() {
+    if (starved_) wake();
+  }
+  // 2^burst commands in a row from one queue; 7 = no limit.
+  void set_arbitration_burst(unsigned burst);
+  // No fetch is issued any more until the next reset.
+  void stop() { running_ = false; }
+  void reset();
+  // `queue` is being deleted.
+  void forget(SubmissionQueue& queue);
+
+  std::uint64_t fetches() const { return fetches_; }
+  const std::uint64_t& fetches_counter() const { return fetches_; }
+  const std::uint64_t& entries_counter() const { return entries_; }
+  const std::uint64_t& starved_counter() const { return starved_count_; }
+  std::uint32_t slots_busy() const { return slots_busy_; }
+
+ private:
+  struct Slot {
+    base::BufferRef buffer;
+    SubmissionQueue* queue = nullptr;  // nullptr while free
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint64_t sequence = 0;
+    base::Time issued{0};
+  };
+
+  void wake();
+  void schedule(base::Time when);
+  void decide();
+  SubmissionQueue* pick(base::Time now);
+  bool eligible(const SubmissionQueue& queue, base::Time now) const;
+  std::uint32_t burst_of(const SubmissionQueue& queue, base::Time now) const;
+  void issue(SubmissionQueue& queue, base::Time now);
+  void plan_next();
+  void arrived(std::uint64_t slot_index);
+  void advance_head(SubmissionQueue& queue);
+  std::uint32_t next_waiting(std::uint32_t from) const;
+  void set_waiting(std::uint32_t id, bool waiting);
+
+  Core& core_;
+  const base::Time latency_;   // doorbell and fetch set-up
+  const base::Time interval_;  // of two fetches
+  std::vector<Slot> slots_;
+  std::vector<std::uint64_t> waiting_;  // bit per submission queue with entries to fetch
+  std::uint32_t waiting_queues_ = 0;
+  std::uint32_t slots_busy_ = 0;
+  std::uint32_t current_ = 0;  // queue that has the turn
+  std::uint32_t credit_ = 0;   // commands that it may still send
+  std::uint32_t burst_limit_ = 1;
+  bool running_ = true;
+  bool starved_ = false;  // a queue waits for command slots only
+  bool decision_pending_ = false;
+  base::Time decision_at_{0};
+  base::Time next_issue_{0};
+  base::Scheduler::Handle decision_;
+  std::uint64_t fetches_ = 0;
+  std::uint64_t entries_ = 0;
+  std::uint64_t starved_count_ = 0;
+};
+
+}  // namespace nvmesim::device

@@ -1,0 +1,216 @@
+#include "device/register_file.hpp"
+
+#include "device/core.hpp"
+
+namespace nvmesim::device {
+
+namespace {
+constexpr std::uint32_t kLow12 = 0xFFF;
+constexpr std::uint32_t kAqaMask = 0x0FFF'0FFF;
+constexpr std::uint32_t kCcMask = 0x00FF'FFF1;  // reserved bits read as 0
+}  // namespace
+
+RegisterFile::RegisterFile(Core& core) : core_(core) {
+  const ControllerConfig& config = core.config;
+  cap_.set(15, 0, config.mqes);
+  cap_.set(16, 16, 1);  // queues are physically contiguous
+  cap_.set(31, 24, config.timeout_500ms);
+  cap_.set(35, 32, config.dstrd);
+  cap_.set(36, 36, config.nssrs);
+  cap_.set(44, 37, spec::kCssNvm);
+  cap_.set(55, 52, config.mpsmax);
+}
+
+std::uint32_t RegisterFile::read(std::uint32_t offset) const {
+  const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
+  const auto high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
+  switch (offset) {
+    case spec::kRegCap:
+      return low(cap_.value);
+    case spec::kRegCap + 4:
+      return high(cap_.value);
+    case spec::kRegVs:
+      return spec::kVersion14;
+    case spec::kRegIntms:
+    case spec::kRegIntmc:
+      return interrupt_mask_;
+    case spec::kRegCc:
+      return cc_.value;
+    case spec::kRegCsts:
+      return csts_.value;
+    case spec::kRegAqa:
+      return aqa_.value;
+    case spec::kRegAsq:
+      return low(asq_);
+    case spec::kRegAsq + 4:
+      return high(asq_);
+    case spec::kRegAcq:
+      return low(acq_);
+    case spec::kRegAcq + 4:
+      return high(acq_);
+    default:
+      return 0;  // NSSR, optional registers that are absent, and what is reserved
+  }
+}
+
+void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
+  switch (offset) {
+    case spec::kRegIntms:
+      interrupt_mask_ |= value;
+      return;
+    case spec::kRegIntmc:
+      interrupt_mask_ &= ~value;
+      return;
+    case spec::kRegCc:
+      write_cc(spec::Cc{value & kCcMask});
+      return;
+    case spec::kRegCsts:
+      if (spec::Csts{value}.nssro()) csts_.set_nssro(false);  // write 1 to clear
+      return;
+    case spec::kRegNssr:
+      if (core_.config.nssrs && value == spec::kNssrMagic) {
+        subsystem_reset();
+      } else {
+        core_.report("write to NSSR without effect", "3.1.7");
+      }
+      return;
+    case spec::kRegAqa:
+      if (cc_.en()) {
+        core_.report("AQA written while CC.EN is 1", "3.1.8");
+      } else {
+        aqa_.value = value & kAqaMask;
+      }
+      return;
+    case spec::kRegAsq:
+    case spec::kRegAsq + 4:
+      write_half(asq_, offset != spec::kRegAsq, value);
+      return;
+    case spec::kRegAcq:
+    case spec::kRegAcq + 4:
+      write_half(acq_, offset != spec::kRegAcq, value);
+      return;
+    default:
+      core_.report("write to a register that is read-only or reserved", "3.1");
+      return;
+  }
+}
+
+void RegisterFile::write_half(std::uint64_t& whole, bool upper, std::uint32_t value) {
+  if (cc_.en()) {
+    core_.report("queue base address written while CC.EN is 1", "3.1.9");
+  } else if (upper) {
+    whole = (whole & 0xFFFF'FFFF) | (std::uint64_t{value} << 32);
+  } else {
+    whole = (whole & ~std::uint64_t{0xFFFF'FFFF}) | (value & ~kLow12);
+  }
+}
+
+void RegisterFile::write_cc(spec::Cc wanted) {
+  const spec::Cc before = cc_;
+  if (before.en() && wanted.en()) {
+    constexpr std::uint32_t kFixed = 0x3FF0;  // CSS, MPS, AMS
+    if (((before.value ^ wanted.value) & kFixed) != 0) {
+      core_.report("CC.CSS, MPS or AMS changed while CC.EN is 1", "3.1.5");
+      wanted.value = (wanted.value & ~kFixed) | (before.value & kFixed);
+    }
+  }
+  cc_ = wanted;
+  if (before.en() && !wanted.en()) disable();
+  if (!before.en() && wanted.en()) enable();
+  if (wanted.shn() != before.shn() && wanted.shn() != spec::kShnNone) start_shutdown();
+}
+
+// Why the controller cannot be enabled with the registers as they are; nullptr if it can.
+const char* RegisterFile::enable_fault() const {
+  if (cc_.css() != 0) return "CC.CSS selects a command set that is not supported";
+  if (cc_.mps() > core_.config.mpsmax) return "CC.MPS is above CAP.MPSMAX";
+  if (cc_.ams() != 0) return "CC.AMS selects an arbitration that is not supported";
+  if (cc_.iosqes() != 0 && cc_.iosqes() != spec::kIosqes) return "CC.IOSQES is not 6";
+  if (cc_.iocqes() != 0 && cc_.iocqes() != spec::kIocqes) return "CC.IOCQES is not 4";
+  if (aqa_.asqs() == 0 || aqa_.acqs() == 0) return "AQA gives a queue of one entry";
+  const std::uint64_t page_mask = cc_.page_bytes() - 1;
+  if (asq_ == 0 || acq_ == 0) return "ASQ or ACQ is 0";
+  if ((asq_ & page_mask) != 0 || (acq_ & page_mask) != 0) return "ASQ or ACQ is not page aligned";
+  return nullptr;
+}
+
+void RegisterFile::enable() {
+  core_.scheduler.cancel(transition_);
+  csts_.set_rdy(false);
+  const char* fault = enable_fault();
+  if (fault != nullptr) {
+    fatal(fault, "3.1.5");
+    return;
+  }
+  transition_ = core_.scheduler.after<&RegisterFile::enabled>(
+      std::chrono::microseconds(core_.config.ready_latency_us), this);
+}
+
+void RegisterFile::enabled() {
+  core_.queues.create_cq(0, aqa_.acqs() + 1u, acq_, true, 0);
+  core_.queues.create_sq(0, aqa_.asqs() + 1u, asq_, 0);
+  csts_.set_rdy(true);
+}
+
+// A controller reset: everything but AQA, ASQ, ACQ goes back (section 7.3.2).
+void RegisterFile::disable() {
+  core_.scheduler.cancel(transition_);
+  core_.scheduler.cancel(shutdown_timer_);
+  ++shutdown_round_;
+  ++resets_;
+  csts_.set_cfs(false);
+  csts_.set_shst(spec::kShstNormal);
+  interrupt_mask_ = 0;
+  core_.reset_controller();
+  if (!csts_.rdy()) return;
+  transition_ = core_.scheduler.after<&RegisterFile::disabled>(
+      std::chrono::microseconds(core_.config.disable_latency_us), this);
+}
+
+void RegisterFile::disabled() {
+  csts_.set_rdy(false);
+}
+
+void RegisterFile::start_shutdown() {
+  csts_.set_shst(spec::kShstOccurring);
+  core_.fetcher.stop();
+  core_.scheduler.cancel(shutdown_timer_);
+  const std::uint64_t round = ++shutdown_round_;
+  shutdown_steps_ = 2;
+  shutdown_timer_ = core_.scheduler.after<&RegisterFile::shutdown_step>(
+      std::chrono::microseconds(core_.config.shutdown_latency_us), this, round);
+  core_.media.quiesce(base::Callback::of<&RegisterFile::shutdown_step>(this, round));
+}
+
+// Once for the time, once for the media.
+void RegisterFile::shutdown_step(std::uint64_t round) {
+  if (round != shutdown_round_) return;
+  if (--shutdown_steps_ == 0) csts_.set_shst(spec::kShstComplete);
+}
+
+void RegisterFile::fatal(const char* why, const char* section) {
+  core_.report(why, section);
+  csts_.set_cfs(true);
+  core_.fetcher.stop();
+}
+
+// The configuration space of the function is not reset: FunctionPort has no way to say so.
+void RegisterFile::subsystem_reset() {
+  core_.reset_controller();
+  reset();
+  csts_.set_nssro(true);
+}
+
+void RegisterFile::reset() {
+  core_.scheduler.cancel(transition_);
+  core_.scheduler.cancel(shutdown_timer_);
+  ++shutdown_round_;
+  ++resets_;
+  cc_ = {};
+  csts_ = {};
+  aqa_ = {};
+  asq_ = acq_ = 0;
+  interrupt_mask_ = 0;
+}
+
+}  // namespace nvmesim::device

@@ -1,0 +1,63 @@
+// The controller registers (section 3.1) below the doorbells, and the life cycle that CC and CSTS
+// describe: enable with its checks, ready after a time, disable as a controller reset, shutdown,
+// NVM subsystem reset, fatal status.
+#pragma once
+
+#include <cstdint>
+
+#include "device/spec/registers.hpp"
+#include "sim/base/scheduler.hpp"
+
+namespace nvmesim::device {
+
+struct Core;
+
+class RegisterFile {
+ public:
+  explicit RegisterFile(Core& core);
+
+  // Aligned 32-bit accesses; 64-bit ones are two of them, the lower first.
+  std::uint32_t read(std::uint32_t offset) const;
+  void write(std::uint32_t offset, std::uint32_t value);
+
+  bool ready() const { return csts_.rdy() && !csts_.cfs(); }
+  std::uint64_t page_bytes() const { return cc_.page_bytes(); }
+  const spec::Cap& cap() const { return cap_; }
+  const spec::Cc& cc() const { return cc_; }
+  const spec::Csts& csts() const { return csts_; }
+
+  // The controller cannot go on: CSTS.CFS is set and nothing more is fetched.
+  void fatal(const char* why, const char* section);
+  // Every register back to its value after power on.
+  void reset();
+
+  const std::uint64_t& resets_counter() const { return resets_; }
+
+ private:
+  void write_cc(spec::Cc wanted);
+  void write_half(std::uint64_t& whole, bool upper, std::uint32_t value);
+  void enable();
+  const char* enable_fault() const;
+  void enabled();
+  void disable();
+  void disabled();
+  void start_shutdown();
+  void shutdown_step(std::uint64_t round);
+  void subsystem_reset();
+
+  Core& core_;
+  spec::Cap cap_;
+  spec::Cc cc_;
+  spec::Csts csts_;
+  spec::Aqa aqa_;
+  std::uint64_t asq_ = 0;
+  std::uint64_t acq_ = 0;
+  std::uint32_t interrupt_mask_ = 0;
+  base::Scheduler::Handle transition_;  // to ready, or to not ready
+  base::Scheduler::Handle shutdown_timer_;
+  std::uint64_t shutdown_round_ = 0;  // tells a call-back of before a reset from a new one
+  unsigned shutdown_steps_ = 0;
+  std::uint64_t resets_ = 0;
+};
+
+}  // namespace nvmesim::device

@@ -1,0 +1,29 @@
+#include "host/kernel/host_config.hpp"
+
+#include "host/kernel/cpu_id.hpp"
+
+namespace nvmesim::host {
+
+std::span<const base::ParamInfo> HostConfig::params() {
+  static constexpr std::int64_t kMillisecond = 1'000'000;
+  static constexpr base::ParamInfo kParams[] = {
+      {"cpus", "", 1, kMaxCpus, "Processors of the host."},
+      {"memory_bytes", "bytes", 16 * std::int64_t{base::kMiB}, 1024 * std::int64_t{base::kGiB},
+       "Host memory; only what is touched is really taken."},
+      {"memory_read_latency_ns", "ns", 0, kMillisecond,
+       "From a DMA read's arrival at the root complex to its completion leaving."},
+      {"memory_read_ns_per_kib", "ns", 0, kMillisecond,
+       "What each KiB of a DMA read adds to that."},
+      {"block_layer_ns", "ns", 0, kMillisecond, "Processor time of the block layer per bio."},
+      {"driver_ns", "ns", 0, kMillisecond, "Processor time of the driver per request."},
+      {"mmio_write_ns", "ns", 0, kMillisecond, "Processor time of one uncached posted write."},
+      {"interrupt_ns", "ns", 0, kMillisecond, "Processor time from an interrupt to its handler."},
+      {"context_switch_ns", "ns", 0, kMillisecond,
+       "Processor time from the handler to the waiting task."},
+      {"completion_ns", "ns", 0, kMillisecond,
+       "Processor time of each completion that a handler finds."},
+  };
+  return kParams;
+}
+
+}  // namespace nvmesim::host

@@ -1,0 +1,38 @@
+// The simulated host machine: processors, memory, and what each step of the kernel's I/O path costs
+// a processor. The cost of what lies above the block layer is the workload's (Bio::engine_cost).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "sim/base/config.hpp"
+#include "sim/base/units.hpp"
+
+namespace nvmesim::host {
+
+struct HostConfig {
+  std::uint32_t cpus = 8;
+
+  std::uint64_t memory_bytes = 4 * base::kGiB;
+  // From a DMA read's arrival to its completion leaving, root complex included.
+  std::uint32_t memory_read_latency_ns = 290;
+  std::uint32_t memory_read_ns_per_kib = 150;
+
+  std::uint32_t block_layer_ns = 379;
+  std::uint32_t driver_ns = 113;
+  std::uint32_t mmio_write_ns = 50;
+  // An interrupt up to its handler, and from there to the waiting task. Both pass before the bio
+  // ends; together about 2.2 us.
+  std::uint32_t interrupt_ns = 1000;
+  std::uint32_t context_switch_ns = 1200;
+  // For each completion that a handler finds, charged behind the handler.
+  std::uint32_t completion_ns = 100;
+
+  static std::span<const base::ParamInfo> params();
+};
+BOOST_DESCRIBE_STRUCT(HostConfig, (),
+                      (cpus, memory_bytes, memory_read_latency_ns, memory_read_ns_per_kib,
+                       block_layer_ns, driver_ns, mmio_write_ns, interrupt_ns, context_switch_ns,
+                       completion_ns))
+
+}  // namespace nvmesim::host

@@ -1,0 +1,109 @@
+// Interrupts of the host: vectors, their affinity, MSI-X tables of functions, and the cost of
+// taking one. A message makes an interrupt slice on the vector's processor; at the end of the slice
+// the handlers run (and may Cpu::charge() for the work they find). Messages that arrive while the
+// slice is pending are one with it; those that arrive while the vector is disabled are remembered
+// and taken when it is enabled again.
+//
+// alloc_irq_vectors, request_irq, free_irq and free_irq_vectors touch the MSI-X table and
+// configuration space, so they wait: threads only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/kernel/cpu_id.hpp"
+#include "host/kernel/threads.hpp"
+#include "pcie/tlp.hpp"
+
+namespace nvmesim::host {
+
+class Machine;
+
+enum class IrqReturn : std::uint8_t { kNone, kHandled };
+
+class IrqHandler {
+ public:
+  virtual ~IrqHandler() = default;
+  // At the end of the interrupt slice; must not wait.
+  virtual IrqReturn handle_irq() = 0;
+};
+
+// How vectors are spread: the first `pre_vectors` get no affinity of their own; the others form
+// sets, each spread over all processors. calc_sets(n) splits n vectors (those behind pre_vectors)
+// and is asked for every number tried. Without it there is one set.
+struct IrqAffinity {
+  unsigned pre_vectors = 0;
+  std::function<std::vector<unsigned>(unsigned vectors)> calc_sets;
+};
+
+// The processors of `cpus` spread over `vectors` groups: contiguous, sizes differ by at most one,
+// larger ones first. With more vectors than processors the rest get all of them.
+std::vector<CpuMask> spread_affinity(unsigned vectors, unsigned cpus);
+
+class Interrupts {
+ public:
+  explicit Interrupts(Machine& machine);
+  ~Interrupts();
+
+  // At least `minimum`, at most `maximum` MSI-X vectors of a function, enabled in configuration
+  // space, every one masked. Number granted, or -ENOSPC; -EINVAL without the capability.
+  int alloc_irq_vectors(pcie::RequesterId function, unsigned minimum, unsigned maximum,
+                        const IrqAffinity& affinity = {});
+  void free_irq_vectors(pcie::RequesterId function);
+  unsigned vectors_of(pcie::RequesterId function) const;
+
+  // `vector` counts from 0 within the function. Handlers of one vector share it. 0 or -EINVAL.
+  int request_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler,
+                  std::string name);
+  // Waits until a pending slice has run; afterwards the handler is not called any more.
+  void free_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler);
+  // Counted. disable_irq waits like free_irq.
+  void disable_irq(pcie::RequesterId function, unsigned vector);
+  void enable_irq(pcie::RequesterId function, unsigned vector);
+
+  // Processors that the vector may interrupt, and the one that it does.
+  const CpuMask& affinity(pcie::RequesterId function, unsigned vector) const;
+  CpuId cpu_of(pcie::RequesterId function, unsigned vector) const;
+
+  // From Machine.
+  void message(std::uint64_t address, std::uint32_t data);
+
+  struct VectorCount {
+    std::string name;  // of the first handler
+    CpuId cpu;
+    std::uint64_t messages = 0;
+    std::uint64_t merged = 0;   // messages that found a slice pending
+    std::uint64_t handled = 0;  // slices by what their handlers said
+    std::uint64_t none = 0;
+  };
+  // Of vectors in use, as /proc/interrupts shows them.
+  std::vector<VectorCount> counts() const;
+  std::uint64_t vectors_in_use() const { return vectors_in_use_; }
+  std::uint64_t handlers_in_use() const { return handlers_in_use_; }
+  std::uint64_t spurious() const { return spurious_; }
+
+ private:
+  struct Vector;
+  struct Function;
+  Vector& vector_of(pcie::RequesterId function, unsigned vector) const;
+  void raise(Vector& vector);
+  void slice_ended(std::uint64_t irq);
+  void set_mask(pcie::RequesterId function, unsigned vector, bool masked);
+  std::vector<CpuMask> masks_for(unsigned vectors, const IrqAffinity& affinity) const;
+  CpuId choose_cpu(const CpuMask& mask);
+  std::uint32_t take_irq();
+
+  Machine& machine_;
+  std::map<pcie::RequesterId, std::unique_ptr<Function>> functions_;
+  std::vector<std::unique_ptr<Vector>> vectors_;  // by the number in the message's data
+  std::vector<std::uint32_t> load_;               // vectors aimed at each processor
+  std::uint64_t vectors_in_use_ = 0;
+  std::uint64_t handlers_in_use_ = 0;
+  std::uint64_t spurious_ = 0;  // messages of a vector that nobody owns
+};
+
+}  // namespace nvmesim::host

@@ -1,0 +1,140 @@
+#include "host/nvme/command.hpp"
+
+#include <cstring>
+
+#include "host/nvme/queue.hpp"
+#include "sim/base/assert.hpp"
+
+namespace nvmesim::host {
+
+using namespace device::spec;
+
+namespace {
+
+constexpr unsigned kSectorShift = 9;
+constexpr std::uint32_t kFua = 1u << 30;
+// Protection information, dword 12.
+constexpr std::uint32_t kPract = 1u << 29;
+constexpr std::uint32_t kCheckGuard = 1u << 28;
+constexpr std::uint32_t kCheckRef = 1u << 26;
+constexpr std::uint8_t kPsdtMask = 0xc0;
+// The whole range table is handed over, whatever the number of ranges in use.
+constexpr std::uint32_t kRangeTableBytes = kMaxDsmRanges * sizeof(DsmRange);
+
+std::uint64_t start_lba(const Request& request, const CommandTarget& target) {
+  return request.sector >> (target.lba_shift - kSectorShift);
+}
+std::uint32_t blocks(const Request& request, const CommandTarget& target) {
+  return static_cast<std::uint32_t>(request.sectors >> (target.lba_shift - kSectorShift));
+}
+
+void set_range(SubmissionEntry& entry, const Request& request, const CommandTarget& target) {
+  const std::uint64_t lba = start_lba(request, target);
+  entry.cdw10 = static_cast<std::uint32_t>(lba);
+  entry.cdw11 = static_cast<std::uint32_t>(lba >> 32);
+  entry.cdw12 = (blocks(request, target) - 1) & 0xffffu;
+}
+
+}  // namespace
+
+std::optional<SubmissionEntry> CommandBuilder::build(Request& request,
+                                                     const CommandTarget* target) {
+  Iod& iod = iod_of(request);
+  if (!request.dont_prep) {
+    request.dont_prep = true;
+    request.status = request.retries = 0;
+    iod.cancelled = false;
+  }
+  SubmissionEntry entry{};
+  if (is_passthrough(request)) {
+    entry = passthrough(request);
+  } else {
+    NVMESIM_ASSERT(target != nullptr, "a block request without a namespace");
+    switch (request.op) {
+      case RequestOp::kFlush:
+        entry.opc = static_cast<std::uint8_t>(NvmOpcode::kFlush);
+        entry.nsid = target->nsid;
+        break;
+      case RequestOp::kDiscard:
+        if (!discard(request, *target, entry)) return std::nullopt;
+        break;
+      case RequestOp::kWriteZeroes:
+        if (!quirks_.deallocate_zeroes)
+          entry = write_zeroes(request, *target);
+        else if (!discard(request, *target, entry))
+          return std::nullopt;
+        break;
+      default:
+        entry = read_write(request, *target);
+    }
+  }
+  if (!quirks_.skip_generation && !facts_.generation_at_completion) ++iod.generation;
+  entry.cid = command_id(quirks_.skip_generation ? std::uint8_t{0} : iod.generation, request.tag);
+  return entry;
+}
+
+void CommandBuilder::finish(Request& request) {
+  Iod& iod = iod_of(request);
+  if (iod.discard_ranges == 0) return;
+  machine_.pages.free_page(iod.discard_ranges);
+  iod.discard_ranges = 0;
+}
+
+SubmissionEntry CommandBuilder::passthrough(const Request& request) const {
+  SubmissionEntry entry{};
+  static_assert(sizeof entry == sizeof request.command);
+  std::memcpy(&entry, request.command.data(), sizeof entry);
+  entry.flags = static_cast<std::uint8_t>(entry.flags & ~kPsdtMask);
+  return entry;
+}
+
+SubmissionEntry CommandBuilder::read_write(const Request& request,
+                                           const CommandTarget& target) const {
+  SubmissionEntry entry{};
+  const bool write = request.op == RequestOp::kWrite;
+  entry.opc = static_cast<std::uint8_t>(write ? NvmOpcode::kWrite : NvmOpcode::kRead);
+  entry.nsid = target.nsid;
+  set_range(entry, request, target);
+  if (request.fua) entry.cdw12 |= kFua;
+  if (target.has_metadata) {
+    // The host keeps no protection information of its own: the drive makes and checks it.
+    entry.cdw12 |= kPract | kCheckGuard;
+    if (target.pi_type == 1 || target.pi_type == 2) {
+      entry.cdw12 |= kCheckRef;
+      entry.cdw14 = static_cast<std::uint32_t>(start_lba(request, target));
+    }
+  }
+  return entry;
+}
+
+bool CommandBuilder::discard(Request& request, const CommandTarget& target,
+                             SubmissionEntry& entry) {
+  Iod& iod = iod_of(request);
+  if (iod.discard_ranges == 0) iod.discard_ranges = machine_.pages.allocate_page();
+  if (iod.discard_ranges == 0) return false;
+  machine_.memory.zero(iod.discard_ranges, kRangeTableBytes);
+  machine_.memory.store(iod.discard_ranges,
+                        DsmRange{0, blocks(request, target), start_lba(request, target)});
+  entry.opc = static_cast<std::uint8_t>(NvmOpcode::kDatasetManagement);
+  entry.nsid = target.nsid;
+  entry.cdw10 = 0;  // one range, 0's based
+  entry.cdw11 = kDsmAttributeAd;
+  return true;
+}
+
+SubmissionEntry CommandBuilder::write_zeroes(const Request& request,
+                                             const CommandTarget& target) const {
+  SubmissionEntry entry{};
+  entry.opc = static_cast<std::uint8_t>(NvmOpcode::kWriteZeroes);
+  entry.nsid = target.nsid;
+  set_range(entry, request, target);
+  if (target.has_metadata) {
+    entry.cdw12 |= kPract;
+    const bool has_ref = target.pi_type == 1 || target.pi_type == 2;
+    if (facts_.write_zeroes_reference_tag && has_ref)
+      entry.cdw14 = static_cast<std::uint32_t>(start_lba(request, target));
+  }
+  return entry;
+}
+
+}  // namespace nvmesim::host

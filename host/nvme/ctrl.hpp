@@ -1,0 +1,222 @@
+// The part of the driver that knows NVMe but not PCI: the controller's state, enabling and
+// disabling it, identification and limits, features, asynchronous events, and the scan for
+// namespaces. NvmeDev, which owns one, has queues, interrupts and registers.
+//
+// Results of commands: 0, an NVMe status above 0, or a negative errno of the host; callers tell
+// the three apart. Everything that sends a command waits, so it runs in a thread.
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/spec/commands.hpp"
+#include "device/spec/features.hpp"
+#include "device/spec/identify.hpp"
+#include "device/spec/logs.hpp"
+#include "host/block/request_queue.hpp"
+#include "host/kernel/machine.hpp"
+#include "host/nvme/ctrl_state.hpp"
+#include "host/nvme/driver_config.hpp"
+#include "host/nvme/ns.hpp"
+#include "host/nvme/ns_info.hpp"
+#include "host/nvme/quirks.hpp"
+
+namespace nvmesim::host {
+
+template <class T>
+std::span<std::byte> bytes_of(T& value) {
+  return std::as_writable_bytes(std::span<T, 1>(&value, 1));
+}
+
+// What the controller part needs from its transport (nvme_ctrl_ops).
+class CtrlBus {
+ public:
+  virtual ~CtrlBus() = default;
+  virtual std::uint32_t reg_read32(std::uint32_t offset) = 0;
+  virtual std::uint64_t reg_read64(std::uint32_t offset) = 0;  // lower half first
+  virtual void reg_write32(std::uint32_t offset, std::uint32_t value) = 0;
+  virtual void submit_async_event() = 0;
+};
+
+class NvmeCtrl {
+ public:
+  // reset: the transport's reset work.
+  NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, const Quirks& quirks,
+           unsigned instance, WorkQueue& nvme_wq, WorkQueue& reset_wq, base::Callback reset);
+  ~NvmeCtrl();
+  NvmeCtrl(const NvmeCtrl&) = delete;
+  NvmeCtrl& operator=(const NvmeCtrl&) = delete;
+
+  // --- state
+  CtrlState state() const { return state_; }
+  // False, and no change, if the table does not allow it.
+  bool change_ctrl_state(CtrlState to);
+  // Waits until it could take the controller into RESETTING, or the state is terminal.
+  bool wait_reset();
+  int reset_ctrl();
+  int reset_ctrl_sync();
+  int try_sched_reset();
+  void flush_reset() { reset_wq_.flush_work(reset_work_); }
+  void flush_scan() { nvme_wq_.flush_work(scan_work_); }
+
+  // --- registers
+  int disable_ctrl();
+  int enable_ctrl();
+  int shutdown_ctrl();
+
+  // --- commands
+  // `data` is what the command carries: sent if the opcode says so, else filled. The timeout is the
+  // admin queue's.
+  int submit_sync_cmd(device::spec::SubmissionEntry& command, std::span<std::byte> data,
+                      std::uint64_t* result = nullptr);
+  int identify(std::uint8_t cns, std::uint32_t nsid, std::uint8_t csi, std::span<std::byte> data);
+  int get_log(std::uint32_t nsid, std::uint8_t page, std::span<std::byte> data);
+  int set_features(device::spec::FeatureId feature, std::uint32_t value, std::span<std::byte> data,
+                   std::uint32_t* result = nullptr);
+  // In: how many are wanted. Out: how many there may be; 0 if the device refused.
+  int set_queue_count(unsigned& count);
+
+  // --- life
+  int init_ctrl_finish();
+  void start_ctrl();
+  void stop_ctrl();
+  void queue_scan();
+  void remove_namespaces();
+  // The end: disks go away, before the tag sets that they share.
+  void free_namespaces();
+  // status without its phase bit. From an entry.
+  void complete_async_event(std::uint16_t status, std::uint32_t result);
+
+  // --- all namespaces' queues
+  void start_freeze();
+  void wait_freeze();
+  bool wait_freeze_timeout(base::Time timeout);
+  void unfreeze();
+  void stop_queues();
+  void start_queues();
+  void sync_queues();
+  // Queued and new requests fail from now on; the disks' capacity becomes 0.
+  void kill_queues();
+
+  // --- observation
+  unsigned instance() const { return instance_; }
+  const std::string& name() const { return name_; }  // "nvme0"
+  const device::spec::IdentifyController& identify_data() const { return identify_; }
+  const std::string& model() const { return model_; }
+  const std::string& serial() const { return serial_; }
+  const std::string& firmware() const { return firmware_; }
+  const std::string& subsystem_nqn() const { return nqn_; }
+  std::uint32_t version() const { return version_; }
+  std::uint32_t ctrl_config() const { return ctrl_config_; }
+  std::uint32_t shutdown_timeout_s() const { return shutdown_timeout_s_; }
+  std::uint16_t composite_temperature_k() const { return composite_temperature_k_; }
+  // The effects log (LID 05h); all zero if the controller has none.
+  std::span<const std::byte> effects() const { return effects_; }
+  const CtrlLimits& ctrl_limits() const { return limits_; }
+  const std::vector<std::unique_ptr<NvmeNs>>& namespaces() const { return namespaces_; }
+  std::uint64_t async_events() const { return async_events_; }
+  std::uint64_t resets() const { return resets_; }
+
+  void log_info(std::string_view text) { log(PrintLevel::kInfo, text); }
+  void log_warning(std::string_view text) { log(PrintLevel::kWarning, text); }
+  void log_error(std::string_view text) { log(PrintLevel::kError, text); }
+
+  // --- set by the transport
+  std::uint64_t cap = 0;
+  std::uint32_t sqsize = 0;         // 0's based depth of I/O queues
+  unsigned queue_count = 0;         // queues with memory, the admin queue included
+  std::int32_t abort_limit = 0;     // Aborts that may still be sent
+  RequestQueue* admin_q = nullptr;
+  TagSet* tagset = nullptr;         // of the I/O queues; null: no namespace can be served
+  // Largest request that the transport can carry, before the controller's own limit.
+  void set_transport_limits(std::uint32_t max_hw_sectors, std::uint32_t max_segments);
+
+ private:
+  void log(PrintLevel level, std::string_view text);
+  base::Time now() const { return machine_.now(); }
+  void write_cc(std::uint32_t value);
+  int wait_ready(bool enabled, std::uint32_t timeout_500ms);
+  bool multi_css() const;
+  bool limited_cns() const;
+  // initialisation (ctrl_init.cpp)
+  int init_identify();
+  void init_subsystem();
+  void set_transfer_limit(std::uint8_t mdts);
+  void init_default_limits();
+  int init_non_mdts_limits();
+  int configure_apst();
+  int configure_timestamp();
+  int configure_host_behavior();
+  int hwmon_init();
+  // events (ctrl_events.cpp)
+  void enable_aen();
+  void async_event_work();
+  bool handle_notice(std::uint32_t result);
+  void fw_act_work();
+  // scan (scan.cpp)
+  void scan_work();
+  void clear_changed_ns_log();
+  int scan_ns_list();
+  void scan_ns_sequential();
+  void validate_or_alloc_ns(std::uint32_t nsid);
+  int identify_ns_descriptors(std::uint32_t nsid, NsIds& ids);
+  void validate_ns(NvmeNs& ns, NsIds ids);
+  void alloc_ns(std::uint32_t nsid, NsIds ids);
+  int update_ns_info(NvmeNs& ns, const device::spec::IdentifyNamespace& id);
+  bool ids_are_unique(const NsIds& ids) const;
+  unsigned free_head() const;
+  NvmeNs* find_ns(std::uint32_t nsid);
+  void remove_ns(NvmeNs& ns);
+  void remove_ns_range(std::uint32_t above, std::uint32_t below);
+
+  Machine& machine_;
+  CtrlBus& bus_;
+  const DriverConfig& config_;
+  const Quirks& quirks_;
+  const GenerationFacts facts_;
+  const unsigned instance_;
+  const std::string name_;
+  WorkQueue& nvme_wq_;
+  WorkQueue& reset_wq_;
+  Work reset_work_;
+  Work scan_work_;
+  Work async_event_work_;
+  Work fw_act_work_;
+  WaitQueue state_wq_;
+  Mutex scan_lock_;
+
+  CtrlState state_ = CtrlState::kNew;
+  std::uint32_t ctrl_config_ = 0;  // the host's copy of CC, which is never read
+  std::uint32_t version_ = 0;
+  bool identified_ = false;
+  device::spec::IdentifyController identify_{};
+  std::string model_;
+  std::string serial_;
+  std::string firmware_;
+  std::string nqn_;
+  CtrlLimits limits_;
+  std::uint32_t discard_range_blocks_ = 0;
+  std::uint32_t shutdown_timeout_s_ = 0;
+  std::uint64_t ps_max_latency_us_ = 0;
+  std::array<std::uint64_t, 32> apst_entries_{};
+  bool effects_known_ = false;
+  std::array<std::byte, 4096> effects_{};
+  std::uint16_t composite_temperature_k_ = 0;
+  bool ns_changed_ = false;  // an event said so, and no scan has looked yet
+  std::uint32_t aen_result_ = 0;
+
+  std::vector<std::unique_ptr<NvmeNs>> namespaces_;  // in the order of their NSIDs
+  // Their disks may still be held by somebody; they serve no more.
+  std::vector<std::unique_ptr<NvmeNs>> removed_;
+  std::uint64_t async_events_ = 0;
+  std::uint64_t resets_ = 0;
+};
+
+}  // namespace nvmesim::host

@@ -1,0 +1,315 @@
+// The scan for namespaces: by list or one after the other, validating known ones, adding new ones,
+// removing those that are gone.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "host/nvme/ctrl.hpp"
+#include "host/nvme/error_status.hpp"
+
+namespace nvmesim::host {
+
+using namespace device::spec;
+
+namespace {
+
+constexpr std::uint32_t kVersion13 = 0x0001'0300;
+constexpr std::size_t kListEntries = 1024;
+constexpr std::uint32_t kNoLimitNsid = 0xffff'ffff;
+constexpr int kGone = 0xb | kStatusDoNotRetry;  // invalid namespace, do not retry
+constexpr std::uint32_t kUnlimited = 0xffff'ffff;
+
+// Reads the first 4 KiB, as the search for partitions does. In a thread.
+void read_first_page(Machine& machine, Disk& disk) {
+  if (disk.capacity_sectors() < kPageBytes / kSectorBytes) return;
+  Completion ended(machine.threads);
+  Bio bio;
+  bio.op = BioOp::kRead;
+  bio.sectors = kPageBytes / kSectorBytes;
+  bio.buffer = disk.allocate_buffer(kPageBytes);
+  bio.done = base::Callback::of<&Completion::complete>(&ended);
+  disk.submit(bio);
+  ended.wait();
+  disk.free_buffer(bio.buffer);
+}
+
+}  // namespace
+
+void NvmeCtrl::queue_scan() {
+  if (state_ == CtrlState::kLive && tagset != nullptr) nvme_wq_.queue_work(scan_work_);
+}
+
+void NvmeCtrl::scan_work() {
+  if (state_ != CtrlState::kLive || tagset == nullptr) return;
+  if (facts_.csi_limits_in_scan && init_non_mdts_limits() < 0) {
+    log_warning("reading non-mdts-limits failed");
+    return;
+  }
+  if (std::exchange(ns_changed_, false)) {
+    log_info("rescanning namespaces.");
+    clear_changed_ns_log();
+  }
+  {
+    std::scoped_lock lock(scan_lock_);
+    if (scan_ns_list() != 0) scan_ns_sequential();
+  }
+  if (facts_.rescan_on_late_change && ns_changed_) queue_scan();
+}
+
+// Reading the log lets the controller report the next change; what it says is not used.
+void NvmeCtrl::clear_changed_ns_log() {
+  std::vector<std::byte> log(kIdentifyBytes);
+  const int status =
+      get_log(kNsidAll, static_cast<std::uint8_t>(LogPageId::kChangedNamespaceList), log);
+  if (status != 0) log_warning(fmt::format("reading changed ns log failed: {}", status));
+}
+
+int NvmeCtrl::scan_ns_list() {
+  if (limited_cns()) return -EOPNOTSUPP;
+  std::array<std::uint32_t, kListEntries> list{};
+  std::uint32_t previous = 0;
+  for (bool more = true; more;) {
+    const int status = identify(static_cast<std::uint8_t>(Cns::kActiveNamespaces), previous, 0,
+                                std::as_writable_bytes(std::span(list)));
+    if (status != 0) {
+      log_warning(fmt::format("Identify NS List failed (status=0x{:x})", status));
+      return status;
+    }
+    for (const std::uint32_t nsid : list) {
+      more = nsid != 0;
+      if (!more) break;
+      validate_or_alloc_ns(nsid);
+      remove_ns_range(previous, nsid);
+      previous = nsid;
+    }
+  }
+  remove_ns_range(previous, kNoLimitNsid);
+  return 0;
+}
+
+void NvmeCtrl::scan_ns_sequential() {
+  if (identify(static_cast<std::uint8_t>(Cns::kController), 0, 0, bytes_of(identify_)) != 0) return;
+  for (std::uint32_t nsid = 1; nsid <= identify_.nn; ++nsid) validate_or_alloc_ns(nsid);
+  remove_ns_range(identify_.nn, kNoLimitNsid);
+}
+
+void NvmeCtrl::validate_or_alloc_ns(std::uint32_t nsid) {
+  NsIds ids;
+  if (identify_ns_descriptors(nsid, ids) != 0) return;
+  NvmeNs* known = find_ns(nsid);
+  if (known != nullptr) {
+    validate_ns(*known, ids);
+  } else if (ids.csi == 0) {
+    alloc_ns(nsid, ids);
+  } else {
+    log_warning(fmt::format("unknown csi {} for nsid {}", ids.csi, nsid));
+  }
+}
+
+int NvmeCtrl::identify_ns_descriptors(std::uint32_t nsid, NsIds& ids) {
+  if ((version_ < kVersion13 && !multi_css()) || quirks_.no_namespace_descriptors) return 0;
+  std::array<std::byte, kIdentifyBytes> list{};
+  const int status =
+      identify(static_cast<std::uint8_t>(Cns::kNamespaceDescriptors), nsid, 0, list);
+  if (status != 0) {
+    log_warning(fmt::format("Identify Descriptors failed (nsid={}, status=0x{:x})", nsid, status));
+    return status;
+  }
+  if (!parse_ns_descriptors(list, ids) && multi_css()) {
+    log_warning(fmt::format("Command set not reported for nsid:{}", nsid));
+    return -EINVAL;
+  }
+  if (quirks_.bogus_ids) ids = NsIds{.csi = ids.csi};
+  return 0;
+}
+
+void NvmeCtrl::validate_ns(NvmeNs& ns, NsIds ids) {
+  IdentifyNamespace id{};
+  int status = identify(static_cast<std::uint8_t>(Cns::kNamespace), ns.nsid, 0, bytes_of(id));
+  if (status == 0 && id.ncap == 0) status = kGone;
+  if (status == 0) {
+    if (!quirks_.bogus_ids) complete_ns_ids(id, version_, ids);
+    if (!(ids == ns.ids)) {
+      log_error(fmt::format("identifiers changed for nsid {}", ns.nsid));
+      status = kGone;
+    } else {
+      status = update_ns_info(ns, id);
+    }
+  }
+  if (status > 0 && (status & kStatusDoNotRetry) != 0) remove_ns(ns);
+}
+
+void NvmeCtrl::alloc_ns(std::uint32_t nsid, NsIds ids) {
+  IdentifyNamespace id{};
+  if (identify(static_cast<std::uint8_t>(Cns::kNamespace), nsid, 0, bytes_of(id)) != 0) return;
+  if (id.ncap == 0) return;  // not attached to this controller
+  if (!quirks_.bogus_ids) complete_ns_ids(id, version_, ids);
+  if (!ids_are_unique(ids)) {
+    log_error(fmt::format("duplicate IDs for nsid {}", nsid));
+    return;
+  }
+  const unsigned head = free_head();
+  auto created =
+      std::make_unique<NvmeNs>(nsid, head, fmt::format("{}n{}", name_, head), *tagset);
+  NvmeNs& ns = *created;
+  ns.ids = ids;
+  if (update_ns_info(ns, id) != 0) return;
+  const auto place = std::find_if(namespaces_.begin(), namespaces_.end(),
+                                  [nsid](const auto& other) { return other->nsid > nsid; });
+  namespaces_.insert(place, std::move(created));
+  read_first_page(machine_, ns.disk);
+}
+
+int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
+  IdentifyNamespace current = id;
+  if (facts_.second_identify_namespace) {
+    const int status =
+        identify(static_cast<std::uint8_t>(Cns::kNamespace), ns.nsid, 0, bytes_of(current));
+    if (status != 0) return status;
+  }
+  ns.info = derive_ns_info(current, limits_, quirks_);
+  const unsigned block_shift = ns.info.lba_shift - 9;
+  const std::uint64_t block_sectors = std::uint64_t{1} << block_shift;
+  ns.target = {ns.nsid, ns.info.lba_shift, ns.info.pi_type, ns.info.metadata_bytes != 0};
+
+  BlockLimits limits = ns.disk.limits();
+  limits.logical_block_bytes = 1u << ns.info.lba_shift;
+  // The block layer splits at physical blocks and wants a power of two.
+  limits.physical_block_bytes =
+      std::bit_floor(std::max(ns.info.physical_block_bytes, limits.logical_block_bytes));
+  limits.max_sectors = ns.info.max_sectors;
+  const std::uint64_t discard =
+      limits_.max_discard_sectors != 0 && discard_range_blocks_ != 0
+          ? std::min<std::uint64_t>(std::uint64_t{discard_range_blocks_} << block_shift, kUnlimited)
+          : limits_.max_discard_sectors;
+  limits.max_discard_sectors = discard / block_sectors * block_sectors;
+  // A Write Zeroes command counts its blocks in 16 bits.
+  limits.max_write_zeroes_sectors =
+      std::min(limits_.max_zeroes_sectors / block_sectors, std::uint64_t{0x10000}) * block_sectors;
+  limits.write_cache = limits_.volatile_cache;
+
+  RequestQueue& queue = ns.disk.queue();
+  queue.freeze_start();
+  queue.wait_freeze();
+  ns.disk.set_limits(limits);
+  ns.disk.set_capacity(ns.info.capacity_sectors);
+  queue.unfreeze();
+  return 0;
+}
+
+bool NvmeCtrl::ids_are_unique(const NsIds& ids) const {
+  const NsIds none{};
+  return std::none_of(namespaces_.begin(), namespaces_.end(), [&](const auto& other) {
+    return (ids.uuid != none.uuid && ids.uuid == other->ids.uuid) ||
+           (ids.nguid != none.nguid && ids.nguid == other->ids.nguid) ||
+           (ids.eui64 != none.eui64 && ids.eui64 == other->ids.eui64);
+  });
+}
+
+// The lowest number, from 1, that no disk has in its name.
+unsigned NvmeCtrl::free_head() const {
+  unsigned head = 1;
+  while (std::any_of(namespaces_.begin(), namespaces_.end(),
+                     [head](const auto& ns) { return ns->head == head; }))
+    ++head;
+  return head;
+}
+
+NvmeNs* NvmeCtrl::find_ns(std::uint32_t nsid) {
+  for (const auto& ns : namespaces_)
+    if (ns->nsid == nsid) return ns.get();
+  return nullptr;
+}
+
+// Namespaces with above < id < below, and those that are dead.
+void NvmeCtrl::remove_ns_range(std::uint32_t above, std::uint32_t below) {
+  for (std::size_t i = 0; i < namespaces_.size();) {
+    NvmeNs& ns = *namespaces_[i];
+    const bool gone = (ns.nsid > above && ns.nsid < below) || (ns.dead && below == kNoLimitNsid);
+    if (gone)
+      remove_ns(ns);
+    else
+      ++i;
+  }
+}
+
+// Its requests are let finish, then its disk fails whatever comes.
+void NvmeCtrl::remove_ns(NvmeNs& ns) {
+  const auto place = std::find_if(namespaces_.begin(), namespaces_.end(),
+                                  [&ns](const auto& other) { return other.get() == &ns; });
+  std::unique_ptr<NvmeNs> removed = std::move(*place);
+  namespaces_.erase(place);
+  ns.disk.set_capacity(0);
+  RequestQueue& queue = ns.disk.queue();
+  queue.mark_dying();
+  for (; ns.freezes != 0; --ns.freezes) queue.unfreeze();
+  queue.freeze_start();
+  queue.wait_freeze();
+  queue.unfreeze();
+  removed_.push_back(std::move(removed));
+}
+
+void NvmeCtrl::remove_namespaces() {
+  flush_scan();
+  // The device is gone: what waits for it must not wait for ever.
+  if (state_ == CtrlState::kDead) kill_queues();
+  change_ctrl_state(CtrlState::kDeletingNoIo);
+  std::scoped_lock lock(scan_lock_);
+  while (!namespaces_.empty()) remove_ns(*namespaces_.front());
+}
+
+void NvmeCtrl::free_namespaces() {
+  namespaces_.clear();
+  removed_.clear();
+}
+
+// --- all namespaces' queues
+
+// A namespace may appear between a freeze and its end: each remembers how often it was frozen. The
+// loops that wait count, because the list may change meanwhile.
+void NvmeCtrl::start_freeze() {
+  for (const auto& ns : namespaces_) {
+    ++ns->freezes;
+    ns->disk.queue().freeze_start();
+  }
+}
+void NvmeCtrl::wait_freeze() {
+  for (std::size_t i = 0; i < namespaces_.size(); ++i)
+    if (namespaces_[i]->freezes != 0) namespaces_[i]->disk.queue().wait_freeze();
+}
+bool NvmeCtrl::wait_freeze_timeout(base::Time timeout) {
+  const base::Time deadline = now() + timeout;
+  for (std::size_t i = 0; i < namespaces_.size(); ++i) {
+    const base::Time left = std::max(deadline - now(), base::kTimeZero);
+    if (!namespaces_[i]->disk.queue().wait_freeze_timeout(left)) return false;
+  }
+  return true;
+}
+void NvmeCtrl::unfreeze() {
+  for (const auto& ns : namespaces_) {
+    if (ns->freezes == 0) continue;
+    --ns->freezes;
+    ns->disk.queue().unfreeze();
+  }
+}
+void NvmeCtrl::stop_queues() {
+  for (const auto& ns : namespaces_) ns->disk.queue().quiesce();
+}
+void NvmeCtrl::start_queues() {
+  for (const auto& ns : namespaces_) ns->disk.queue().unquiesce();
+}
+void NvmeCtrl::sync_queues() {
+  for (std::size_t i = 0; i < namespaces_.size(); ++i) namespaces_[i]->disk.queue().sync();
+  if (admin_q != nullptr) admin_q->sync();
+}
+void NvmeCtrl::kill_queues() {
+  if (admin_q != nullptr && !admin_q->dying()) admin_q->unquiesce();
+  for (const auto& ns : namespaces_) {
+    if (std::exchange(ns->dead, true)) continue;
+    ns->disk.queue().mark_dying();
+    ns->disk.queue().unquiesce();
+    ns->disk.set_capacity(0);
+  }
+}
+
+}  // namespace nvmesim::host

@@ -1,0 +1,149 @@
+// The write buffer: grants room to writes, ends them when their data is in it, and brings the data
+// to the NAND in the background, a stripe at a time. Reads see what is in it; a write to a unit
+// that waits in it replaces the data there. A part of a unit is merged with the unit's present
+// content, which is read from the NAND first if it lies there.
+//
+// With power-loss protection what is buffered is durable: Flush and FUA cost nothing. Without it
+// they wait for the programs.
+//
+// A slot is free -> granted -> (merging ->) dirty -> flushing -> free. The index names the newest
+// slot of a unit; an older one may still be flushing behind it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/cache/unit_index.hpp"
+#include "models/cache/write_buffer_config.hpp"
+#include "models/delivery.hpp"
+#include "models/ftl/ftl.hpp"
+#include "models/object_pool.hpp"
+#include "models/read_path.hpp"
+#include "models/ring.hpp"
+#include "models/store/data_store.hpp"
+#include "sim/base/timeline.hpp"
+
+namespace nvmesim::models {
+
+class WriteBuffer : private StripeOwner {
+ public:
+  WriteBuffer(const WriteBufferConfig& config, const Geometry& geometry,
+              base::Scheduler& scheduler, Ftl& ftl, DataStore& store, ReadPath& reads,
+              Delivery& delivery, base::StatisticsRegistry& statistics, const std::string& name);
+
+  // The newest data of the unit, if it is here.
+  bool find(UnitId unit, base::BufferRef& data) const;
+  base::Time hit_time() const { return hit_; }
+  bool is_volatile() const { return !protected_; }
+
+  void start_write(MediaCommand& command);
+  void arrived(MediaPart& part);
+  void start_flush(MediaCommand& command);
+  // Ends the command not before `when`; bytes [first, end) of it that cover units in part are
+  // written with zeroes. Whole units are the caller's.
+  void start_zeroes(MediaCommand& command, base::Time when);
+  void start_deallocate(MediaCommand& command, base::Time when);
+  void cancel(MediaCommand& command);
+  // Forgets all data of units [first, first + count).
+  void discard(std::uint64_t first, std::uint64_t count);
+  void quiesce(base::Callback done);
+
+  // Units that are only here: the mapping does not know them yet.
+  std::uint64_t fresh_units() const { return fresh_; }
+  std::uint32_t free_slots() const { return static_cast<std::uint32_t>(free_.size()); }
+  std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
+
+ private:
+  enum class State : std::uint8_t { kFree, kGranted, kMerging, kDirty, kFlushing };
+  // A command on its way. `waits` counts what must still happen: parts to arrive (or, for FUA, to
+  // become durable), and one for the latency of the buffer.
+  struct Ticket {
+    MediaCommand* command = nullptr;  // none: cancelled
+    base::Callback callback;
+    std::uint64_t waits = 0;
+    std::uint32_t arrivals = 0;
+    std::uint64_t barrier = 0;  // flush: slots up to this sequence
+    base::Time not_before{0};
+    bool force_unit_access = false;
+  };
+  struct Waiter {
+    Ticket* ticket = nullptr;
+    Waiter* next = nullptr;
+  };
+  struct Slot {
+    UnitId unit;
+    base::BufferRef data;
+    std::uint64_t sequence = 0;
+    Waiter* waiters = nullptr;
+    State state = State::kFree;
+    bool dropped = false;  // deallocated while dirty or merging
+    bool fresh = false;
+  };
+  struct Grant {
+    MediaPart* part = nullptr;  // none: zeroes for the ticket
+    Ticket* ticket = nullptr;   // none: cancelled
+    UnitId unit;
+    std::uint32_t offset = 0;
+    std::uint32_t bytes = 0;
+  };
+
+  void stripe_programmed(Stripe& stripe) override;
+  Ticket* take_ticket(MediaCommand* command);
+  void schedule_pump();
+  void pump();
+  void accept(std::uint32_t number, const Grant& grant, base::BufferRef data);
+  std::uint32_t store_in_slot(std::uint32_t number, const Grant& grant, base::BufferRef data);
+  void merged(std::uint64_t number);
+  void make_dirty(std::uint32_t number);
+  void dispatch();
+  Stripe* gather();
+  void drain();
+  void idle(std::uint64_t);
+  void durable(Slot& slot);
+  void wait_for_medium(Ticket& ticket);
+  void finish_by_entry(Ticket& ticket);
+  void drop(std::uint32_t number);
+  void release(std::uint32_t number);
+  void one_less(Ticket& ticket);
+  void buffered(std::uint64_t ticket);
+  void complete(Ticket& ticket);
+
+  base::Scheduler& scheduler_;
+  Ftl& ftl_;
+  DataStore& store_;
+  ReadPath& reads_;
+  Delivery& delivery_;
+  bool protected_;
+  base::Time fixed_;
+  base::Time per_unit_;
+  base::Time hit_;
+  base::Time idle_time_;
+  std::uint32_t stripe_units_;
+
+  base::Timeline entry_;  // data goes into the buffer unit by unit
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  UnitIndex index_;
+  Ring<Grant> grants_;
+  Ring<std::uint32_t> dirty_;
+  std::size_t to_drain_ = 0;  // so many of dirty_ go out even if they do not fill a stripe
+  std::uint64_t drain_up_to_ = 0;  // slots of up to this sequence do so when they become dirty
+  std::vector<Ticket*> flushes_;
+  ObjectPool<Ticket> tickets_;
+  ObjectPool<Waiter> waiters_;
+  ObjectPool<Stripe> stripes_;
+  bool pump_pending_ = false;
+  base::Scheduler::Handle idle_timer_;
+  base::Time last_arrival_{0};
+  std::uint64_t sequence_ = 0;
+  std::uint64_t not_durable_ = 0;  // slots with data that is not on the medium
+  std::uint64_t fresh_ = 0;
+
+  std::uint64_t units_in_ = 0;
+  std::uint64_t coalesced_ = 0;
+  std::uint64_t merges_ = 0;
+  std::uint64_t waits_for_room_ = 0;
+};
+
+}  // namespace nvmesim::models

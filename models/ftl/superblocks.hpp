@@ -1,0 +1,66 @@
+// What the FTL knows of each superblock: state, valid units, readers, sequence, erase count; and
+// the list of free ones, used first in first out, so that wear spreads. Tells the collection
+// policy of every change to a closed superblock.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/ftl/gc_policy.hpp"
+#include "models/nand/geometry.hpp"
+#include "models/ring.hpp"
+
+namespace nvmesim::models {
+
+enum class SuperblockState : std::uint8_t {
+  kFree,
+  kOpen,        // being written, or full with programs still running
+  kClosed,      // a candidate for collection
+  kCollecting,  // its valid units are being moved
+  kErasing,
+};
+
+struct Superblock {
+  SuperblockState state = SuperblockState::kFree;
+  bool full = false;                // open: no stripe is left
+  std::uint32_t valid = 0;          // units
+  std::uint32_t programs_open = 0;  // stripes on their way to the array
+  std::uint32_t readers = 0;        // reads whose data has not left the array: they bar the erase
+  std::uint32_t erases = 0;
+  std::uint64_t sequence = 0;       // of its opening, unique in the drive's life
+};
+
+class Superblocks {
+ public:
+  // Units below `prefilled` already fill the first superblocks, which are closed.
+  Superblocks(const Geometry& geometry, std::uint64_t prefilled, GcPolicy& policy);
+
+  Superblock& operator[](std::uint32_t number) { return table_[number]; }
+  const Superblock& operator[](std::uint32_t number) const { return table_[number]; }
+  std::uint32_t count() const { return static_cast<std::uint32_t>(table_.size()); }
+  std::uint32_t free_count() const { return static_cast<std::uint32_t>(free_.size()); }
+
+  std::uint32_t open();  // takes a free one; a bug if there is none
+  void valid_more(std::uint32_t number) { ++table_[number].valid; }
+  void valid_less(std::uint32_t number, std::uint32_t by = 1);
+  // Closes it if it is full and its programs have ended; true if it did.
+  bool close_if_done(std::uint32_t number);
+  void collect(std::uint32_t number);
+  void erased(std::uint32_t number);
+
+  // One byte that depends on when and where `place` was programmed: kept with the mapping, it
+  // tells a current place from an older one of the same unit.
+  std::uint8_t mark(Place place) const;
+  static std::uint8_t prefill_mark(const Geometry& geometry, Place place);
+
+ private:
+  static std::uint8_t mark_of(std::uint64_t sequence, std::uint32_t offset);
+
+  const Geometry& geometry_;
+  GcPolicy& policy_;
+  std::vector<Superblock> table_;
+  Ring<std::uint32_t> free_;
+  std::uint64_t next_sequence_;
+};
+
+}  // namespace nvmesim::models

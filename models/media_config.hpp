@@ -1,0 +1,33 @@
+// Everything that a drive configuration says about its medium.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <cstdint>
+#include <span>
+
+#include "models/cache/write_buffer_config.hpp"
+#include "models/ftl/ftl_config.hpp"
+#include "models/nand/nand_config.hpp"
+#include "models/xpoint/xpoint_config.hpp"
+#include "sim/base/config.hpp"
+
+namespace nvmesim::models {
+
+enum class MediaKind : std::uint8_t { nand, xpoint };
+BOOST_DESCRIBE_ENUM(MediaKind, nand, xpoint)
+
+struct MediaConfig {
+  MediaKind kind = MediaKind::nand;
+  std::uint64_t capacity_bytes = 1'000'000'000'000;  // logical; rounded down to whole units
+  bool keep_data = true;
+  NandConfig nand;
+  FtlConfig ftl;
+  WriteBufferConfig write_buffer;
+  XpointConfig xpoint;
+
+  static std::span<const base::ParamInfo> params();
+};
+BOOST_DESCRIBE_STRUCT(MediaConfig, (),
+                      (kind, capacity_bytes, keep_data, nand, ftl, write_buffer, xpoint))
+
+}  // namespace nvmesim::models

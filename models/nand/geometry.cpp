@@ -1,0 +1,65 @@
+#include "models/nand/geometry.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "models/media.hpp"
+#include "sim/base/assert.hpp"
+#include "sim/base/units.hpp"
+
+namespace nvmesim::models {
+namespace {
+
+std::uint32_t superblocks_for(const NandConfig& config, std::uint64_t logical_units,
+                              std::uint64_t superblock_units, std::uint32_t percent,
+                              std::uint32_t spare) {
+  const std::uint64_t least = base::ceil_div(logical_units, superblock_units) + spare;
+  if (config.blocks_per_plane == 0) {
+    const std::uint64_t wanted =
+        base::ceil_div(logical_units * (100 + percent), superblock_units * 100);
+    return static_cast<std::uint32_t>(std::max(least, wanted));
+  }
+  if (config.blocks_per_plane < least) {
+    throw base::UserError(
+        fmt::format("nand.blocks_per_plane: {} blocks are too few for the capacity, at least {} "
+                    "are needed (0 computes it)",
+                    config.blocks_per_plane, least));
+  }
+  return config.blocks_per_plane;
+}
+
+}  // namespace
+
+Geometry Geometry::make(const NandConfig& config, std::uint64_t logical_units,
+                        std::uint32_t over_provisioning_percent, std::uint32_t spare_superblocks) {
+  if (config.page_bytes == 0 || config.page_bytes % kUnitBytes != 0) {
+    throw base::UserError(
+        fmt::format("nand.page_bytes: {} is not a multiple of {}", config.page_bytes, kUnitBytes));
+  }
+  if (config.read_ns.empty()) throw base::UserError("nand.read_ns: at least one time is needed");
+  if (logical_units == 0) throw base::UserError("capacity_bytes: less than one 4 KiB unit");
+  Geometry shape;
+  shape.channels = config.channels;
+  shape.dies = config.channels * config.dies_per_channel;
+  shape.planes = config.planes_per_die;
+  shape.rows = config.pages_per_block;
+  shape.page_bytes = config.page_bytes;
+  shape.page_units = config.page_bytes / kUnitBytes;
+  shape.stripe_units = shape.planes * shape.page_units;
+  const std::uint64_t stripes = std::uint64_t{shape.dies} * shape.rows;
+  const std::uint64_t units = stripes * shape.stripe_units;
+  if (units >= kNoPlace) throw base::UserError("nand: one block on every plane exceeds 16 TiB");
+  shape.superblock_stripes = static_cast<std::uint32_t>(stripes);
+  shape.superblock_units = static_cast<std::uint32_t>(units);
+  shape.logical_units = logical_units;
+  shape.superblocks = superblocks_for(config, logical_units, units, over_provisioning_percent,
+                                      spare_superblocks);
+  shape.physical_units = units * shape.superblocks;
+  if (shape.physical_units >= kNoPlace) {
+    throw base::UserError("capacity_bytes: more than 16 TiB of NAND is not supported");
+  }
+  return shape;
+}
+
+}  // namespace nvmesim::models

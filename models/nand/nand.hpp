@@ -1,0 +1,97 @@
+// The NAND array: dies behind channels. A die is a server with one queue per class of job; a
+// channel carries data strictly in the order in which it is asked for.
+//
+// A read occupies its die for command + tR; then its data waits in the page registers for the
+// channel. With cache_read the array may read the next page while one page's data waits. A
+// program first takes its data in, page by page (so that reads of other dies get between), then
+// occupies the array for tPROG. Command cycles of reads and erases are part of the array's time
+// and do not occupy the channel.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/media_factory.hpp"
+#include "models/nand/die_job.hpp"
+#include "models/nand/die_policy.hpp"
+#include "models/nand/geometry.hpp"
+#include "models/nand/nand_config.hpp"
+#include "sim/base/scheduler.hpp"
+#include "sim/base/statistics.hpp"
+#include "sim/base/timeline.hpp"
+
+namespace nvmesim::models {
+
+class Nand {
+ public:
+  // Data leaving a die: on the channel from start to end, decoded at `decoded`.
+  struct Transfer {
+    base::Time start;
+    base::Time end;
+    base::Time decoded;
+  };
+
+  Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& scheduler,
+       base::StatisticsRegistry& statistics, const std::string& name, ConstructionOrder order);
+
+  void submit(DieJob& job);
+  // From array_done() of a read only: sends `bytes` of the page registers over the channel. The
+  // first transfer of a job also carries its status poll.
+  Transfer transfer_out(std::uint32_t die, std::uint32_t bytes, bool first);
+
+  // Command and address cycles of one operation.
+  base::Time command_time() const { return command_; }
+  base::Time busy(std::uint32_t die) const { return dies_[die].busy_at(scheduler_.now()); }
+  // Jobs that are running or waiting.
+  std::uint64_t jobs_open() const { return jobs_open_; }
+
+ private:
+  struct Die {
+    std::array<DieJob*, kJobClasses> heads{};
+    std::array<DieJob*, kJobClasses> tails{};
+    std::uint32_t waiting = 0;
+    DieJob* current = nullptr;
+    DieCause cause = DieCause::kRead;  // of the current job
+    base::Time begun{0};
+    std::array<base::Time, kDieCauses> spent{};  // by jobs that have ended
+    base::Time out_newest{0};  // when the registers of the last read will be empty,
+    base::Time out_older{0};   // and those of the read before it
+
+    base::Time spent_at(std::size_t cause_index, base::Time when) const;
+    base::Time busy_at(base::Time when) const;
+  };
+  struct Channel {
+    explicit Channel(std::string name) : line(std::move(name)) {}
+    base::Timeline line;
+  };
+
+  Channel& channel_of(std::uint32_t die) { return *channels_[die % geometry_.channels]; }
+  void begin(std::uint32_t number, DieJob& job);
+  void account_wait(const Die& die, DieJob& job) const;
+  void page_in(std::uint64_t number);
+  void array_done(std::uint64_t number);
+  void serve_next(std::uint32_t number);
+
+  const Geometry& geometry_;
+  base::Scheduler& scheduler_;
+  std::vector<base::Time> read_;
+  base::Time program_;
+  base::Time erase_;
+  base::Time command_;
+  base::Time status_;
+  base::Time ecc_;
+  base::Pace pace_;
+  bool cache_read_;
+  std::unique_ptr<DiePolicy> policy_;
+  std::vector<std::unique_ptr<Channel>> channels_;
+  std::vector<Die> dies_;
+  std::uint64_t jobs_open_ = 0;
+  std::uint64_t reads_ = 0;
+  std::uint64_t programs_ = 0;
+  std::uint64_t erases_ = 0;
+};
+
+}  // namespace nvmesim::models

@@ -1,0 +1,40 @@
+// Parameters of the NAND array: its shape, its times and the policy of its dies.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/base/config.hpp"
+
+namespace nvmesim::models {
+
+struct NandConfig {
+  std::uint32_t channels = 8;
+  std::uint32_t dies_per_channel = 4;
+  std::uint32_t planes_per_die = 4;
+  std::uint32_t blocks_per_plane = 0;  // 0: as many as capacity and over-provisioning need
+  std::uint32_t pages_per_block = 576;
+  std::uint32_t page_bytes = 16384;
+  std::vector<std::uint32_t> read_ns = {40'000};
+  std::uint32_t program_ns = 400'000;
+  std::uint32_t erase_ns = 3'500'000;
+  std::uint32_t channel_mb_per_s = 1200;
+  std::uint32_t command_ns = 500;
+  std::uint32_t status_ns = 300;
+  std::uint32_t ecc_ns = 2'000;
+  bool cache_read = true;
+  std::string die_policy = "read_first";
+  std::uint32_t age_limit_us = 5'000;
+
+  static std::span<const base::ParamInfo> params();
+};
+BOOST_DESCRIBE_STRUCT(NandConfig, (),
+                      (channels, dies_per_channel, planes_per_die, blocks_per_plane,
+                       pages_per_block, page_bytes, read_ns, program_ns, erase_ns,
+                       channel_mb_per_s, command_ns, status_ns, ecc_ns, cache_read, die_policy,
+                       age_limit_us))
+
+}  // namespace nvmesim::models

@@ -1,0 +1,157 @@
+#include "models/read_path.hpp"
+
+#include "models/cache/write_buffer.hpp"
+
+namespace nvmesim::models {
+
+ReadPath::ReadPath(const Geometry& geometry, base::Scheduler& scheduler, Nand& nand, Ftl& ftl,
+                   DataStore& store, Delivery& delivery, base::StatisticsRegistry& statistics,
+                   const std::string& name)
+    : geometry_(geometry),
+      scheduler_(scheduler),
+      nand_(nand),
+      ftl_(ftl),
+      store_(store),
+      delivery_(delivery) {
+  statistics.add(name + ".read.media_units", "1", "4 KiB units read from the NAND", media_units_);
+  statistics.add(name + ".read.buffer_hits", "1", "4 KiB units served from the write buffer",
+                 buffer_hits_);
+  statistics.add(name + ".read.unmapped_units", "1",
+                 "4 KiB units read that were never written or are deallocated", unmapped_units_);
+}
+
+ReadPath::Unit* ReadPath::take_unit(MediaPart* part, UnitId number) {
+  Unit* unit = units_.take();
+  unit->part = part;
+  unit->unit = number;
+  unit->status = MediaStatus::kOk;
+  unit->found = UnitMap::kNoUnit;
+  unit->fetched = {};
+  unit->next = nullptr;
+  if (part != nullptr) part->media_data = reinterpret_cast<std::uint64_t>(unit);
+  return unit;
+}
+
+void ReadPath::start(MediaCommand& command, const WriteBuffer& buffer) {
+  const base::Time now = scheduler_.now();
+  const base::Time looked_up = now + ftl_.mapping_time();
+  Job* job = nullptr;
+  command.parts_open = static_cast<std::uint32_t>(command.parts.size());
+  for (MediaPart& part : command.parts) {
+    part.command = &command;
+    part.stages.open(now);
+    part.stages.stamp(base::Stage::kMapping, looked_up);
+    Unit* unit = take_unit(&part, part.unit);
+    if (buffer.find(part.unit, part.data)) {
+      ++buffer_hits_;
+      const base::Time served = looked_up + buffer.hit_time();
+      part.stages.stamp(base::Stage::kBuffer, served);
+      scheduler_.at<&ReadPath::deliver>(served, this, reinterpret_cast<std::uint64_t>(unit));
+      continue;
+    }
+    part.data.reset();
+    unit->mapped = ftl_.look_up(part.unit);
+    if (unit->mapped.place == kNoPlace) {
+      ++unmapped_units_;
+      scheduler_.at<&ReadPath::deliver>(looked_up, this, reinterpret_cast<std::uint64_t>(unit));
+      continue;
+    }
+    job = append(job, *unit, looked_up);
+  }
+  if (job != nullptr) nand_.submit(*job);
+}
+
+void ReadPath::fetch(UnitId number, base::Callback done) {
+  Unit* unit = take_unit(nullptr, number);
+  unit->fetched = done;
+  unit->mapped = ftl_.look_up(number);
+  nand_.submit(*append(nullptr, *unit, scheduler_.now() + ftl_.mapping_time()));
+}
+
+// Adds the unit to `job` if it lies in the same stripe; else submits that and begins a new one.
+ReadPath::Job* ReadPath::append(Job* job, Unit& unit, base::Time ready_at) {
+  ++media_units_;
+  ftl_.read_begins(unit.mapped.place);
+  const std::uint32_t stripe = geometry_.stripe_of(unit.mapped.place);
+  if (job != nullptr && job->stripe == stripe) {
+    job->last = job->last->next = &unit;
+    return job;
+  }
+  if (job != nullptr) nand_.submit(*job);
+  job = jobs_.take();
+  job->owner = this;
+  job->job_class = JobClass::kHostRead;
+  job->stripe = stripe;
+  job->die = geometry_.die_of_stripe(stripe);
+  job->row = geometry_.row_of_stripe(stripe);
+  job->ready_at = ready_at;
+  job->first = job->last = &unit;
+  return job;
+}
+
+void ReadPath::array_done(DieJob& done) {
+  auto& job = static_cast<Job&>(done);
+  bool first = true;
+  for (Unit* unit = job.first; unit != nullptr;) {
+    Unit* next = unit->next;
+    ftl_.read_ends(unit->mapped.place);
+    if (unit->part == nullptr && !unit->fetched) {  // cancelled
+      units_.give(unit);
+      unit = next;
+      continue;
+    }
+    if (ftl_.record_matches(unit->unit, unit->mapped)) {
+      unit->found = unit->unit.value();
+    } else {
+      unit->status = MediaStatus::kIntegrity;
+      unit->found = ftl_.record(unit->mapped.place);
+    }
+    const Nand::Transfer out = nand_.transfer_out(job.die, kUnitBytes, first);
+    first = false;
+    if (unit->part != nullptr) stamp(*unit->part, job, out);
+    scheduler_.at<&ReadPath::deliver>(out.decoded, this, reinterpret_cast<std::uint64_t>(unit));
+    unit = next;
+  }
+  jobs_.give(&job);
+}
+
+void ReadPath::stamp(MediaPart& part, const DieJob& job, const Nand::Transfer& out) const {
+  base::StageRecord& stages = part.stages;
+  base::Time at = job.ready_at;
+  for (std::size_t i = 0; i < kDieCauses; ++i) {
+    if (job.waited[i] == base::kTimeZero) continue;
+    at += job.waited[i];
+    stages.stamp(stage_of(static_cast<DieCause>(i)), at);
+  }
+  stages.stamp(base::Stage::kChannel, job.begun + nand_.command_time());
+  stages.stamp(base::Stage::kArray, scheduler_.now());
+  stages.stamp(base::Stage::kChannelWait, out.start);
+  stages.stamp(base::Stage::kChannel, out.end);
+  stages.stamp(base::Stage::kEcc, out.decoded);
+}
+
+void ReadPath::deliver(std::uint64_t argument) {
+  auto* unit = reinterpret_cast<Unit*>(argument);
+  MediaPart* part = unit->part;
+  const MediaStatus status = unit->status;
+  const std::uint64_t found = unit->found;
+  const base::Callback fetched = unit->fetched;
+  units_.give(unit);
+  if (fetched) {
+    fetched();
+  } else if (part != nullptr) {
+    if (found != UnitMap::kNoUnit) part->data = store_.read(UnitId{found});
+    delivery_.read_ready(*part, status);
+  }
+}
+
+void ReadPath::cancel(MediaCommand& command) {
+  for (MediaPart& part : command.parts) {
+    if (part.media_data == 0) continue;
+    reinterpret_cast<Unit*>(part.media_data)->part = nullptr;
+    part.media_data = 0;
+    part.data.reset();
+  }
+}
+
+}  // namespace nvmesim::models

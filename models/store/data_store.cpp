@@ -1,0 +1,77 @@
+#include "models/store/data_store.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace nvmesim::models {
+
+DataStore::DataStore(std::uint64_t units, bool keep_data, MediaPoints& points)
+    : keep_data_(keep_data), points_(points), leaves_(keep_data ? units : 0) {}
+
+base::BufferRef DataStore::merged(const base::BufferRef& old, const base::BufferRef& from,
+                                  std::uint32_t offset, std::uint32_t bytes) {
+  base::BufferRef result = take_buffer();
+  if (!result) return result;
+  if (bytes < kUnitBytes) {
+    if (old) {
+      std::memcpy(result->data(), old->data(), kUnitBytes);
+    } else {
+      std::memset(result->data(), 0, kUnitBytes);
+    }
+  }
+  if (from) {
+    std::memcpy(result->data() + offset, from->data() + offset, bytes);
+  } else {
+    std::memset(result->data() + offset, 0, bytes);
+  }
+  return result;
+}
+
+base::BufferRef DataStore::read(UnitId unit) {
+  if (!keep_data_) return {};
+  const auto found = leaves_.find(unit.value());
+  if (found.leaf == nullptr) return {};
+  const base::BufferRef& stored = found.leaf->units[unit.value() % 64];
+  if (!points_.store_read.armed() || !stored) return stored;
+  base::BufferRef copy = pool_.take();
+  std::memcpy(copy->data(), stored->data(), kUnitBytes);
+  points_.store_read(unit, std::span(copy->data(), kUnitBytes));
+  return copy;
+}
+
+void DataStore::write(UnitId unit, const base::BufferRef& data) {
+  if (!keep_data_) return;
+  if (points_.store_write.armed()) {
+    bool drop = false;
+    points_.store_write(unit, drop);
+    if (drop) return;
+  }
+  Leaf& leaf = leaves_.touch(unit.value(), [](Leaf& fresh, std::uint64_t, bool) {
+    fresh.units.fill({});
+  });
+  base::BufferRef& stored = leaf.units[unit.value() % 64];
+  if (!stored) ++units_kept_;
+  stored = data;
+}
+
+void DataStore::clear(std::uint64_t first, std::uint64_t count) {
+  if (!keep_data_) return;
+  const std::uint64_t end = first + count;
+  for (std::uint64_t unit = first; unit < end;) {
+    if (leaves_.node_untouched(unit)) {
+      unit = (unit / leaves_.kNodeSize + 1) * leaves_.kNodeSize;
+      continue;
+    }
+    const std::uint64_t stop = std::min(end, (unit / leaves_.kLeafSize + 1) * leaves_.kLeafSize);
+    if (Leaf* leaf = leaves_.find(unit).leaf; leaf != nullptr) {
+      for (std::uint64_t each = unit; each < stop; ++each) {
+        base::BufferRef& stored = leaf->units[each % 64];
+        if (stored) --units_kept_;
+        stored.reset();
+      }
+    }
+    unit = stop;
+  }
+}
+
+}  // namespace nvmesim::models

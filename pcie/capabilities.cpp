@@ -1,0 +1,137 @@
+#include "pcie/capabilities.hpp"
+
+#include <bit>
+
+#include "sim/base/assert.hpp"
+
+namespace nvmesim::pcie {
+namespace {
+
+constexpr unsigned kBar0 = 0x10;
+
+// Status: parity and error bits are write-one-to-clear (7.5.1.1.4).
+constexpr std::uint32_t kStatusWriteOneClears = 0xF900'0000;
+// Command: memory space, bus master, parity error response, SERR#, interrupt disable.
+constexpr std::uint32_t kCommandWritable = 1U << 1 | 1U << 2 | 1U << 6 | 1U << 8 | 1U << 10;
+
+ConfigBlock::Bits read_only(std::uint32_t value) { return {value, 0, 0}; }
+
+}  // namespace
+
+Type0Header::Type0Header(ConfigSpace& space, const Identity& identity,
+                         const std::array<BarSpec, kBars>& bars)
+    : ConfigBlock(space, 0, 0x40), bars_(bars) {
+  define(0x00, read_only(std::uint32_t{identity.device} << 16 | identity.vendor));
+  define(0x04, {0, kCommandWritable, kStatusWriteOneClears});
+  define(0x08, read_only(identity.class_code << 8 | identity.revision));
+  define(0x0C, {0, 0xFF, 0});  // cache line size has no effect; header type 0, one function
+  for (unsigned i = 0; i < kBars; ++i) {
+    const BarSpec& bar = bars_[i];
+    if (bar.bytes == 0) continue;
+    NVMESIM_ASSERT(std::has_single_bit(bar.bytes) && bar.bytes >= 16,
+                   "a BAR's size is not a power of two of at least 16");
+    NVMESIM_ASSERT(bar.is_64bit || bar.bytes <= 1U << 31, "a 32-bit BAR is too large");
+    const std::uint32_t flags = (bar.is_64bit ? 4U : 0U) | (bar.prefetchable ? 8U : 0U);
+    const std::uint64_t address_bits = ~(bar.bytes - 1);
+    define(kBar0 + 4 * i, {flags, static_cast<std::uint32_t>(address_bits), 0});
+    if (!bar.is_64bit) continue;
+    NVMESIM_ASSERT(i + 1 < kBars && bars_[i + 1].bytes == 0, "a 64-bit BAR has no second slot");
+    define(kBar0 + 4 * i + 4, {0, static_cast<std::uint32_t>(address_bits >> 32), 0});
+  }
+  define(0x2C, read_only(std::uint32_t{identity.subsystem} << 16 | identity.subsystem_vendor));
+  define(0x3C, {0x0100, 0xFF, 0});  // interrupt line is software's; pin INTA
+}
+
+std::uint64_t Type0Header::bar_address(unsigned index) const {
+  std::uint64_t address = value(kBar0 + 4 * index) & ~std::uint32_t{0xF};
+  if (bars_[index].is_64bit) address |= std::uint64_t{value(kBar0 + 4 * index + 4)} << 32;
+  return address;
+}
+
+Type0Header::Hit Type0Header::decode(std::uint64_t address, std::uint64_t bytes) const {
+  if (!memory_space()) return {};
+  for (unsigned i = 0; i < kBars; ++i) {
+    if (bars_[i].bytes == 0) continue;
+    const std::uint64_t offset = address - bar_address(i);
+    if (offset < bars_[i].bytes && bytes <= bars_[i].bytes - offset) return {i, offset};
+  }
+  return {};
+}
+
+Type1Header::Type1Header(ConfigSpace& space, const Identity& identity)
+    : ConfigBlock(space, 0, 0x40) {
+  define(0x00, read_only(std::uint32_t{identity.device} << 16 | identity.vendor));
+  define(0x04, {0, kCommandWritable, kStatusWriteOneClears});
+  define(0x08, read_only(identity.class_code << 8 | identity.revision));
+  define(0x0C, {0x0001'0000, 0xFF, 0});
+  define(0x18, {0, 0x00FF'FFFF, 0});  // primary, secondary, subordinate bus
+  define(0x1C, {0x0000'00F0, 0, 0});  // I/O window: base above limit, not implemented
+  define(0x20, {0x0000'FFF0, 0xFFF0'FFF0, 0});
+  define(0x24, {0x0001'FFF1, 0xFFF0'FFF0, 0});  // prefetchable window: 64-bit
+  define(0x28, {0, ~std::uint32_t{0}, 0});
+  define(0x2C, {0, ~std::uint32_t{0}, 0});
+  define(0x3C, {0x0100, 0x00FF'00FF, 0});
+}
+
+bool Type1Header::forwards(std::uint64_t address) const {
+  const auto within = [address](std::uint32_t window, std::uint32_t base_upper,
+                                std::uint32_t limit_upper) {
+    const std::uint64_t base = std::uint64_t{base_upper} << 32 | (window & 0xFFF0) << 16;
+    const std::uint64_t limit =
+        std::uint64_t{limit_upper} << 32 | (window & 0xFFF0'0000) | 0xF'FFFF;
+    return address >= base && address <= limit;
+  };
+  if ((value(0x04) & kCommandMemorySpace) == 0) return false;
+  return within(value(0x20), 0, 0) || within(value(0x24), value(0x28), value(0x2C));
+}
+
+PowerManagementCapability::PowerManagementCapability(ConfigSpace& space)
+    : Capability(space, kCapabilityPowerManagement, 8, 0x0003) {  // version 3, no PME
+  // Control and status: D0, No_Soft_Reset (D3hot keeps the configuration).
+  define(4, {1U << 3, 0, 0});
+}
+
+// D1 and D2 are not supported: a write of them leaves the state as it is (7.5.2.2).
+void PowerManagementCapability::wrote(const Access& access) {
+  if (access.reg != 4 || (access.enabled & 3) != 3) return;
+  const std::uint32_t state = access.written & 3;
+  if (state == 0 || state == 3) set(4, (value(4) & ~3U) | state);
+}
+
+PciExpressCapability::PciExpressCapability(ConfigSpace& space, PciExpressPort port,
+                                           const Link& link, base::Callback initiate_flr)
+    : Capability(space, kCapabilityPciExpress, 0x3C,
+                 static_cast<std::uint16_t>(2U | static_cast<unsigned>(port) << 4 |
+                                            (port == PciExpressPort::kRootPort ? 1U << 8 : 0U))),
+      initiate_flr_(initiate_flr) {
+  // Device Control: error reporting, relaxed ordering, MPS, extended tags, no snoop, MRRS. Device
+  // Status: detected errors are write-one-to-clear.
+  define(0x08, {0x2810, 0x7FFF & ~(3U << 9), 0x000F'0000});
+  define(0x10, {0, 0x01FB & ~(1U << 5), port == PciExpressPort::kRootPort ? 3U << 30 : 0});
+  define(0x24, read_only(0x1F));             // completion timeout: ranges A to D, can be disabled
+  define(0x28, {0, 0x001F, 0});
+  describe(link);
+}
+
+void PciExpressCapability::describe(const Link& link) {
+  const auto payload_code = static_cast<std::uint32_t>(std::countr_zero(link.max_payload_bytes)) - 7;
+  // Role-based error reporting, extended tags; Function Level Reset where there is one.
+  set_reset(0x04, payload_code | 1U << 5 | 1U << 15 | (initiate_flr_ ? 1U << 28 : 0U));
+  set_reset(0x0C, link.generation | link.lanes << 4);
+  // Link status: speed and width as negotiated, slot clock.
+  set_reset(0x10, (link.generation | link.lanes << 4 | 1U << 12) << 16);
+  set_reset(0x2C, ((1U << link.generation) - 1) << 1);  // supported link speeds
+  define(0x30, {link.generation, 0xF, 0});              // target link speed
+}
+
+void PciExpressCapability::restore_max_payload(std::uint32_t bytes) {
+  const auto code = static_cast<std::uint32_t>(std::countr_zero(bytes)) - 7;
+  set(0x08, (value(0x08) & ~(7U << 5)) | code << 5);
+}
+
+void PciExpressCapability::wrote(const Access& access) {
+  constexpr std::uint32_t kInitiateFlr = 1U << 15;  // reads as zero
+  if (access.reg == 0x08 && (access.written & kInitiateFlr) != 0 && initiate_flr_) initiate_flr_();
+}
+
+}  // namespace nvmesim::pcie

@@ -1,0 +1,81 @@
+// The closed forms of a PCIe link: how many bytes a transfer takes on the wire, and how fast the
+// wire is for transaction layer packets. Pure functions in exact integers; Link uses nothing else.
+//
+// TLP bandwidth = raw x (1 - (8/ack + 8/fc) / lanes - 4/1538): an ACK and an UpdateFC of 8 bytes
+// each every `ack` and `fc` symbol times, and 4 SKP symbols in 1538.
+#pragma once
+
+#include <cstdint>
+
+#include "sim/base/units.hpp"
+
+namespace nvmesim::pcie::formula {
+
+// Bytes of a TLP besides its payload: framing, sequence number, header, LCRC.
+inline constexpr std::uint32_t kHeader64 = 24;          // memory request, 64-bit address; message
+inline constexpr std::uint32_t kHeader32 = 20;          // memory request below 4 GiB
+inline constexpr std::uint32_t kHeaderConfig = 20;      // configuration request
+inline constexpr std::uint32_t kHeaderCompletion = 20;  // with or without data
+
+constexpr std::uint32_t memory_header(std::uint64_t address) {
+  return (address >> 32) != 0 ? kHeader64 : kHeader32;
+}
+
+// How a request or completion is cut. All TLPs are `full_bytes` on the wire but the last.
+struct Segments {
+  std::uint32_t tlps = 1;
+  std::uint32_t full_bytes = 0;
+  std::uint32_t last_bytes = 0;
+  constexpr std::uint64_t wire_bytes() const {
+    return std::uint64_t{tlps - 1} * full_bytes + last_bytes;
+  }
+};
+
+// `bytes` of payload in pieces of at most 1 << shift, each with `header` bytes around it.
+constexpr Segments data_segments(std::uint32_t bytes, unsigned shift, std::uint32_t header) {
+  const std::uint32_t whole = bytes == 0 ? 0 : (bytes - 1) >> shift;
+  return {whole + 1, (std::uint32_t{1} << shift) + header, bytes - (whole << shift) + header};
+}
+
+// The requests that ask for `bytes` in pieces of at most 1 << shift (MRRS).
+constexpr Segments read_request_segments(std::uint32_t bytes, unsigned shift,
+                                         std::uint32_t header) {
+  const std::uint32_t whole = bytes == 0 ? 0 : (bytes - 1) >> shift;
+  return {whole + 1, header, header};
+}
+
+// Mega-transfers per second of one lane; generations 1 to 5.
+constexpr std::uint64_t transfer_rate_mts(unsigned generation) {
+  return generation <= 2 ? std::uint64_t{2500} * generation
+                         : std::uint64_t{8000} << (generation - 3);
+}
+
+// Time per byte before any overhead but the line code: 8b/10b, from generation 3 on 128b/130b.
+constexpr base::Pace raw_pace(unsigned generation, unsigned lanes) {
+  const std::uint64_t code = generation <= 2 ? 10 : 130;
+  const std::uint64_t data = generation <= 2 ? 8 : 128;
+  return {8'000'000 * code, transfer_rate_mts(generation) * data * lanes};
+}
+
+// Symbol times between two ACKs, and between two UpdateFCs of one type (base specification, ack
+// latency limit): (MPS + 28) x factor / lanes + internal delay, rounded down.
+constexpr std::uint64_t ack_interval_symbols(unsigned generation, unsigned lanes,
+                                             std::uint64_t max_payload_bytes) {
+  std::uint64_t tenths = max_payload_bytes <= 256 ? 14 : 10;
+  if (lanes == 8 && max_payload_bytes <= 256) tenths = 25;
+  if (lanes == 16) tenths = max_payload_bytes <= 256 ? 30 : 20;
+  const std::uint64_t internal_delay = generation == 1 ? 19 : generation == 2 ? 70 : 115;
+  return (max_payload_bytes + 28) * tenths / (10 * lanes) + internal_delay;
+}
+
+// Time per byte of TLP, what ACKs, flow control and SKP take included.
+constexpr base::Pace tlp_pace(unsigned generation, unsigned lanes,
+                              std::uint64_t max_payload_bytes) {
+  const base::Pace raw = raw_pace(generation, lanes);
+  const std::uint64_t symbols = ack_interval_symbols(generation, lanes, max_payload_bytes) * lanes;
+  // (1 - 16/symbols - 4/1538) = (1534 symbols - 16 x 1538) / (1538 symbols)
+  const base::Pace overhead{1538 * symbols, 1534 * symbols - 16 * 1538};
+  return {raw.numerator_ps() * overhead.numerator_ps(), raw.denominator() * overhead.denominator()};
+}
+
+}  // namespace nvmesim::pcie::formula

@@ -1,0 +1,185 @@
+#include "pcie/root_complex.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "sim/base/assert.hpp"
+
+namespace nvmesim::pcie {
+namespace {
+
+constexpr std::uint64_t kLowMemoryLimit = 2 * base::kGiB;
+constexpr std::uint64_t kHighMemoryBase = 4 * base::kGiB;
+
+bool in_message_window(std::uint64_t address) { return address - kMsiWindowBase < kMsiWindowBytes; }
+
+bool is_configuration(const Tlp& tlp) {
+  return tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1;
+}
+
+const RootComplexConfig& validated(const RootComplexConfig& config) {
+  config.validate();
+  return config;
+}
+
+}  // namespace
+
+std::span<const base::ParamInfo> RootComplexConfig::params() {
+  static constexpr base::ParamInfo kParams[] = {
+      {"ports", "1", 1, 32, "root ports; each has a link of its own"},
+      {"memory_bytes", "bytes", 4096, std::int64_t{1} << 46, "host memory that DMA reaches"},
+      {"mmio_base", "bytes", std::int64_t{1} << 31, 0xFFF0'0000,
+       "start of the addresses for BARs, a multiple of 1 MiB between 2 and 4 GiB"},
+      {"mmio_bytes", "bytes", 1 << 20, std::int64_t{1} << 31,
+       "size of the addresses for BARs, a multiple of 1 MiB"},
+  };
+  return kParams;
+}
+
+void RootComplexConfig::validate() const {
+  if (ports < 1 || ports > 32) {
+    throw base::UserError(fmt::format("root_complex.ports is {}; it must be 1 to 32", ports));
+  }
+  const std::uint64_t end = mmio_base + mmio_bytes;
+  if (mmio_base % base::kMiB != 0 || mmio_bytes % base::kMiB != 0 || mmio_bytes == 0 ||
+      mmio_base < kLowMemoryLimit || end < mmio_base || end > kMsiWindowBase) {
+    throw base::UserError(fmt::format(
+        "root_complex.mmio_base and mmio_bytes give {:#x} to {:#x}; the window must be whole MiB "
+        "between {:#x} and {:#x}",
+        mmio_base, end, kLowMemoryLimit, kMsiWindowBase));
+  }
+}
+
+RootComplex::RootComplex(sc_core::sc_module_name name, const RootComplexConfig& config,
+                         base::Scheduler& scheduler, HostPort& host)
+    : sc_core::sc_module(name),
+      cpu("cpu", this, scheduler),
+      memory("memory", this, scheduler),
+      ports("ports"),
+      config_(validated(config)),
+      scheduler_(scheduler),
+      host_(host) {
+  ports.init(config_.ports, [this, &scheduler](const char* port_name, std::size_t) {
+    return new RootPort(port_name, *this, scheduler);
+  });
+}
+
+// Downwards.
+
+void RootComplex::request_from_cpu(base::GenericPayload& payload) {
+  const Tlp& tlp = tlp_of(payload);
+  RootPort* port = nullptr;
+  if (is_configuration(tlp)) {
+    const unsigned bus = tlp.completer.value() >> 8;
+    const unsigned device = (tlp.completer.value() >> 3) & 31;
+    const bool first_function = (tlp.completer.value() & 7) == 0;
+    if (bus == 0 && first_function && device < ports.size()) {
+      local_configuration(payload, device);
+      return;
+    }
+    port = port_of_bus(bus);
+  } else {
+    port = port_of_address(payload.get_address());
+  }
+  if (port != nullptr) {
+    port->to_link.request(payload);
+    return;
+  }
+  ++unsupported_requests_;
+  if (payload.is_read()) std::memset(payload.get_data_ptr(), 0xFF, payload.get_data_length());
+  answer_cpu(payload, kStatusUnsupportedRequest);
+}
+
+unsigned RootComplex::debug_from_cpu(base::GenericPayload& payload) {
+  RootPort* port = port_of_address(payload.get_address());
+  return port != nullptr ? port->to_link->transport_dbg(payload) : 0;
+}
+
+void RootComplex::local_configuration(base::GenericPayload& payload, unsigned device) {
+  ConfigSpace& space = ports[device].config_space();
+  const auto offset = static_cast<unsigned>(payload.get_address() % ConfigSpace::kBytes);
+  const unsigned bytes = payload.get_data_length();
+  std::uint32_t value = 0;
+  if (payload.is_write()) {
+    std::memcpy(&value, payload.get_data_ptr(), bytes);
+    space.write(offset, bytes, value);
+  } else {
+    value = space.read(offset, bytes);
+    std::memcpy(payload.get_data_ptr(), &value, bytes);
+  }
+  answer_cpu(payload, kStatusSuccessful);
+}
+
+void RootComplex::answer_cpu(base::GenericPayload& payload, tlm::tlm_response_status status) {
+  payload.set_response_status(status);
+  if (is_posted(payload)) {
+    cpu.respond(payload);
+  } else {
+    scheduler_.at<&RootComplex::answer_cpu_event>(scheduler_.now(), this,
+                                                  reinterpret_cast<std::uint64_t>(&payload));
+  }
+}
+
+void RootComplex::answer_cpu_event(std::uint64_t payload) {
+  cpu.respond(*reinterpret_cast<base::GenericPayload*>(payload));
+}
+
+RootPort* RootComplex::port_of_bus(unsigned bus) {
+  for (RootPort& port : ports) {
+    if (port.owns_bus(bus)) return &port;
+  }
+  return nullptr;
+}
+
+RootPort* RootComplex::port_of_address(std::uint64_t address) {
+  for (RootPort& port : ports) {
+    if (port.forwards(address)) return &port;
+  }
+  return nullptr;
+}
+
+// Upwards.
+
+void RootComplex::request_from_port(RootPort& port, base::GenericPayload& payload) {
+  const Tlp& tlp = tlp_of(payload);
+  const std::uint64_t address = payload.get_address();
+  const bool memory_access = tlp.kind == TlpKind::kMemory;
+  // Answers find their way by requester: a port may not send under another one's name.
+  const bool own_name = &port_of_requester(tlp.requester) == &port;
+  if (memory_access && own_name && in_memory(address, payload.get_data_length())) [[likely]] {
+    memory.request(payload);
+  } else if (memory_access && in_message_window(address) && payload.is_write()) {
+    std::uint32_t data = 0;
+    std::memcpy(&data, payload.get_data_ptr(),
+                std::min<std::size_t>(sizeof(data), payload.get_data_length()));
+    payload.set_response_status(kStatusSuccessful);
+    host_.message_interrupt(address, data);
+    port.from_link.respond(payload);
+  } else {
+    ++unsupported_requests_;
+    port.refuse(payload);
+  }
+}
+
+void RootComplex::response_from_memory(base::GenericPayload& payload) {
+  port_of_requester(tlp_of(payload).requester).from_link.respond(payload);
+}
+
+bool RootComplex::in_memory(std::uint64_t address, std::uint64_t bytes) const {
+  const std::uint64_t low_bytes = std::min(config_.memory_bytes, kLowMemoryLimit);
+  if (address < low_bytes) return bytes <= low_bytes - address;
+  const std::uint64_t high_bytes = config_.memory_bytes - low_bytes;
+  const std::uint64_t offset = address - kHighMemoryBase;
+  return address >= kHighMemoryBase && offset < high_bytes && bytes <= high_bytes - offset;
+}
+
+// Requester 0 is a plain initiator that says nothing of itself: it hangs at port 0.
+RootPort& RootComplex::port_of_requester(RequesterId requester) {
+  if (ports.size() == 1) return ports[0];
+  RootPort* port = port_of_bus(requester.value() >> 8);
+  return port != nullptr ? *port : ports[0];
+}
+
+}  // namespace nvmesim::pcie

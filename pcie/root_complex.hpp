@@ -1,0 +1,69 @@
+// The root complex: takes MMIO and configuration accesses of the CPUs down to the right root port,
+// takes DMA of the functions up to host memory, and message-signalled interrupts to the HostPort.
+//
+// It has no time of its own: memory latency is the memory target's, wire time the link's. Root
+// ports are bridges on bus 0, device n for port n; software gives them buses and memory windows.
+// What nobody claims is answered with Unsupported Request (reads of the CPU: all ones).
+#pragma once
+
+#include <boost/describe.hpp>
+#include <cstdint>
+#include <span>
+
+#include "pcie/host_port.hpp"
+#include "pcie/root_port.hpp"
+#include "sim/base/config.hpp"
+
+namespace nvmesim::pcie {
+
+struct RootComplexConfig {
+  std::uint32_t ports = 1;
+  // Laid out as in a PC: up to 2 GiB from address 0, the rest from 4 GiB.
+  std::uint64_t memory_bytes = 4 * base::kGiB;
+  std::uint64_t mmio_base = 0xC000'0000;
+  std::uint64_t mmio_bytes = 0x2000'0000;
+
+  static std::span<const base::ParamInfo> params();
+  // Throws UserError if the values do not fit together.
+  void validate() const;
+};
+BOOST_DESCRIBE_STRUCT(RootComplexConfig, (), (ports, memory_bytes, mmio_base, mmio_bytes))
+
+class RootComplex : public sc_core::sc_module {
+  void request_from_cpu(base::GenericPayload& payload);
+  void response_from_memory(base::GenericPayload& payload);
+  unsigned debug_from_cpu(base::GenericPayload& payload);
+
+ public:
+  base::TargetSocket<RootComplex, &RootComplex::request_from_cpu, &RootComplex::debug_from_cpu> cpu;
+  base::InitiatorSocket<RootComplex, &RootComplex::response_from_memory> memory;
+  // ports[n].to_link and ports[n].from_link go to the link of port n.
+  sc_core::sc_vector<RootPort> ports;
+
+  RootComplex(sc_core::sc_module_name name, const RootComplexConfig& config,
+              base::Scheduler& scheduler, HostPort& host);
+
+  const RootComplexConfig& config() const { return config_; }
+  std::uint64_t unsupported_requests() const { return unsupported_requests_; }
+
+ private:
+  friend class RootPort;
+  void request_from_port(RootPort& port, base::GenericPayload& payload);
+  void response_from_port(base::GenericPayload& payload) { cpu.respond(payload); }
+  unsigned debug_from_port(base::GenericPayload& payload) { return memory->transport_dbg(payload); }
+
+  bool in_memory(std::uint64_t address, std::uint64_t bytes) const;
+  RootPort* port_of_bus(unsigned bus);
+  RootPort* port_of_address(std::uint64_t address);
+  RootPort& port_of_requester(RequesterId requester);
+  void local_configuration(base::GenericPayload& payload, unsigned device);
+  void answer_cpu(base::GenericPayload& payload, tlm::tlm_response_status status);
+  void answer_cpu_event(std::uint64_t payload);
+
+  const RootComplexConfig config_;
+  base::Scheduler& scheduler_;
+  HostPort& host_;
+  std::uint64_t unsupported_requests_ = 0;
+};
+
+}  // namespace nvmesim::pcie

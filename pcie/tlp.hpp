@@ -1,0 +1,78 @@
+// What a PCIe request carries beyond address, data and byte enables, which are the payload's own.
+// An ignorable extension: a payload without one is a memory access of requester 0 without
+// attributes, so a plain TLM initiator or memory can be bound anywhere.
+#pragma once
+
+#include <cstdint>
+
+#include "sim/base/payload_pool.hpp"
+#include "sim/base/strong_id.hpp"
+
+namespace nvmesim::pcie {
+
+// Bus, device and function: bus << 8 | device << 3 | function. 0 is the root complex.
+struct RequesterTag;
+using RequesterId = base::StrongId<RequesterTag, std::uint16_t>;
+
+struct VectorTag;
+using VectorId = base::StrongId<VectorTag, std::uint16_t>;
+
+enum class TlpKind : std::uint8_t {
+  kMemory,
+  kConfig0,  // address: register offset in the function's configuration space
+  kConfig1,
+  kMessage,
+};
+
+struct Tlp : tlm::tlm_extension<Tlp> {
+  RequesterId requester;
+  RequesterId completer;  // configuration requests are routed by it
+  TlpKind kind = TlpKind::kMemory;
+  bool relaxed_ordering = false;  // may pass, and be passed by, other posted writes (TLP attribute RO)
+  bool id_based_ordering = false;
+  bool no_snoop = false;
+  bool poisoned = false;
+
+  // Hints of the model, which no wire carries. The first three change cost, never order or content.
+  // deferrable: nobody looks at this posted write before a younger one of its direction arrives,
+  // so it may be delivered together with that (design rule: visible at its arrival or later).
+  bool deferrable = false;
+  // dataless: the bytes mean nothing (the run keeps no data); whoever stores them may skip the copy.
+  bool dataless = false;
+  // sent_awaited: somebody waits for the BEGIN_RESP of this posted write, so it comes when the last
+  // TLP has been issued, whatever the length. Without it that of a write of at most one MPS comes
+  // with the delivery.
+  bool sent_awaited = false;
+  // cancelled: set by the initiator while the request is on its way (a reset). It is not delivered
+  // any more; its BEGIN_RESP comes nevertheless.
+  bool cancelled = false;
+
+  tlm::tlm_extension_base* clone() const override { return new Tlp(*this); }
+  void copy_from(const tlm::tlm_extension_base& other) override {
+    *this = static_cast<const Tlp&>(other);
+  }
+};
+
+using TlpPool = base::PayloadPool<Tlp>;
+using TlpPayload = TlpPool::Payload;
+
+// The attributes of any payload; those of a plain memory access if it has none.
+inline const Tlp& tlp_of(const tlm::tlm_generic_payload& payload) {
+  static const Tlp plain{};
+  const Tlp* extension = nullptr;
+  payload.get_extension(extension);
+  return extension != nullptr ? *extension : plain;
+}
+
+// A posted request has no completion on the wire: memory writes and messages.
+inline bool is_posted(const tlm::tlm_generic_payload& payload) {
+  const TlpKind kind = tlp_of(payload).kind;
+  return kind == TlpKind::kMessage || (kind == TlpKind::kMemory && payload.is_write());
+}
+
+// response_status and the completion status it stands for (PCIe base specification 2.2.9).
+inline constexpr auto kStatusSuccessful = tlm::TLM_OK_RESPONSE;
+inline constexpr auto kStatusUnsupportedRequest = tlm::TLM_ADDRESS_ERROR_RESPONSE;
+inline constexpr auto kStatusCompleterAbort = tlm::TLM_GENERIC_ERROR_RESPONSE;
+
+}  // namespace nvmesim::pcie

@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "sim/app/options.hpp"
+#include "sim/app/verb.hpp"
+#include "sim/base/config.hpp"
+#include "sim/base/systemc.hpp"
+
+namespace nvmesim::app {
+namespace {
+
+constexpr Verb kVerbs[] = {
+    {"replay", "TRACE", "replay a recorded block trace (blktrace text, fio iolog)", replay},
+    {"run", "JOB.fio", "run a fio job file", run},
+    {"probe", "", "load the driver and show what it found, like dmesg and nvme list", probe},
+    {"compare", "A.json B.json", "compare two results; fail on conditions", compare},
+    {"drives", "", "list the drives that can be simulated", drives},
+    {"config", "", "list every parameter, or print a drive's whole configuration", config},
+};
+
+std::string help() {
+  std::string text = "nvmesim: a full-system NVMe simulator\n\nusage: nvmesim VERB ...\n\n";
+  for (const Verb& verb : kVerbs) {
+    text += fmt::format("  {:<24} {}\n", fmt::format("{} {}", verb.name, verb.usage), verb.summary);
+  }
+  text += "\n'nvmesim VERB --help' explains a verb. Exit status: 0 success, 1 a failed check,\n"
+          "2 wrong use or input.\n";
+  return text;
+}
+
+const Verb& find_verb(std::string_view name) {
+  std::vector<std::string> known;
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == name) return verb;
+    known.emplace_back(verb.name);
+  }
+  const std::string near = base::nearest_key(name, known);
+  throw base::UserError(fmt::format("{}: no such verb{}; 'nvmesim --help' lists them", name,
+                                    near.empty() ? "" : fmt::format(", did you mean {}?", near)));
+}
+
+// An error's first line: SystemC adds lines of its own.
+std::string one_line(std::string_view text) {
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+std::span<const Verb> verbs() { return kVerbs; }
+
+int nvmesim(const Arguments& arguments) {
+  try {
+    if (arguments.empty()) throw base::UserError("no verb given; 'nvmesim --help' lists them");
+    const std::string& name = arguments.front();
+    if (name == "--help" || name == "-h" || name == "help") {
+      fmt::print("{}", help());
+      return 0;
+    }
+    if (name == "--version") {
+      fmt::print("nvmesim {}\n", kVersion);
+      return 0;
+    }
+    return find_verb(name).run({arguments.begin() + 1, arguments.end()});
+  } catch (const HelpShown&) {
+    return 0;
+  } catch (const base::UserError& error) {
+    fmt::print(stderr, "nvmesim: {}\n", one_line(error.what()));
+    return 2;
+  } catch (const sc_core::sc_report& report) {
+    fmt::print(stderr, "nvmesim: internal error: {}\n", one_line(report.what()));
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "nvmesim: internal error: {}\n", one_line(error.what()));
+  }
+  return 70;  // EX_SOFTWARE: neither the user's mistake nor a failed check
+}
+
+}  // namespace nvmesim::app

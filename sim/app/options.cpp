@@ -1,0 +1,108 @@
+#include "sim/app/options.hpp"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "sim/base/config.hpp"
+#include "sim/base/parse.hpp"
+
+namespace nvmesim::app {
+
+po::variables_map parse(const Arguments& arguments, std::string_view verb, std::string_view about,
+                        po::options_description options,
+                        const std::vector<std::string>& positional) {
+  options.add_options()("help,h", "show this help");
+  po::options_description all;
+  all.add(options);
+  po::positional_options_description order;
+  for (const std::string& name : positional) {
+    all.add_options()(name.c_str(), po::value<std::string>());
+    order.add(name.c_str(), 1);
+  }
+  po::variables_map values;
+  try {
+    // No guessing: an abbreviated option would change its meaning when another one is added.
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(arguments).options(all).positional(order).style(style).run(),
+              values);
+    po::notify(values);
+  } catch (const po::too_many_positional_options_error&) {
+    throw base::UserError(fmt::format("{}: too many arguments; see 'nvmesim {} --help'", verb, verb));
+  } catch (const po::unknown_option& error) {
+    std::vector<std::string> known;
+    for (const auto& option : options.options()) known.push_back(option->long_name());
+    std::string_view name = error.get_option_name();
+    name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
+    const std::string near = base::nearest_key(name, known);
+    throw base::UserError(fmt::format("{}: unknown option --{}{}", verb, name,
+                                      near.empty() ? "" : fmt::format("; did you mean --{}?", near)));
+  } catch (const po::error& error) {
+    throw base::UserError(fmt::format("{}: {}", verb, error.what()));
+  }
+  if (values.count("help") != 0) {
+    std::ostringstream text;
+    text << options;
+    std::string usage;
+    for (const std::string& name : positional) usage += " " + name;
+    fmt::print("usage: nvmesim {}{} [options]\n\n{}\n\n{}", verb, usage, about, text.str());
+    throw HelpShown{};
+  }
+  for (const std::string& name : positional) {
+    if (values.count(name) == 0) {
+      throw base::UserError(fmt::format("{}: {} is missing; see 'nvmesim {} --help'", verb, name, verb));
+    }
+  }
+  return values;
+}
+
+po::options_description system_options() {
+  po::options_description options("System");
+  options.add_options()
+      ("drive", po::value<std::string>()->default_value("p5510"),
+       "the drive: a preset ('nvmesim drives') or a JSON file")
+      ("host", po::value<std::string>()->default_value("default"), "the host: a preset or a JSON file")
+      ("set", po::value<std::vector<std::string>>()->composing(),
+       "path.to.key=value: change a parameter ('nvmesim config' lists them); repeatable")
+      ("driver", po::value<std::vector<std::string>>()->composing(),
+       "nvme.PARAMETER=value: a module parameter of the driver; repeatable")
+      ("seed", po::value<std::string>(), "seed of every random draw (default 1)");
+  return options;
+}
+
+system_::SystemConfig system_config(const po::variables_map& values) {
+  system_::ConfigRequest request;
+  request.drive = values["drive"].as<std::string>();
+  request.host = values["host"].as<std::string>();
+  if (values.count("set") != 0) request.settings = values["set"].as<std::vector<std::string>>();
+  if (values.count("driver") != 0) {
+    request.driver_settings = values["driver"].as<std::vector<std::string>>();
+  }
+  if (values.count("seed") != 0) {
+    request.seed = unsigned_option(values, "seed", 0, std::numeric_limits<std::int64_t>::max());
+  }
+  return system_::load_config(request);
+}
+
+po::options_description result_options() {
+  po::options_description options("Results");
+  options.add_options()
+      ("json", po::value<std::string>(), "also write the results to this file, as JSON")
+      ("slowest", po::value<std::string>()->default_value("0"),
+       "show this many of the slowest requests, with their stages")
+      ("no-summary", "print no text summary");
+  return options;
+}
+
+std::uint64_t unsigned_option(const po::variables_map& values, const char* name,
+                              std::uint64_t minimum, std::uint64_t maximum) {
+  const std::string& text = values[name].as<std::string>();
+  const auto value = base::parse_unsigned(text);
+  if (!value || *value < minimum || *value > maximum) {
+    throw base::UserError(fmt::format("--{}: '{}' is not a number from {} to {}", name, text, minimum,
+                                      maximum));
+  }
+  return *value;
+}
+
+}  // namespace nvmesim::app

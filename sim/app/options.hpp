@@ -1,0 +1,39 @@
+// Command-line options that several verbs share, and how a verb parses its own.
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/app/verb.hpp"
+#include "sim/system/system_config.hpp"
+
+namespace nvmesim::app {
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+namespace po = boost::program_options;
+
+// --help was asked for and printed.
+struct HelpShown {};
+
+// Parses `arguments`; the positional ones are named in order. Prints the help of the verb and throws
+// HelpShown for --help; throws UserError for what cannot be parsed or is missing.
+po::variables_map parse(const Arguments& arguments, std::string_view verb, std::string_view about,
+                        po::options_description options,
+                        const std::vector<std::string>& positional = {});
+
+// --drive, --host, --set, --driver, --seed.
+po::options_description system_options();
+system_::SystemConfig system_config(const po::variables_map& values);
+
+// --json, --slowest and what else shapes the result.
+po::options_description result_options();
+
+// Options whose values are checked here, so that their errors name the option.
+std::uint64_t unsigned_option(const po::variables_map& values, const char* name,
+                              std::uint64_t minimum, std::uint64_t maximum);
+
+}  // namespace nvmesim::app

@@ -1,0 +1,67 @@
+// nvmesim probe: loads the driver on a simulated system and shows what it did and found.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "sim/app/options.hpp"
+#include "sim/system/system.hpp"
+
+namespace nvmesim::app {
+namespace {
+
+void print_list(const std::vector<host::NvmeListEntry>& entries) {
+  constexpr const char* kRow = "{:<16} {:<20} {:<40} {:<9} {:<26} {:<16} {:<8}\n";
+  fmt::print("\n");
+  fmt::print(kRow, "Node", "SN", "Model", "Namespace", "Usage", "Format", "FW Rev");
+  const auto line = [](int width) { return std::string(static_cast<std::size_t>(width), '-'); };
+  fmt::print(kRow, line(16), line(20), line(40), line(9), line(26), line(16), line(8));
+  for (const host::NvmeListEntry& entry : entries) {
+    const auto gigabytes = [](std::uint64_t bytes) {
+      return fmt::format("{:.2f}", static_cast<double>(bytes) / 1e9);
+    };
+    fmt::print(kRow, entry.node, entry.serial, entry.model, entry.namespace_id,
+               fmt::format("{:>8} GB / {:>8} GB", gigabytes(entry.used_bytes),
+                           gigabytes(entry.size_bytes)),
+               fmt::format("{:>4} B + {:>2} B", entry.block_bytes, entry.metadata_bytes),
+               entry.firmware);
+  }
+}
+
+}  // namespace
+
+int probe(const Arguments& arguments) {
+  po::options_description options("Probe");
+  options.add_options()
+      ("trace-admin", "print register accesses, admin commands and interrupts as they pass the link")
+      ("doorbells", "with --trace-admin: doorbell writes too")
+      ("shutdown", "shut the controller down at the end, as a reboot does");
+  options.add(system_options());
+  const auto values = parse(arguments, "probe",
+                            "Enumerates the bus, loads the driver, waits for its disks; prints the\n"
+                            "kernel log and a table like that of 'nvme list'.",
+                            options);
+  system_::SystemHooks hooks;
+  const bool trace = values.count("trace-admin") != 0;
+  if (trace) {
+    hooks.wire_trace = [](std::string_view line) { fmt::print("{}\n", line); };
+    hooks.wire_options.doorbells = values.count("doorbells") != 0;
+  }
+  hooks.kernel_log = [](const host::PrintLine& line) { fmt::print("{}\n", line.to_string()); };
+  system_::System system(system_config(values), std::move(hooks));
+  bool up = false;
+  std::vector<host::NvmeListEntry> entries;
+  const bool ended = system.run([&] {
+    up = system.boot();
+    entries = system.driver().list();
+    if (values.count("shutdown") != 0) system.shutdown();
+  });
+  if (!ended) {
+    fmt::print(stderr, "nvmesim: the probe hangs: nothing is pending at {} ns\n",
+               base::to_ns(system.scheduler().now()));
+    return 1;
+  }
+  print_list(entries);
+  return up ? 0 : 1;
+}
+
+}  // namespace nvmesim::app

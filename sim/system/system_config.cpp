@@ -1,0 +1,116 @@
+#include "sim/system/system_config.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <utility>
+
+#include "sim/system/presets.hpp"
+
+namespace nvmesim::system_ {
+namespace {
+
+constexpr base::ParamInfo kSimulationParams[] = {
+    {"quantum_ns", "ns", 0, 1'000'000'000'000,
+     "how far entries may run ahead of SystemC's clock; changes no result"},
+    {"hang_after_ms", "ms", 1, 1'000'000'000,
+     "simulated time without an ended request after which a run counts as hanging"},
+    {"check_protocol", "", 0, 1, "splice a protocol checker into every socket"},
+};
+
+constexpr base::ParamInfo kSystemParams[] = {
+    {"seed", "", 0, base::kNoLimit, "seed of every random draw"},
+};
+
+// "nvme.poll_queues=2" and "nvme_core.io_timeout=5" set the driver's parameters.
+std::string driver_setting(const std::string& setting) {
+  for (std::string_view module : {"nvme.", "nvme_core."}) {
+    if (setting.starts_with(module)) return "driver." + setting.substr(module.size());
+  }
+  throw base::UserError(fmt::format(
+      "--driver {}: a module parameter begins with 'nvme.' or 'nvme_core.'", setting));
+}
+
+// A preset may name only what is its own: a drive preset does not change the host.
+void check_sections(const boost::json::value& preset, std::string_view source,
+                    const std::vector<std::string>& allowed) {
+  if (!preset.is_object()) throw base::UserError(fmt::format("{}: not a JSON object", source));
+  for (const auto& member : preset.as_object()) {
+    bool known = false;
+    for (const std::string& name : allowed) known |= member.key() == name;
+    if (!known) {
+      throw base::UserError(fmt::format("{}: {}: unknown; a file of this kind has {}", source,
+                                        std::string_view(member.key()),
+                                        fmt::join(allowed, ", ")));
+    }
+  }
+}
+
+// "description" and "sources" are for people; the rest is configuration.
+boost::json::value without_texts(boost::json::value preset) {
+  preset.as_object().erase("description");
+  preset.as_object().erase("sources");
+  return preset;
+}
+
+// One fact is configured in one place; here it is handed to whoever else needs it.
+void join(SystemConfig& config) {
+  config.root_complex.memory_bytes = config.host.memory_bytes;
+  config.device.controller.vectors = config.device.endpoint.msix_vectors;
+  config.device.controller.identity.vendor_id = config.device.endpoint.vendor_id;
+  config.device.controller.identity.subsystem_vendor_id =
+      config.device.endpoint.subsystem_vendor_id;
+}
+
+void validate(const SystemConfig& config) {
+  config.link.validate();
+  config.root_complex.validate();
+  config.device.endpoint.validate();
+  device::check_config(config.device.controller, config.device.media.capacity_bytes);
+  const auto& endpoint = config.device.endpoint;
+  const std::uint64_t registers = config.device.controller.register_bytes();
+  if (registers > endpoint.msix_table_offset) {
+    throw base::UserError(fmt::format(
+        "device.endpoint.msix_table_offset: {:#x} lies within the doorbells, which end at {:#x}",
+        endpoint.msix_table_offset, registers));
+  }
+}
+
+}  // namespace
+
+std::span<const base::ParamInfo> SimulationConfig::params() { return kSimulationParams; }
+std::span<const base::ParamInfo> SystemConfig::params() { return kSystemParams; }
+
+SystemConfig load_config(const ConfigRequest& request) {
+  SystemConfig config;
+  const auto host = load_preset("hosts", request.host);
+  check_sections(host, request.host, {"description", "sources", "host", "driver", "root_complex"});
+  base::read_config(without_texts(host), config, request.host);
+
+  const auto drive = load_preset("drives", request.drive);
+  check_sections(drive, request.drive, {"description", "sources", "link", "device"});
+  base::read_config(without_texts(drive), config, request.drive);
+
+  boost::json::value settings = boost::json::object{};
+  for (const std::string& setting : request.driver_settings) {
+    base::apply_setting(settings, driver_setting(setting));
+  }
+  base::read_config(settings, config, "--driver");
+  settings = boost::json::object{};
+  for (const std::string& setting : request.settings) base::apply_setting(settings, setting);
+  base::read_config(settings, config, "--set");
+
+  if (request.seed) config.seed = *request.seed;
+  join(config);
+  validate(config);
+  return config;
+}
+
+boost::json::value describe_config(const SystemConfig& config) {
+  boost::json::value document = base::write_config(config);
+  document.as_object().erase("seed");
+  document.as_object().erase("simulation");
+  return document;
+}
+
+}  // namespace nvmesim::system_

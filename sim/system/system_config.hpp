@@ -1,0 +1,73 @@
+// The configuration of a whole simulated system, and how it is put together: defaults, then a host
+// preset, then a drive preset, then the user's settings, each naming only what it changes.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <boost/json.hpp>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "device/controller_config.hpp"
+#include "host/kernel/host_config.hpp"
+#include "host/nvme/driver_config.hpp"
+#include "models/media_config.hpp"
+#include "pcie/endpoint.hpp"
+#include "pcie/link.hpp"
+#include "pcie/root_complex.hpp"
+#include "sim/base/config.hpp"
+
+namespace nvmesim::system_ {
+
+// How the simulation itself runs; nothing of it may change a result.
+struct SimulationConfig {
+  std::uint64_t quantum_ns = 1'000'000'000;
+  std::uint64_t hang_after_ms = 300'000;
+  bool check_protocol = false;
+
+  static std::span<const base::ParamInfo> params();
+};
+BOOST_DESCRIBE_STRUCT(SimulationConfig, (), (quantum_ns, hang_after_ms, check_protocol))
+
+struct DeviceConfig {
+  pcie::EndpointConfig endpoint;
+  device::ControllerConfig controller;
+  models::MediaConfig media;
+
+  static std::span<const base::ParamInfo> params() { return {}; }
+};
+BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (endpoint, controller, media))
+
+struct SystemConfig {
+  std::uint64_t seed = 1;
+  SimulationConfig simulation;
+  host::HostConfig host;
+  host::DriverConfig driver;
+  pcie::RootComplexConfig root_complex;
+  pcie::LinkConfig link;
+  DeviceConfig device;
+
+  static std::span<const base::ParamInfo> params();
+};
+BOOST_DESCRIBE_STRUCT(SystemConfig, (),
+                      (seed, simulation, host, driver, root_complex, link, device))
+
+// What a user asked for.
+struct ConfigRequest {
+  std::string drive = "p5510";
+  std::string host = "default";
+  std::vector<std::string> settings;         // path.to.key=value
+  std::vector<std::string> driver_settings;  // nvme.parameter=value, by Linux's names
+  std::optional<std::uint64_t> seed;
+};
+
+// Throws UserError that names the source, the key and what is wrong with it, also for values that
+// are fine alone but not together.
+SystemConfig load_config(const ConfigRequest& request);
+
+// The configuration as results show it: everything that can change a result, and the seed apart.
+boost::json::value describe_config(const SystemConfig& config);
+
+}  // namespace nvmesim::system_

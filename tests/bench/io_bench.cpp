@@ -1,0 +1,42 @@
+// The benchmark of one I/O: 4 KiB random reads at queue depth 32, everything modelled, over a range
+// that was written before. Usage: io_bench READS data|nodata. Prints scheduler entries per read;
+// instructions come from running it under callgrind with two numbers of reads.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "sim/system/system.hpp"
+#include "sim/workload/job_file.hpp"
+#include "sim/workload/job_runner.hpp"
+
+int sc_main(int argc, char** argv) {
+  using namespace nvmesim;
+  const unsigned long reads = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 100'000;
+  const bool data = argc <= 2 || std::strcmp(argv[2], "nodata") != 0;
+  system_::ConfigRequest request;
+  request.settings = {fmt::format("device.media.keep_data={}", data)};
+  system_::System system(system_::load_config(request));
+
+  const auto run = [&](const std::string& job) {
+    workload::RunnerConfig config;
+    config.slowest = 0;
+    workload::JobRunner runner(system.scheduler(), *system.disk(),
+                               workload::parse_job(job, "bench"), config);
+    const auto before = system.scheduler().entries_run();
+    system.run_workload(runner);
+    const auto result = runner.result();
+    if (result.requests_lost() != 0 || result.requests_failed != 0) std::exit(1);
+    return system.scheduler().entries_run() - before;
+  };
+  std::uint64_t entries = 0;
+  system.run([&] {
+    if (!system.boot()) std::exit(1);
+    run("[fill]\nrw=write\nbs=128k\nsize=64m\niodepth=8\nioengine=io_uring\ndirect=1\n");
+    entries = run(fmt::format("[read]\nrw=randread\nbs=4k\nsize=64m\niodepth=32\nnumber_ios={}\n"
+                              "norandommap=1\ntime_based=0\nioengine=io_uring\ndirect=1\n",
+                              reads));
+  });
+  fmt::print("{:.3f}\n", static_cast<double>(entries) / static_cast<double>(reads));
+  return 0;
+}

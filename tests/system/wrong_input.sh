@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Wrong input of every kind: one clear line on standard error, exit status 2, nothing left behind.
+#   wrong_input.sh NVMESIM
+set -uo pipefail
+nvmesim=$1
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+passed=0
+failed=0
+
+trace=$root/traces/devwork.blktrace.txt.gz
+: >empty
+head -c 5000 "$trace" >truncated.gz
+head -c 4096 /dev/zero | tr '\0' '\377' >garbage
+yes 'no trace of anything' | head -100 >text
+printf 'fio version 2 iolog\n' >header_only
+mkdir directory
+printf '[job]\nrw=randread\nsize=1m\nfrobnicate=1\n' >unknown_option.fio
+printf '[job]\nrw=sideways\nsize=1m\n' >bad_value.fio
+printf '[job]\nrw=randread\nbs=4k\nsize=1m\nioengine=warp\n' >bad_engine.fio
+printf 'rw=read\n' >no_section.fio
+printf '[job]\nrw=read\nsize=9999999999999999999999k\n' >huge.fio
+printf '{"device": {"media": {"capacity_byte": 1}}}\n' >unknown_key.json
+printf '{"link": {"lanes": 3000000}}\n' >out_of_range.json
+printf '{"link": {"lanes": 4, "lanes": 8}}\n' >duplicate.json
+printf '{"link": {"lanes": "four"}}\n' >wrong_type.json
+printf '{"link": {' >broken.json
+printf '{"host": {"cpus": 2}}\n' >wrong_section.json
+printf '{}' >not_a_report.json
+ls -A | sort >before
+
+# expect PATTERN ARGUMENTS...: the line matches PATTERN.
+expect() {
+  local pattern=$1 status lines
+  shift
+  "$nvmesim" "$@" >stdout 2>stderr
+  status=$?
+  lines=$(wc -l <stderr)
+  if [ "$status" -ne 2 ] || [ "$lines" -ne 1 ] || ! grep -qE "^nvmesim: .*$pattern" stderr; then
+    echo "FAILED: nvmesim $*: status $status, $lines lines: $(head -3 stderr)"
+    failed=$((failed + 1))
+  elif [ -s stdout ]; then
+    echo "FAILED: nvmesim $*: printed to standard output: $(head -1 stdout)"
+    failed=$((failed + 1))
+  else
+    passed=$((passed + 1))
+  fi
+  rm -f stdout stderr
+  if ! diff <(ls -A | sort) before >/dev/null; then
+    echo "FAILED: nvmesim $*: left something behind: $(ls -A | sort | comm -23 - before)"
+    failed=$((failed + 1))
+    ls -A | sort | comm -23 - before | xargs rm -rf
+  fi
+}
+
+expect 'no verb'
+expect 'reply.*replay' reply
+expect 'TRACE' replay
+expect 'missing' replay missing
+expect 'empty' replay empty
+expect 'truncated' replay truncated.gz
+expect 'garbage' replay garbage
+expect 'text' replay text
+expect 'header_only' replay header_only
+expect 'directory' replay directory
+expect 'too many' replay "$trace" second
+expect 'drvie.*drive' replay "$trace" --drvie p5510
+expect 'p5501.*p5510' replay "$trace" --drive p5501
+expect 'nowhere' replay "$trace" --drive ./nowhere.json
+expect 'capacity_byte.*capacity_bytes' replay "$trace" --drive ./unknown_key.json
+expect 'lanes.*range' replay "$trace" --drive ./out_of_range.json
+expect 'lanes' replay "$trace" --drive ./duplicate.json
+expect 'lanes' replay "$trace" --drive ./wrong_type.json
+expect 'broken' replay "$trace" --drive ./broken.json
+expect 'host' replay "$trace" --drive ./wrong_section.json
+expect 'directory' replay "$trace" --drive ./directory
+expect 'lane.*lanes' replay "$trace" --set link.lane=4
+expect 'lanes.*range' replay "$trace" --set link.lanes=17
+expect 'lanes' replay "$trace" --set link.lanes=3
+expect 'generation' replay "$trace" --set link.generation=9
+expect 'cpus' replay "$trace" --set host.cpus=-1
+expect 'set' replay "$trace" --set nonsense
+expect 'nvme' replay "$trace" --driver io_queue_depth=4
+expect 'io_queue_depth' replay "$trace" --driver nvme.io_queue_depth=1
+expect 'event' replay "$trace" --event X
+expect 'speed' replay "$trace" --speed fast
+expect 'speed' replay "$trace" --speed 0
+expect 'closed-loop' replay "$trace" --closed-loop 0
+expect 'limit' replay "$trace" --limit -1
+expect 'seed' replay "$trace" --seed one
+expect 'json' replay "$trace" --limit 10 --json directory
+expect 'cannot be written' replay "$trace" --limit 10 --json missing/out.json
+expect 'missing' run missing.fio
+expect 'unknown_option.fio:4.*frobnicate' run unknown_option.fio
+expect 'bad_value.fio:2' run bad_value.fio
+expect 'warp' run bad_engine.fio
+expect 'no_section' run no_section.fio
+expect 'huge.fio:3' run huge.fio
+expect 'directory' run directory
+expect 'missing' compare missing missing
+expect 'report' compare not_a_report.json not_a_report.json
+expect 'broken' compare broken.json broken.json
+expect 'B.json' compare not_a_report.json
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,180 @@
+// The data structures of the room against plain ones, under seeded random use.
+#include <map>
+#include <set>
+
+#include "models/cache/unit_index.hpp"
+#include "models/ftl/policies/fifo.hpp"
+#include "models/ftl/policies/greedy.hpp"
+#include "models/nand/policies/fifo.hpp"
+#include "models/nand/policies/read_first.hpp"
+#include "models/ring.hpp"
+#include "models/store/data_store.hpp"
+#include "models/store/sparse_array.hpp"
+#include "sim/base/random.hpp"
+#include "tests/support/catch.hpp"
+
+namespace nvmesim::models {
+namespace {
+
+struct Leaf {
+  std::array<std::uint64_t, 64> values;
+};
+
+TEST_CASE("a sparse array behaves like a map with computed defaults") {
+  constexpr std::uint64_t kSize = 3'000'000'000;
+  SparseArray<Leaf> array(kSize);
+  std::map<std::uint64_t, std::uint64_t> model;
+  std::set<std::uint64_t> cleared;  // first index of a leaf
+  base::Random random(7, "sparse");
+  const auto value = [&](std::uint64_t index) {
+    const auto found = array.find(index);
+    if (found.leaf != nullptr) return found.leaf->values[index % 64];
+    return found.state == SparseArray<Leaf>::State::kCleared ? 0 : index + 1;
+  };
+  const auto expected = [&](std::uint64_t index) {
+    const auto found = model.find(index);
+    if (found != model.end()) return found->second;
+    return cleared.count(index / 64 * 64) != 0 ? 0 : index + 1;
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t index = random.below(8) * 300'000'000 + random.below(2'000);
+    switch (random.below(4)) {
+      case 0: {
+        array.touch(index, [](Leaf& leaf, std::uint64_t first, bool empty) {
+          for (std::uint64_t k = 0; k < 64; ++k) leaf.values[k] = empty ? 0 : first + k + 1;
+        }).values[index % 64] = static_cast<std::uint64_t>(i);
+        model[index] = static_cast<std::uint64_t>(i);
+        break;
+      }
+      case 1: {
+        const std::uint64_t first = index / 64 * 64;
+        array.clear_leaf(first);
+        model.erase(model.lower_bound(first), model.lower_bound(first + 64));
+        cleared.insert(first);
+        break;
+      }
+      default:
+        REQUIRE(value(index) == expected(index));
+    }
+  }
+}
+
+TEST_CASE("the unit index finds what was set and not what was erased") {
+  UnitIndex index(300);
+  std::map<std::uint64_t, std::uint32_t> model;
+  base::Random random(3, "index");
+  for (std::uint32_t i = 0; i < 100'000; ++i) {
+    const std::uint64_t unit = random.below(1'000) * 0x1'0000'0001;
+    const auto found = model.find(unit);
+    REQUIRE(index.find(unit) == (found == model.end() ? UnitIndex::kNone : found->second));
+    if (random.chance(1, 2) && model.size() < 300) {
+      index.set(unit, i);
+      model[unit] = i;
+    } else {
+      index.erase(unit);
+      model.erase(unit);
+    }
+  }
+}
+
+TEST_CASE("a ring keeps the order while it grows") {
+  Ring<int> ring;
+  int next_in = 0;
+  int next_out = 0;
+  base::Random random(5, "ring");
+  for (int i = 0; i < 10'000; ++i) {
+    if (random.chance(next_in < 5'000 ? 6 : 4, 10)) {
+      ring.push(next_in++);
+    } else if (!ring.empty()) {
+      REQUIRE(ring.front() == next_out);
+      REQUIRE(ring.pop() == next_out++);
+    }
+    REQUIRE(ring.size() == static_cast<std::size_t>(next_in - next_out));
+  }
+}
+
+TEST_CASE("greedy picks the fewest valid units, fifo the oldest, both only what is allowed") {
+  constexpr std::uint32_t kBlocks = 40;
+  constexpr std::uint32_t kUnits = 100;
+  GreedyGc greedy(kBlocks, kUnits);
+  FifoGc fifo(kBlocks);
+  std::map<std::uint32_t, std::uint32_t> valid;
+  std::vector<std::uint32_t> order;
+  base::Random random(11, "gc");
+  for (int i = 0; i < 20'000; ++i) {
+    const auto block = static_cast<std::uint32_t>(random.below(kBlocks));
+    if (valid.count(block) == 0) {
+      valid[block] = static_cast<std::uint32_t>(random.below(kUnits + 1));
+      order.push_back(block);
+      greedy.closed(block, valid[block]);
+      fifo.closed(block, valid[block]);
+    } else if (valid[block] > 0 && random.chance(4, 5)) {
+      --valid[block];
+      greedy.changed(block, valid[block]);
+      fifo.changed(block, valid[block]);
+    } else {
+      valid.erase(block);
+      order.erase(std::find(order.begin(), order.end(), block));
+      greedy.removed(block);
+      fifo.removed(block);
+    }
+    const auto most = static_cast<std::uint32_t>(random.below(kUnits + 1));
+    std::optional<std::uint32_t> least;
+    std::optional<std::uint32_t> oldest;
+    for (const std::uint32_t each : order) {
+      if (valid[each] > most) continue;
+      if (!oldest) oldest = each;
+      if (!least || valid[each] < valid[*least]) least = each;
+    }
+    const auto picked = greedy.pick(most);
+    REQUIRE(picked.has_value() == least.has_value());
+    if (picked) REQUIRE(valid[*picked] == valid[*least]);
+    REQUIRE(fifo.pick(most) == oldest);
+  }
+}
+
+TEST_CASE("read_first serves reads first unless something has aged, fifo the oldest") {
+  DieJob read;
+  DieJob program;
+  DieJob erase;
+  read.submitted = 900us;
+  program.submitted = 500us;
+  erase.submitted = 100us;
+  const std::array<const DieJob*, kJobClasses> heads{&read, nullptr, &program, nullptr, &erase};
+  const std::span<const DieJob* const, kJobClasses> view(heads);
+  CHECK(ReadFirst(1000us).pick(view, 1000us) == 0);
+  CHECK(ReadFirst(900us).pick(view, 1000us) == 4);
+  CHECK(ReadFirst(300us).pick(view, 1000us) == 4);
+  CHECK(Fifo().pick(view, 1000us) == 4);
+  erase.submitted = 600us;
+  CHECK(ReadFirst(300us).pick(view, 1000us) == 2);
+  CHECK(Fifo().pick(view, 1000us) == 2);
+}
+
+TEST_CASE("the data store keeps bytes, shares buffers and forgets what is cleared") {
+  MediaPoints points;
+  DataStore store(1'000'000, true, points);
+  CHECK_FALSE(store.read(UnitId{5}));
+  base::BufferRef first = store.take_buffer();
+  std::memset(first->data(), 0x11, kUnitBytes);
+  store.write(UnitId{5}, first);
+  const base::BufferRef held = store.read(UnitId{5});
+  CHECK(held == first);
+  base::BufferRef patch = store.take_buffer();
+  std::memset(patch->data(), 0x22, kUnitBytes);
+  const base::BufferRef merged = store.merged(held, patch, 512, 1024);
+  CHECK(merged->data()[511] == std::byte{0x11});
+  CHECK(merged->data()[512] == std::byte{0x22});
+  CHECK(merged->data()[1535] == std::byte{0x22});
+  CHECK(merged->data()[1536] == std::byte{0x11});
+  CHECK(held->data()[512] == std::byte{0x11});
+  const base::BufferRef zeroes = store.merged({}, {}, 0, 512);
+  CHECK(zeroes->data()[4095] == std::byte{0});
+  store.clear(0, 1'000'000);
+  CHECK_FALSE(store.read(UnitId{5}));
+  CHECK(held->data()[0] == std::byte{0x11});
+  CHECK(store.units_kept() == 0);
+}
+
+}  // namespace
+}  // namespace nvmesim::models

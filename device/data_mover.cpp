@@ -104,6 +104,7 @@ void DataMover::send_part(Command& command, MediaPart& part) {
   std::uint64_t offset = transfer_offset(command, part);
   std::uint64_t left = part.bytes;
   pcie::FunctionPort::WriteOptions options;
+  options.deferrable = true;  // the host looks at the data only behind the completion entry
   options.dataless = !core_.keep_data;
   read_bytes_ += left;
   while (left != 0) {

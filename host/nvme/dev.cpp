@@ -29,7 +29,6 @@ NvmeDev::NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& co
       ctrl_(machine, *this, config_, quirks_, instance, work_queues.nvme, work_queues.reset,
             base::Callback::of<&NvmeDev::reset_work>(this)),
       commands_(machine, quirks_, facts_),
-      prps_(machine.pages, machine.memory),
       async_probe_(base::Callback::of<&NvmeDev::async_probe>(this)),
       remove_work_(base::Callback::of<&NvmeDev::remove_dead_ctrl_work>(this)),
       shutdown_lock_(machine.threads),
@@ -38,7 +37,9 @@ NvmeDev::NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& co
 NvmeDev::~NvmeDev() {
   ctrl_.free_namespaces();
   // Requests that were in flight when the simulation ended still hold their lists.
-  for (Iod& iod : iods_) prps_.unmap(iod.prp);
+  for (Iod& iod : iods_) {
+    if (prps_) prps_->unmap(iod.prp);
+  }
 }
 
 int NvmeDev::probe() {
@@ -49,6 +50,7 @@ int NvmeDev::probe() {
   for (unsigned qid = 0; qid < nr_allocated_queues_; ++qid)
     queues_.push_back(std::make_unique<NvmeQueue>(machine_, static_cast<QueueOwner&>(*this),
                                                   static_cast<std::uint16_t>(qid)));
+  prps_.emplace(machine_.pages, machine_.memory);
   const unsigned id = function_.id.value();
   ctrl_.log_info(
       fmt::format("pci function 0000:{:02x}:{:02x}.{:x}", id >> 8, (id >> 3) & 0x1f, id & 7));
@@ -127,6 +129,7 @@ void NvmeDev::remove() {
     admin_q_->sync();
   }
   for (auto& queue : queues_) queue->free_memory();
+  prps_.reset();
   ctrl_.queue_count = 0;
   bar_mapped_size_ = 0;
   removed_ = true;

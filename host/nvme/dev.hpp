@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -162,7 +163,7 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   NvmeWorkQueues& work_queues_;
   NvmeCtrl ctrl_;
   CommandBuilder commands_;
-  PrpMapper prps_;
+  std::optional<PrpMapper> prps_;  // from probe to removal
   Ops admin_ops_{*this, true};
   Ops io_ops_{*this, false};
   Work async_probe_;

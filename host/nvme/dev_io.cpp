@@ -115,7 +115,7 @@ bool NvmeDev::map_data(Request& request, SubmissionEntry& entry, QueueResult& er
   }
   if (request.data_bytes == 0) return true;
   const DataSegment segment{request.data_address, request.data_bytes};
-  const PrpResult result = prps_.map(std::span(&segment, 1), iod.prp);
+  const PrpResult result = prps_->map(std::span(&segment, 1), iod.prp);
   if (result != PrpResult::kOk) {
     error = result == PrpResult::kNoMemory ? QueueResult::kResource : QueueResult::kIoError;
     return false;
@@ -173,7 +173,7 @@ void NvmeDev::handle_cqe(NvmeQueue& queue, const CompletionEntry& entry) {
 }
 
 void NvmeDev::complete_rq(Request& request) {
-  prps_.unmap(iod_of(request).prp);
+  prps_->unmap(iod_of(request).prp);
   commands_.finish(request);
   const bool no_retry = request.failfast_driver || request.queue->dying();
   if (decide_disposition(request.status, no_retry, request.retries, config_.max_retries) ==

@@ -148,24 +148,27 @@ void Simulation::add_utilisation(report::RunReport& report) {
 }
 
 void Simulation::add_statistics(report::RunReport& report) {
-  std::uint64_t total = 0;
-  const auto value_of = [&](std::string_view name) {
-    total = 0;
-    for (const report::StatisticRow& row : report.statistics) {
-      if (row.name == name) total = row.value;
-    }
-    return total;
-  };
-  for (const base::Statistic& statistic : system_->statistics().statistics()) {
-    report.statistics.push_back({statistic.name, statistic.unit, statistic.help, statistic.value()});
-  }
-  if (config_.device.media.kind != models::MediaKind::nand) return;
+  std::uint64_t host_units = 0, gc_units = 0, padding_units = 0, media_reads = 0;
   report::FlashReport flash;
-  flash.host_bytes = value_of("device.media.host_bytes");
-  flash.media_bytes = value_of("device.media.programmed_bytes");
-  flash.garbage_collections = value_of("device.media.gc_runs");
-  flash.moved_bytes = value_of("device.media.gc_moved_bytes");
-  flash.erases = value_of("device.media.erases");
+  const std::pair<std::string_view, std::uint64_t*> wanted[] = {
+      {"device.media.ftl.host_units", &host_units},
+      {"device.media.ftl.gc_units", &gc_units},
+      {"device.media.ftl.padding_units", &padding_units},
+      {"device.media.ftl.gc_runs", &flash.garbage_collections},
+      {"device.media.nand.erases", &flash.erases},
+      {"device.media.read.media_units", &media_reads}};
+  for (const base::Statistic& statistic : system_->statistics().statistics()) {
+    const std::uint64_t value = statistic.value();
+    report.statistics.push_back({statistic.name, statistic.unit, statistic.help, value});
+    for (const auto& [name, target] : wanted) {
+      if (statistic.name == name) *target = value;
+    }
+  }
+  if (report.verification) report.verification->media_reads_checked = media_reads;
+  if (config_.device.media.kind != models::MediaKind::nand) return;
+  flash.host_bytes = host_units * models::kUnitBytes;
+  flash.moved_bytes = gc_units * models::kUnitBytes;
+  flash.media_bytes = (host_units + gc_units + padding_units) * models::kUnitBytes;
   report.flash = flash;
 }
 

@@ -97,9 +97,9 @@ Scheduler::~Scheduler() = default;
 
 Time Scheduler::clock() const { return from_sc_time(sc_core::sc_time_stamp()); }
 
-sc_core::sc_time Scheduler::ahead() const {
-  if (!running_) return sc_core::SC_ZERO_TIME;
-  return to_sc_time(now_ - clock_);
+void Scheduler::remember_ahead() const {
+  ahead_of_ = now_ - clock_;
+  ahead_ = to_sc_time(ahead_of_);
 }
 
 Scheduler::Handle Scheduler::at(Time when, const Callback& callback, Phase phase) {

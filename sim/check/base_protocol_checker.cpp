@@ -176,7 +176,7 @@ void BaseProtocolChecker::response(Lane& lane, const tlm::tlm_generic_payload& p
   }
   const Open sent = found->second;
   open_.erase(found);
-  if (sent.calling) {
+  if (sent.calling && !(sent.posted && options_.posted_in_call)) {
     violate(lane.direction(), Rule::kResponseLater,
             words(payload) + " got its response inside its own call");
   }

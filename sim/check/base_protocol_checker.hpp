@@ -19,7 +19,7 @@ enum class Rule : std::uint8_t {
   kPhase,           // only BEGIN_REQ forward and BEGIN_RESP backward
   kRequestAnswer,   // a request is answered at once with TLM_UPDATED and END_REQ
   kResponseAnswer,  // a response is answered with TLM_COMPLETED
-  kResponseLater,   // a response never comes inside the call of its request
+  kResponseLater,   // a response never comes inside the call of its request (but see options)
   kOneResponse,     // no response without an open request, no second one
   kNoReuse,         // a payload is not sent again while its request is open
   kReleased,        // a payload is alive until its response
@@ -46,6 +46,9 @@ struct CheckerOptions {
   // A module that is not ours is bound there: any answer of the base protocol is right (accepted,
   // END_REQ later, early completion), and so is a delay of its own.
   bool foreign = false;
+  // A posted request may be given back inside its call, as our endpoint, root complex and host
+  // memory do: it saves a Scheduler entry for each write.
+  bool posted_in_call = true;
   std::size_t keep = 100;  // violations kept in full; all are counted
 };
 

@@ -104,8 +104,10 @@ std::string human_bytes(std::uint64_t bytes) {
 std::string human_size(std::uint64_t bytes) {
   if (bytes >= base::kGiB && bytes % base::kGiB == 0) return grouped(bytes / base::kGiB) + " GiB";
   if (bytes >= base::kMiB && bytes % base::kMiB == 0) return grouped(bytes / base::kMiB) + " MiB";
-  if (bytes >= base::kKiB && bytes % base::kKiB == 0) return grouped(bytes / base::kKiB) + " KiB";
-  return grouped(bytes) + " B";
+  const bool whole = bytes >= base::kKiB && bytes % base::kKiB == 0;
+  // At most ten columns: what would be longer is rounded.
+  if (bytes >= (whole ? 10 * base::kMiB : 100'000)) return human_bytes(bytes);
+  return whole ? grouped(bytes / base::kKiB) + " KiB" : grouped(bytes) + " B";
 }
 
 std::string human_rate(std::uint64_t amount, base::Time span) {

@@ -19,7 +19,7 @@ std::string microseconds(std::uint64_t ps);
 std::string human_time(base::Time time);
 // "512 B", "82.40 MB"; powers of ten, as bandwidths are told.
 std::string human_bytes(std::uint64_t bytes);
-// A request's size: "4 KiB" where it is whole, else "512 B".
+// A request's size: "4 KiB" where it is whole, else "512 B", and rounded where that is long.
 std::string human_size(std::uint64_t bytes);
 // "812.3 k"; per second, from an amount in a span.
 std::string human_rate(std::uint64_t amount, base::Time span);

@@ -97,7 +97,7 @@ class TextReport {
   void hang(const HangReport& hang) {
     out_ += '\n';
     line("{}", alarm(fmt::format("HANG at {}: {}", human_time(hang.at), fitted(hang.reason, 70))));
-    line("{}{}{}{}{}  {}", left("  open", kLabel), right("sector", 14), right("size", 10),
+    line("{}{}{}{}{}  {}", left("  open", kLabel), right("sector", 14), right("size", 12),
          right("since", 12), right("for", 12), "stage");
     for (std::size_t i = 0; i < std::min(hang.open.size(), kOpenShown); ++i) {
       const OpenRequest& open = hang.open[i];
@@ -106,9 +106,9 @@ class TextReport {
         place += fmt::format(" (queue {}, cid {})", open.queue, open.command);
       }
       line("{}{}{}{}{}  {}", left("  " + std::string(name(open.operation)), kLabel),
-           right(fmt::format("{}", open.sector), 14), right(human_size(open.bytes), 10),
+           right(fmt::format("{}", open.sector), 14), right(human_size(open.bytes), 12),
            right(human_time(open.submitted), 12), right(human_time(hang.at - open.submitted), 12),
-           fitted(place, kWidth - kLabel - 50));
+           fitted(place, kWidth - kLabel - 52));
     }
     if (hang.open.size() > kOpenShown) line("  ... and {} more", hang.open.size() - kOpenShown);
   }
@@ -324,12 +324,12 @@ class TextReport {
 
   void slowest() {
     if (report_.slowest.empty()) return;
-    heading(left("slowest", kShortLabel) + right("sector", 12) + right("size", 9) +
+    heading(left("slowest", kShortLabel) + right("sector", 12) + right("size", 12) +
             right("at", 10) + right("latency", 10) + "  longest stages (us)");
     for (const SlowRequest& slow : report_.slowest) {
       const std::string text =
           left("  " + std::string(name(slow.operation)), kShortLabel) +
-          right(fmt::format("{}", slow.sector), 12) + right(human_size(slow.bytes), 9) +
+          right(fmt::format("{}", slow.sector), 12) + right(human_size(slow.bytes), 12) +
           right(human_time(slow.submitted), 10) + right(human_time(slow.latency), 10) + "  ";
       line("{}{}", text, longest_stages(slow.stages, kWidth - std::min(text.size(), kWidth)));
     }

@@ -93,7 +93,8 @@ class System {
   void build_device();
   void bind();
   template <class Initiator, class Target>
-  void connect(const char* name, Initiator& initiator, Target& target, bool foreign = false);
+  void connect(const char* name, Initiator& initiator, Target& target,
+               base::Splice::Direction direction = base::Splice::Direction::kDownstream);
   void register_statistics();
   void watchdog();
   void workload_finished();

@@ -64,7 +64,7 @@ bool Job::budget_left() const {
   if (options_.number_ios != 0 && issued_ >= options_.number_ios) return false;
   if (options_.time_based) return true;
   const std::uint64_t next = options_.block_bytes[static_cast<std::size_t>(direction_)];
-  return issued_bytes_ + next <= region_.bytes;
+  return issued_bytes_ + next <= budget_bytes();
 }
 
 bool Job::done(base::Time now) const {
@@ -127,7 +127,7 @@ std::uint64_t Job::permille(base::Time now) const {
                                       std::max<std::int64_t>(1, options_.runtime.count() / 1000));
   }
   if (!options_.time_based) {
-    done = std::max(done, issued_bytes_ / std::max<std::uint64_t>(1, region_.bytes / 1000));
+    done = std::max(done, issued_bytes_ / std::max<std::uint64_t>(1, budget_bytes() / 1000));
   }
   if (options_.number_ios != 0) {
     done = std::max(done, issued_ / std::max<std::uint64_t>(1, options_.number_ios / 1000));

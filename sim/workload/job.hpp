@@ -41,6 +41,9 @@ class Job {
   Direction pick_direction();
   base::Time cost(base::Time now);
   bool budget_left() const;
+  std::uint64_t budget_bytes() const {
+    return options_.io_bytes != 0 ? options_.io_bytes : region_.bytes;
+  }
 
   const JobOptions& options_;
   const JobRegion region_;

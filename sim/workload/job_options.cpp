@@ -180,6 +180,7 @@ constexpr JobOptionRow kRows[] = {
        o.size_given = true;
        if (o.size.value == 0) throw BadValue("give a size above 0");
      }},
+    {"io_size", false, [](JobOptions& o, View v) { o.io_bytes = bytes(v); }},
     {"offset", false, [](JobOptions& o, View v) { o.offset = amount(v); }},
     {"offset_increment", false, [](JobOptions& o, View v) { o.offset_increment = bytes(v); }},
     {"runtime", false, [](JobOptions& o, View v) { o.runtime = duration(v); }},

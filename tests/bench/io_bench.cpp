@@ -12,12 +12,14 @@
 
 int sc_main(int argc, char** argv) {
   using namespace nvmesim;
+  sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_DO_NOTHING);
   const unsigned long reads = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 100'000;
   const bool data = argc <= 2 || std::strcmp(argv[2], "nodata") != 0;
   system_::ConfigRequest request;
   request.settings = {fmt::format("device.media.keep_data={}", data)};
   system_::System system(system_::load_config(request));
 
+  std::uint64_t done = 0;
   const auto run = [&](const std::string& job) {
     workload::RunnerConfig config;
     config.slowest = 0;
@@ -27,16 +29,18 @@ int sc_main(int argc, char** argv) {
     system.run_workload(runner);
     const auto result = runner.result();
     if (result.requests_lost() != 0 || result.requests_failed != 0) std::exit(1);
+    done = result.requests_completed;
     return system.scheduler().entries_run() - before;
   };
   std::uint64_t entries = 0;
   system.run([&] {
     if (!system.boot()) std::exit(1);
     run("[fill]\nrw=write\nbs=128k\nsize=64m\niodepth=8\nioengine=io_uring\ndirect=1\n");
-    entries = run(fmt::format("[read]\nrw=randread\nbs=4k\nsize=64m\niodepth=32\nnumber_ios={}\n"
-                              "norandommap=1\ntime_based=0\nioengine=io_uring\ndirect=1\n",
-                              reads));
+    entries = run(fmt::format("[read]\nrw=randread\nbs=4k\nsize=64m\nio_size={}\niodepth=32\n"
+                              "norandommap=1\nioengine=io_uring\ndirect=1\n",
+                              reads * 4096));
   });
+  if (done != reads) std::exit(1);
   fmt::print("{:.3f}\n", static_cast<double>(entries) / static_cast<double>(reads));
   return 0;
 }

@@ -172,6 +172,7 @@ TEST_CASE("reads go before programs and a read behind both waits for both by cau
 TEST_CASE("a read behind an erase and behind a move of the collector waits for them by cause") {
   MediaConfig config = one_die();
   config.write_buffer.bytes = 8 * kUnitBytes;
+  config.nand.age_limit_us = 10'000'000;  // a read waits for one other operation at most
   config.ftl.over_provisioning_percent = 0;
   Rig rig(config);
   Time erase_wait{0};

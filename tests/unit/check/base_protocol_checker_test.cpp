@@ -105,15 +105,29 @@ TEST_CASE("response_answer: a response that is only accepted is reported") {
   CHECK(bench.run() == std::vector{Rule::kResponseAnswer});
 }
 
-TEST_CASE("response_later: a response inside the call of its request is reported") {
-  Bench bench;
+// Answers every request inside its call.
+void answer_in_call(Bench& bench) {
   bench.target.forward = [&](Payload& payload, tlm::tlm_phase& phase, sc_core::sc_time&) {
     bench.target.respond(payload);
     phase = tlm::END_REQ;
     return tlm::TLM_UPDATED;
   };
-  bench.send_at(10ns, bench.request(kWrite, 0x1000, 4));
+  bench.send_at(10ns, bench.request(kRead, 0x1000, 4));
+  bench.send_at(20ns, bench.request(kWrite, 0x1000, 4));
+}
+
+TEST_CASE(
+    "response_later: a read's response inside its own call is reported, a write's may be there") {
+  Bench bench;
+  answer_in_call(bench);
   CHECK(bench.run() == std::vector{Rule::kResponseLater});
+  CHECK(bench.checker.violations()[0].text.find("read of 4 bytes") != std::string::npos);
+}
+
+TEST_CASE("response_later: a strict checker reports a write's response inside its call too") {
+  Bench bench({.posted_in_call = false});
+  answer_in_call(bench);
+  CHECK(bench.run() == std::vector{Rule::kResponseLater, Rule::kResponseLater});
 }
 
 TEST_CASE("one_response: a second response and one that nobody asked for are reported") {

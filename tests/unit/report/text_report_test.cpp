@@ -59,7 +59,7 @@ TEST_CASE("a summary fits 100 columns, also with large numbers, long names and c
   run.jobs = {{std::string(100, 'j'), run.operations}, {"b", run.operations}};
   report::SlowRequest slow;
   slow.sector = 99'999'999'999;
-  slow.bytes = 1'048'575;
+  slow.bytes = 10'239 * 1024;
   slow.submitted = slow.latency = base::picoseconds(123'456'789'012'345);
   slow.stages.fill(base::picoseconds(12'345'678'901'234));
   run.slowest.push_back(slow);
@@ -68,6 +68,7 @@ TEST_CASE("a summary fits 100 columns, also with large numbers, long names and c
   const std::string text = report::to_text(run);
   INFO(text);
   CHECK(widest_line(text) <= 100);
+  CHECK(text.find(" 99999999999  10,239 KiB ") != text.npos);  // columns keep apart
   CHECK(text.find('\x1b') == text.npos);
   CHECK(text.find(" \n") == text.npos);
 }
@@ -112,6 +113,10 @@ TEST_CASE("numbers keep four digits, also where rounding adds one") {
   CHECK(report::human_bytes(82'423'808) == "82.42 MB");
   CHECK(report::human_size(4096) == "4 KiB");
   CHECK(report::human_size(1'000) == "1,000 B");
+  CHECK(report::human_size(1280 * 1024) == "1,280 KiB");
+  CHECK(report::human_size(1'048'575) == "1.049 MB");
+  CHECK(report::human_size((std::uint64_t{1} << 33) - 512) == "8.590 GB");
+  CHECK(report::human_size(std::uint64_t{1} << 33) == "8 GiB");
   CHECK(report::human_rate(812'345, base::picoseconds(1'000'000'000'000)) == "812.3 k");
   CHECK(report::human_rate(1, base::picoseconds(4'000'000'000'000)) == "0.250  ");
   CHECK(report::percent(1, 100'000) == "<0.1 %");

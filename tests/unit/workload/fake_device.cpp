@@ -105,26 +105,45 @@ void FakeDevice::write(const Job& job) {
     target = (target + sectors) % (config_.capacity_sectors - sectors);
   }
   for (std::uint32_t i = 0; i < sectors; ++i) {
-    Sector sector{};
-    if (bio.op == host::BioOp::kWrite) {
-      std::memcpy(sector.data(), memory(bio.buffer, i * 512), sector.size());
+    const Sector* old = now_.get(target + i);
+    if (old != nullptr && config_.stale_read != 0) before_.put(target + i, old);
+    if (bio.op != host::BioOp::kWrite) {
+      now_.put(target + i, nullptr);
+      continue;
     }
-    if (job.write != 0 && job.write == config_.flip_in_write && i == sectors / 2) {
-      sector[300] ^= std::byte{0x10};
-    }
-    if (now_.contains(target + i)) before_[target + i] = now_[target + i];
-    now_[target + i] = sector;
+    Sector sector;
+    std::memcpy(sector.data(), memory(bio.buffer, i * 512), sector.size());
+    if (job.write == config_.flip_in_write && i == sectors / 2) sector[300] ^= std::byte{0x10};
+    now_.put(target + i, &sector);
   }
+}
+
+void FakeDevice::Store::put(std::uint64_t number, const Sector* content) {
+  auto& place = places[number];
+  if (content == nullptr) {
+    place = 0;
+    return;
+  }
+  if (place == 0) {
+    place = static_cast<std::uint32_t>(sectors.size());
+    sectors.emplace_back();
+  }
+  sectors[place] = *content;
+}
+
+const Sector* FakeDevice::Store::get(std::uint64_t number) const {
+  const auto found = places.find(number);
+  return found == places.end() ? nullptr : &sectors[found->second];
 }
 
 void FakeDevice::read(const Job& job) {
   const host::Bio& bio = *job.bio;
   for (std::uint32_t i = 0; i < bio.sectors; ++i) {
-    const auto& store = job.read == config_.stale_read ? before_ : now_;
-    const auto found = store.find(bio.sector + i);
+    const Store& store = job.read == config_.stale_read ? before_ : now_;
+    const Sector* found = store.get(bio.sector + i);
     std::byte* to = memory(bio.buffer, i * 512);
-    if (found != store.end()) {
-      std::memcpy(to, found->second.data(), host::kSectorBytes);
+    if (found != nullptr) {
+      std::memcpy(to, found->data(), host::kSectorBytes);
     } else {
       std::memset(to, 0xee, host::kSectorBytes);
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -78,6 +79,14 @@ class FakeDevice final : public host::BlockDevice {
     bool open = false;
   };
 
+  // Sectors by number; a place of 0 is zeroes.
+  struct Store {
+    boost::unordered_flat_map<std::uint64_t, std::uint32_t> places;
+    std::deque<Sector> sectors{1};
+    void put(std::uint64_t number, const Sector* content);  // null: zeroes
+    const Sector* get(std::uint64_t number) const;          // null: never written
+  };
+
   void arrived(std::uint64_t job);
   void begin(std::uint64_t job);
   void move_data(std::uint64_t job);
@@ -98,8 +107,8 @@ class FakeDevice final : public host::BlockDevice {
   std::uint64_t open_max_ = 0;
   std::uint64_t writes_ = 0;
   std::uint64_t reads_ = 0;
-  std::map<std::uint64_t, Sector> now_;
-  std::map<std::uint64_t, Sector> before_;
+  Store now_;
+  Store before_;  // what the last write of a sector replaced; for stale reads only
   std::map<std::uint64_t, std::vector<std::byte>> buffers_;  // by address
   std::vector<Seen> seen_;
 };

@@ -108,8 +108,7 @@ TEST_CASE("PRP entries of scattered segments lead to all of them in order") {
       const std::uint64_t offset = i == 0 ? random.below(8) * 512 : 0;
       const std::uint64_t pages = 1 + random.below(3);
       const std::uint64_t end = i + 1 == count ? 512 * (1 + random.below(8)) : 4096;
-      segments.push_back({page + offset, (pages - 1) * 4096 + end - (pages == 1 ? offset : 0) -
-                                             (pages == 1 ? 0 : offset)});
+      segments.push_back({page + offset, (pages - 1) * 4096 + end - offset});
     }
     PrpMapping mapping;
     REQUIRE(f.mapper.map(segments, mapping) == PrpResult::kOk);

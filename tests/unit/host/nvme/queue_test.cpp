@@ -26,6 +26,7 @@ class Bus : public sc_core::sc_module {
     port.respond(payload);
   }
   unsigned debug(base::GenericPayload&) { return 0; }
+  void response(base::GenericPayload&) {}
 
  public:
   struct Write {
@@ -34,9 +35,12 @@ class Bus : public sc_core::sc_module {
     bool deferrable;
   };
   base::TargetSocket<Bus, &Bus::request, &Bus::debug> port;
+  base::InitiatorSocket<Bus, &Bus::response> memory;  // of devices: there is none
   std::vector<Write> writes;
   Bus(sc_core::sc_module_name name, base::Scheduler& scheduler)
-      : sc_core::sc_module(name), port("port", this, scheduler) {}
+      : sc_core::sc_module(name),
+        port("port", this, scheduler),
+        memory("memory", this, scheduler) {}
 };
 
 struct Fixture : QueueOwner {
@@ -52,16 +56,19 @@ struct Fixture : QueueOwner {
 
   explicit Fixture(std::uint32_t depth) {
     machine.bus.bind(bus.port);
+    bus.memory.bind(memory.port);
     machine.use_memory(memory);
     queue = std::make_unique<NvmeQueue>(machine, *this, std::uint16_t{1});
     REQUIRE(queue->allocate(depth));
     queue->init(kSqBell, kCqBell);
   }
-  // Runs `body` in an entry of the simulation.
+  // Lets writes arrive.
+  void settle() { machine.threads.sleep_for(1us); }
   template <class F>
-  void in_entry(F body) {
+  void in_thread(F body) {
     machine.threads.spawn("body", [&] {
       body();
+      settle();
       scheduler.stop();
     });
     sc_core::sc_start();
@@ -72,7 +79,7 @@ struct Fixture : QueueOwner {
 
 TEST_CASE("a submission that is the last one rings the doorbell with the new tail") {
   Fixture f(8);
-  f.in_entry([&] {
+  f.in_thread([&] {
     for (std::uint32_t i = 1; i <= 20; ++i) f.queue->submit_cmd(SubmissionEntry{}, nullptr, true);
   });
   CHECK(f.bus.writes.size() == 20);
@@ -85,8 +92,9 @@ TEST_CASE("a submission that is the last one rings the doorbell with the new tai
 
 TEST_CASE("submissions that are not the last ring nothing until the commit, which rings once") {
   Fixture f(8);
-  f.in_entry([&] {
+  f.in_thread([&] {
     for (int i = 0; i < 3; ++i) f.queue->submit_cmd(SubmissionEntry{}, nullptr, false);
+    f.settle();
     CHECK(f.bus.writes.empty());
     f.queue->commit();
     f.queue->commit();
@@ -97,8 +105,9 @@ TEST_CASE("submissions that are not the last ring nothing until the commit, whic
 
 TEST_CASE("a submission rings although others follow when one more would make the ring look full") {
   Fixture f(8);
-  f.in_entry([&] {
+  f.in_thread([&] {
     for (int i = 0; i < 6; ++i) f.queue->submit_cmd(SubmissionEntry{}, nullptr, false);
+    f.settle();
     CHECK(f.bus.writes.empty());
     f.queue->submit_cmd(SubmissionEntry{}, nullptr, false);
   });
@@ -109,7 +118,7 @@ TEST_CASE("a submission rings although others follow when one more would make th
 TEST_CASE("all commands that one doorbell write covers get the time of that write") {
   Fixture f(8);
   std::array<Request, 3> requests;
-  f.in_entry([&] {
+  f.in_thread([&] {
     for (Request& request : requests) request.record.open(f.scheduler.now());
     f.queue->submit_cmd(SubmissionEntry{}, &requests[0], false);
     f.machine.threads.sleep_for(5us);
@@ -128,7 +137,7 @@ TEST_CASE("completions are found by their phase over many turns of the ring, the
   Fixture f(kDepth);
   unsigned batches = 0;
   std::uint32_t posted = 0;
-  f.in_entry([&] {
+  f.in_thread([&] {
     base::Random random(3, "queue test");
     while (posted < 1000) {
       const std::uint64_t batch = random.below(kDepth);
@@ -155,7 +164,7 @@ TEST_CASE("completions are found by their phase over many turns of the ring, the
 
 TEST_CASE("a ring that is used again after a reset starts empty with phase 1") {
   Fixture f(4);
-  f.in_entry([&] {
+  f.in_thread([&] {
     CompletionEntry entry{};
     entry.status = 1;
     for (std::uint32_t i = 0; i < 4; ++i)

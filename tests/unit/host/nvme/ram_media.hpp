@@ -5,6 +5,7 @@
 #include <map>
 
 #include "models/media.hpp"
+#include "models/media_points.hpp"
 #include "sim/base/scheduler.hpp"
 
 namespace nvmesim::test {
@@ -42,6 +43,7 @@ class RamMedia : public models::Media {
   std::uint64_t used_units() const override { return data_.size(); }
   bool volatile_cache() const override { return volatile_cache_; }
   void quiesce(base::Callback done) override { scheduler_.at(scheduler_.now(), done); }
+  models::MediaPoints& points() override { return points_; }
 
   std::uint64_t flushes = 0;
   std::uint64_t deallocated_bytes = 0;
@@ -103,6 +105,7 @@ class RamMedia : public models::Media {
   base::Scheduler& scheduler_;
   const std::uint64_t units_;
   const bool volatile_cache_;
+  models::MediaPoints points_;
   base::BufferPool pool_{models::kUnitBytes};
   std::map<std::uint64_t, base::BufferRef> data_;
 };

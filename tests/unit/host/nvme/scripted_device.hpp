@@ -99,7 +99,8 @@ class ScriptedDevice : public pcie::FunctionDevice {
     entry.cid = cid ^ answer.cid_xor;
     entry.status = static_cast<std::uint16_t>(answer.status << 1 | unsigned{queue.phase});
     const auto bytes = std::as_bytes(std::span(&entry, 1));
-    port_.dma_write(queue.cq_base + queue.cq_tail * sizeof entry, bytes, {}, {}, nothing());
+    port_.dma_write(queue.cq_base + queue.cq_tail * sizeof entry, bytes, {},
+                    {.relaxed_ordering = false}, nothing());
     if (++queue.cq_tail == queue.cq_size) {
       queue.cq_tail = 0;
       queue.phase = !queue.phase;
@@ -148,15 +149,16 @@ class ScriptedDevice : public pcie::FunctionDevice {
 
   void control(std::uint32_t value) {
     const spec::Cc cc{value};
-    if (cc.en()) {
+    if (cc.en() && cc.shn() != 0) {
+      csts_ |= 8;  // shut down at once
+    } else if (cc.en()) {
       queues_.clear();
       Queue& admin = queues_[0];
       admin.sq_size = (registers_[spec::kRegAqa] & 0xfff) + 1;
       admin.cq_size = (registers_[spec::kRegAqa] >> 16 & 0xfff) + 1;
       admin.sq_base = base_of(spec::kRegAsq);
       admin.cq_base = base_of(spec::kRegAcq);
-      if (cc.shn() == 0) csts_ = ready_follows_enable ? 1 : 0;
-      if (cc.shn() != 0) csts_ |= 8;
+      csts_ = ready_follows_enable ? 1 : 0;
     } else {
       csts_ = 0;
       port_.drop_requests();

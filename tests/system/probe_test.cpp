@@ -1,0 +1,126 @@
+// The order of a probe on the wire: against recordings of an unmodified Linux 6.1, and line by line
+// for 5.15. Addresses, times, command ids and the MSI-X table (the host's interrupt layer) apart.
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "sim/system/system.hpp"
+#include "tests/support/catch.hpp"
+
+namespace nvmesim {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+// What counts of a line; empty if nothing does.
+std::string essence(const std::string& line) {
+  static const std::regex kMmio(R"(^\d+ MMIO ([RW]) 4 @([0-9a-f]{4}) .*= ([0-9a-f]+)$)");
+  static const std::regex kAdmin(
+      R"(^\d+ ADMIN op (\w+) cid \d+ nsid (\w+) prp1 (\w+) c10 (\w+) c11 (\w+)$)");
+  std::smatch match;
+  if (std::regex_match(line, match, kMmio)) {
+    const unsigned long offset = std::stoul(match[2], nullptr, 16);
+    if (offset >= 0x1000) return {};
+    const bool address = offset >= 0x28 && offset < 0x38;  // ASQ and ACQ
+    return match[1].str() + " " + match[2].str() + " " + (address ? "address" : match[3].str());
+  }
+  if (std::regex_match(line, match, kAdmin)) {
+    return "op " + match[1].str() + " nsid " + match[2].str() +
+           (match[3] == "0" ? " no prp1" : " prp1") + " c10 " + match[4].str() + " c11 " +
+           match[5].str();
+  }
+  return {};
+}
+
+// Polls of CSTS that found nothing new say only how time passes: one is as good as many. The states
+// on the way to a shutdown (SHST 01b) are such a poll too.
+Lines essences(const Lines& lines) {
+  Lines result;
+  for (const std::string& line : lines) {
+    std::string text = essence(line);
+    if (text.empty() || text == "R 001c 5") continue;
+    if (!result.empty() && text == result.back() && text.starts_with("R 001c")) continue;
+    result.push_back(std::move(text));
+  }
+  return result;
+}
+
+Lines read_lines(const std::string& path) {
+  std::ifstream stream(path);
+  Lines lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+Lines probe_and_shut_down(const system_::ConfigRequest& request) {
+  Lines lines;
+  system_::SystemHooks hooks;
+  hooks.wire_trace = [&](std::string_view line) { lines.emplace_back(line); };
+  system_::System system(system_::load_config(request), std::move(hooks));
+  const bool ended = system.run([&] {
+    CHECK(system.boot());
+    system.shutdown();
+  });
+  REQUIRE(ended);
+  return essences(lines);
+}
+
+system_::ConfigRequest recorded_device(const std::string& generation) {
+  system_::ConfigRequest request;
+  request.drive = NVMESIM_SOURCE_DIR "/tests/golden/linux-6.1-device.json";
+  request.settings = {"host.cpus=1", "driver.generation=" + generation};
+  return request;
+}
+
+Lines recording(const std::string& name) {
+  return essences(read_lines(NVMESIM_SOURCE_DIR "/tests/golden/" + name));
+}
+
+TEST_CASE("probe and shutdown equal the recording of Linux 6.1") {
+  const Lines expected = recording("linux-6.1-probe-shutdown.txt");
+  REQUIRE(expected.size() > 25);
+  CHECK(probe_and_shut_down(recorded_device("v6_1")) == expected);
+}
+
+TEST_CASE("with write and poll queues it equals the recording of Linux 6.1") {
+  auto request = recorded_device("v6_1");
+  request.driver_settings = {"nvme.write_queues=1", "nvme.poll_queues=1"};
+  CHECK(probe_and_shut_down(request) ==
+        recording("linux-6.1-probe-shutdown-write-and-poll-queues.txt"));
+}
+
+TEST_CASE("with temperature monitoring it equals the recording of Linux 6.1") {
+  auto request = recorded_device("v6_1");
+  request.settings.push_back("driver.hwmon=true");
+  CHECK(probe_and_shut_down(request) == recording("linux-6.1-hwmon-probe-shutdown.txt"));
+}
+
+// Linux 5.15: the controller limits are asked for before the queues, CC is written once, a
+// namespace is identified once.
+TEST_CASE("probe and shutdown of Linux 5.15 in order") {
+  const Lines expected = {
+      "R 001c 0",           // alive?
+      "R 0000 140103ff", "R 0004 20",
+      "R 003c 0",           // no controller memory buffer
+      "R 0008 10400",
+      "W 0014 0", "R 001c 0",  // disabled
+      "W 0024 1f001f", "W 0028 address", "W 002c address", "W 0030 address", "W 0034 address",
+      "R 0000 140103ff", "R 0004 20", "W 0014 460001", "R 001c 0", "R 001c 1",
+      "R 0008 10400",
+      "op 06 nsid 0 prp1 c10 1 c11 0",
+      "op 06 nsid 0 prp1 c10 6 c11 0",
+      "op 09 nsid 0 no prp1 c10 7 c11 0",
+      "op 05 nsid 0 prp1 c10 3ff0001 c11 10003",
+      "op 01 nsid 0 prp1 c10 3ff0001 c11 10001",
+      "op 06 nsid 0 prp1 c10 2 c11 0",
+      "op 06 nsid 1 prp1 c10 3 c11 0",
+      "op 06 nsid 1 prp1 c10 0 c11 0",
+      "R 001c 1",
+      "op 00 nsid 0 no prp1 c10 1 c11 0",
+      "op 04 nsid 0 no prp1 c10 1 c11 0",
+      "W 0014 464001", "R 001c 9"};
+  CHECK(probe_and_shut_down(recorded_device("v5_15")) == expected);
+}
+
+}  // namespace
+}  // namespace nvmesim

@@ -71,9 +71,9 @@ struct MediaCommand {
   bool force_unit_access = false;  // a write is done only when it is durable
   std::vector<MediaPart> parts;
   MediaClient* client = nullptr;
-  std::uint64_t client_data = 0;   // the client's own
-  std::uint32_t parts_open = 0;    // the media's own
-  std::uint64_t media_data = 0;    // the media's own
+  std::uint64_t client_data = 0;  // the client's own
+  std::uint32_t parts_open = 0;   // the media's own
+  std::uint64_t media_data = 0;   // the media's own
   // Of the command as a whole (flush and the like): opened at start(), stamped up to done(). For
   // reads and writes the parts have theirs.
   base::StageRecord stages;

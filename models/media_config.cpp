@@ -77,10 +77,20 @@ constexpr auto kXpoint = std::to_array<ParamInfo>({
 
 }  // namespace
 
-std::span<const ParamInfo> MediaConfig::params() { return kMedia; }
-std::span<const ParamInfo> NandConfig::params() { return kNand; }
-std::span<const ParamInfo> FtlConfig::params() { return kFtl; }
-std::span<const ParamInfo> WriteBufferConfig::params() { return kWriteBuffer; }
-std::span<const ParamInfo> XpointConfig::params() { return kXpoint; }
+std::span<const ParamInfo> MediaConfig::params() {
+  return kMedia;
+}
+std::span<const ParamInfo> NandConfig::params() {
+  return kNand;
+}
+std::span<const ParamInfo> FtlConfig::params() {
+  return kFtl;
+}
+std::span<const ParamInfo> WriteBufferConfig::params() {
+  return kWriteBuffer;
+}
+std::span<const ParamInfo> XpointConfig::params() {
+  return kXpoint;
+}
 
 }  // namespace nvmesim::models

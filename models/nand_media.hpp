@@ -21,16 +21,13 @@ namespace nvmesim::models {
 class NandMedia : public Media {
  public:
   NandMedia(const MediaConfig& config, base::Scheduler& scheduler,
-            base::StatisticsRegistry& statistics, const std::string& name,
-            ConstructionOrder order);
+            base::StatisticsRegistry& statistics, const std::string& name, ConstructionOrder order);
 
   void start(MediaCommand& command) override;
   void write_arrived(MediaPart& part) override { buffer_.arrived(part); }
   void cancel(MediaCommand& command) override;
   std::uint64_t capacity_units() const override { return geometry_.logical_units; }
-  std::uint64_t used_units() const override {
-    return ftl_.mapped_units() + buffer_.fresh_units();
-  }
+  std::uint64_t used_units() const override { return ftl_.mapped_units() + buffer_.fresh_units(); }
   bool volatile_cache() const override { return buffer_.is_volatile(); }
   void quiesce(base::Callback done) override { buffer_.quiesce(done); }
   MediaPoints& points() override { return points_; }

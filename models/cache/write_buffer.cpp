@@ -13,7 +13,9 @@ namespace {
 constexpr std::uint64_t kWaiting = 1;
 constexpr std::uint64_t kFirstSlot = 2;
 
-base::Time ns(std::uint64_t count) { return base::Time{static_cast<std::int64_t>(count) * 1000}; }
+base::Time ns(std::uint64_t count) {
+  return base::Time{static_cast<std::int64_t>(count) * 1000};
+}
 
 std::uint32_t slots_for(const WriteBufferConfig& config, const Geometry& geometry) {
   const std::uint64_t slots = config.bytes / kUnitBytes;
@@ -104,8 +106,8 @@ void WriteBuffer::start_zeroes(MediaCommand& command, base::Time when) {
     if (bytes < kUnitBytes) {
       ++ticket->arrivals;
       ++ticket->waits;
-      grants_.push({nullptr, ticket, UnitId{unit}, static_cast<std::uint32_t>(byte % kUnitBytes),
-                    bytes});
+      grants_.push(
+          {nullptr, ticket, UnitId{unit}, static_cast<std::uint32_t>(byte % kUnitBytes), bytes});
     }
     // At most the first and the last unit are covered in part.
     byte = bytes < kUnitBytes ? stop : std::max(stop, end / kUnitBytes * kUnitBytes);
@@ -219,8 +221,8 @@ std::uint32_t WriteBuffer::store_in_slot(std::uint32_t number, const Grant& gran
   const bool here = present != UnitIndex::kNone;
   if (here && slots_[present].state != State::kFlushing) {
     Slot& waiting = slots_[present];
-    waiting.data = partial ? store_.merged(waiting.data, data, grant.offset, grant.bytes)
-                           : std::move(data);
+    waiting.data =
+        partial ? store_.merged(waiting.data, data, grant.offset, grant.bytes) : std::move(data);
     ++coalesced_;
     release(number);
     schedule_pump();
@@ -398,7 +400,9 @@ void WriteBuffer::release(std::uint32_t number) {
   free_.push_back(number);
 }
 
-void WriteBuffer::buffered(std::uint64_t ticket) { one_less(*reinterpret_cast<Ticket*>(ticket)); }
+void WriteBuffer::buffered(std::uint64_t ticket) {
+  one_less(*reinterpret_cast<Ticket*>(ticket));
+}
 
 void WriteBuffer::one_less(Ticket& ticket) {
   if (--ticket.waits == 0) complete(ticket);

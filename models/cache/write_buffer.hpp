@@ -28,9 +28,9 @@ namespace nvmesim::models {
 
 class WriteBuffer : private StripeOwner {
  public:
-  WriteBuffer(const WriteBufferConfig& config, const Geometry& geometry,
-              base::Scheduler& scheduler, Ftl& ftl, DataStore& store, ReadPath& reads,
-              Delivery& delivery, base::StatisticsRegistry& statistics, const std::string& name);
+  WriteBuffer(const WriteBufferConfig& config, const Geometry& geometry, base::Scheduler& scheduler,
+              Ftl& ftl, DataStore& store, ReadPath& reads, Delivery& delivery,
+              base::StatisticsRegistry& statistics, const std::string& name);
 
   // The newest data of the unit, if it is here.
   bool find(UnitId unit, base::BufferRef& data) const;
@@ -127,7 +127,7 @@ class WriteBuffer : private StripeOwner {
   UnitIndex index_;
   Ring<Grant> grants_;
   Ring<std::uint32_t> dirty_;
-  std::size_t to_drain_ = 0;  // so many of dirty_ go out even if they do not fill a stripe
+  std::size_t to_drain_ = 0;       // so many of dirty_ go out even if they do not fill a stripe
   std::uint64_t drain_up_to_ = 0;  // slots of up to this sequence do so when they become dirty
   std::vector<Ticket*> flushes_;
   ObjectPool<Ticket> tickets_;

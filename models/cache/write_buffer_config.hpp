@@ -20,7 +20,6 @@ struct WriteBufferConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(WriteBufferConfig, (),
-                      (bytes, power_loss_protection, fixed_ns, per_unit_ns, hit_ns,
-                       idle_flush_us))
+                      (bytes, power_loss_protection, fixed_ns, per_unit_ns, hit_ns, idle_flush_us))
 
 }  // namespace nvmesim::models

@@ -36,8 +36,7 @@ Ftl::Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& sch
       superblocks_(geometry, map_.prefilled(), *policy_),
       collector_(std::make_unique<GarbageCollector>(config, geometry, scheduler, nand, *this,
                                                     statistics, name)) {
-  statistics.add(name + ".ftl.host_units", "1", "4 KiB units programmed for the host",
-                 host_units_);
+  statistics.add(name + ".ftl.host_units", "1", "4 KiB units programmed for the host", host_units_);
   statistics.add(name + ".ftl.gc_units", "1", "4 KiB units programmed by garbage collection",
                  gc_units_);
   statistics.add(name + ".ftl.padding_units", "1",
@@ -45,8 +44,7 @@ Ftl::Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& sch
   statistics.add(name + ".ftl.deallocated_units", "1", "mapped units that were deallocated",
                  deallocated_units_);
   statistics.add(name + ".ftl.integrity_errors", "1",
-                 "media reads whose spare area did not name the unit asked for",
-                 integrity_errors_);
+                 "media reads whose spare area did not name the unit asked for", integrity_errors_);
   statistics.add(name + ".ftl.free_superblocks", "1", "superblocks that are erased and unused",
                  [this] { return std::uint64_t{superblocks_.free_count()}; });
   statistics.add(name + ".ftl.mapped_units", "1", "4 KiB units with data on the medium",
@@ -214,8 +212,8 @@ void Ftl::check_invariants() const {
   for (std::uint32_t i = 0; i < superblocks_.count(); ++i) {
     const Superblock& block = superblocks_[i];
     NVMESIM_ASSERT(block.valid == valid[i], "the valid count of a superblock is wrong");
-    const bool empty = block.state == SuperblockState::kFree ||
-                       block.state == SuperblockState::kErasing;
+    const bool empty =
+        block.state == SuperblockState::kFree || block.state == SuperblockState::kErasing;
     NVMESIM_ASSERT(!empty || block.valid == 0, "a free superblock holds valid units");
     if (block.state == SuperblockState::kFree) ++free;
   }

@@ -26,7 +26,7 @@ struct FtlConfig {
 };
 BOOST_DESCRIBE_STRUCT(FtlConfig, (),
                       (over_provisioning_percent, mapping_ns, gc_policy, gc_start_superblocks,
-                       gc_stop_superblocks, gc_window_stripes, erase_parallel_dies,
-                       prefill_percent, deallocate_ns, deallocate_ns_per_mib))
+                       gc_stop_superblocks, gc_window_stripes, erase_parallel_dies, prefill_percent,
+                       deallocate_ns, deallocate_ns_per_mib))
 
 }  // namespace nvmesim::models

@@ -17,8 +17,7 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
       ftl_(ftl),
       start_below_(config.gc_start_superblocks),
       stop_at_(config.gc_stop_superblocks),
-      window_units_((config.gc_window_stripes == 0 ? 2 * geometry.dies
-                                                   : config.gc_window_stripes) *
+      window_units_((config.gc_window_stripes == 0 ? 2 * geometry.dies : config.gc_window_stripes) *
                     geometry.stripe_units),
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)) {
   statistics.add(name + ".ftl.gc_runs", "1", "superblocks collected", runs_);
@@ -76,8 +75,7 @@ void GarbageCollector::read_on() {
 }
 
 void GarbageCollector::read_stripe(std::uint32_t stripe) {
-  const Place first =
-      victim_ * geometry_.superblock_units + stripe * geometry_.stripe_units;
+  const Place first = victim_ * geometry_.superblock_units + stripe * geometry_.stripe_units;
   Move* move = nullptr;
   for (std::uint32_t done = 0; done < geometry_.stripe_units; done += 64) {
     const std::uint32_t count = std::min(64u, geometry_.stripe_units - done);

@@ -27,7 +27,7 @@ struct Superblock {
   std::uint32_t programs_open = 0;  // stripes on their way to the array
   std::uint32_t readers = 0;        // reads whose data has not left the array: they bar the erase
   std::uint32_t erases = 0;
-  std::uint64_t sequence = 0;       // of its opening, unique in the drive's life
+  std::uint64_t sequence = 0;  // of its opening, unique in the drive's life
 };
 
 class Superblocks {

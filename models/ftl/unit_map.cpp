@@ -31,7 +31,9 @@ std::uint64_t UnitMap::record(Place place) const {
   return unit == kNone ? kNoUnit : unit;
 }
 
-bool UnitMap::valid(Place place) const { return valid_bits(place, 1) != 0; }
+bool UnitMap::valid(Place place) const {
+  return valid_bits(place, 1) != 0;
+}
 
 std::uint64_t UnitMap::valid_bits(Place first, std::uint32_t count) const {
   const std::uint64_t mask = count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;

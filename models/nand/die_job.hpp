@@ -33,9 +33,9 @@ struct DieJob {
   DieJobOwner* owner = nullptr;
   JobClass job_class = JobClass::kHostRead;
   std::uint32_t die = 0;
-  std::uint32_t row = 0;        // page within the block: its type decides the read time
-  std::uint32_t pages = 0;      // program: planes that get data
-  base::Time ready_at{0};       // the array must not begin before
+  std::uint32_t row = 0;    // page within the block: its type decides the read time
+  std::uint32_t pages = 0;  // program: planes that get data
+  base::Time ready_at{0};   // the array must not begin before
 
   // Set by the die.
   base::Time submitted{0};
@@ -48,19 +48,27 @@ struct DieJob {
 
 constexpr DieCause cause_of(JobClass job_class) {
   switch (job_class) {
-    case JobClass::kHostRead: return DieCause::kRead;
-    case JobClass::kHostProgram: return DieCause::kProgram;
-    case JobClass::kErase: return DieCause::kErase;
-    default: return DieCause::kGc;
+    case JobClass::kHostRead:
+      return DieCause::kRead;
+    case JobClass::kHostProgram:
+      return DieCause::kProgram;
+    case JobClass::kErase:
+      return DieCause::kErase;
+    default:
+      return DieCause::kGc;
   }
 }
 
 constexpr base::Stage stage_of(DieCause cause) {
   switch (cause) {
-    case DieCause::kRead: return base::Stage::kDieWaitRead;
-    case DieCause::kProgram: return base::Stage::kDieWaitProgram;
-    case DieCause::kErase: return base::Stage::kDieWaitErase;
-    default: return base::Stage::kDieWaitGc;
+    case DieCause::kRead:
+      return base::Stage::kDieWaitRead;
+    case DieCause::kProgram:
+      return base::Stage::kDieWaitProgram;
+    case DieCause::kErase:
+      return base::Stage::kDieWaitErase;
+    default:
+      return base::Stage::kDieWaitGc;
   }
 }
 

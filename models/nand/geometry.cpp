@@ -53,8 +53,8 @@ Geometry Geometry::make(const NandConfig& config, std::uint64_t logical_units,
   shape.superblock_stripes = static_cast<std::uint32_t>(stripes);
   shape.superblock_units = static_cast<std::uint32_t>(units);
   shape.logical_units = logical_units;
-  shape.superblocks = superblocks_for(config, logical_units, units, over_provisioning_percent,
-                                      spare_superblocks);
+  shape.superblocks =
+      superblocks_for(config, logical_units, units, over_provisioning_percent, spare_superblocks);
   shape.physical_units = units * shape.superblocks;
   if (shape.physical_units >= kNoPlace) {
     throw base::UserError("capacity_bytes: more than 16 TiB of NAND is not supported");

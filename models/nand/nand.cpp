@@ -7,7 +7,9 @@
 namespace nvmesim::models {
 namespace {
 
-base::Time ns(std::uint64_t count) { return base::Time{static_cast<std::int64_t>(count) * 1000}; }
+base::Time ns(std::uint64_t count) {
+  return base::Time{static_cast<std::int64_t>(count) * 1000};
+}
 
 }  // namespace
 
@@ -139,8 +141,7 @@ void Nand::page_in(std::uint64_t number) {
   const auto die_number = static_cast<std::uint32_t>(number);
   DieJob& job = *dies_[die_number].current;
   const base::Time duration = command_ + pace_(geometry_.page_bytes);
-  const base::Time end =
-      channel_of(die_number).line.reserve(scheduler_.now(), duration) + duration;
+  const base::Time end = channel_of(die_number).line.reserve(scheduler_.now(), duration) + duration;
   if (++job.pages_in < job.pages) {
     scheduler_.at<&Nand::page_in>(end, this, number);
   } else {

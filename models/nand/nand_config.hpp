@@ -33,8 +33,7 @@ struct NandConfig {
 };
 BOOST_DESCRIBE_STRUCT(NandConfig, (),
                       (channels, dies_per_channel, planes_per_die, blocks_per_plane,
-                       pages_per_block, page_bytes, read_ns, program_ns, erase_ns,
-                       channel_mb_per_s, command_ns, status_ns, ecc_ns, cache_read, die_policy,
-                       age_limit_us))
+                       pages_per_block, page_bytes, read_ns, program_ns, erase_ns, channel_mb_per_s,
+                       command_ns, status_ns, ecc_ns, cache_read, die_policy, age_limit_us))
 
 }  // namespace nvmesim::models

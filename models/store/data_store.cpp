@@ -46,9 +46,8 @@ void DataStore::write(UnitId unit, const base::BufferRef& data) {
     points_.store_write(unit, drop);
     if (drop) return;
   }
-  Leaf& leaf = leaves_.touch(unit.value(), [](Leaf& fresh, std::uint64_t, bool) {
-    fresh.units.fill({});
-  });
+  Leaf& leaf =
+      leaves_.touch(unit.value(), [](Leaf& fresh, std::uint64_t, bool) { fresh.units.fill({}); });
   base::BufferRef& stored = leaf.units[unit.value() % 64];
   if (!stored) ++units_kept_;
   stored = data;

@@ -24,8 +24,7 @@ class SparseArray {
     Leaf* leaf;  // only if present
   };
 
-  explicit SparseArray(std::uint64_t elements)
-      : nodes_((elements + kNodeSize - 1) / kNodeSize) {}
+  explicit SparseArray(std::uint64_t elements) : nodes_((elements + kNodeSize - 1) / kNodeSize) {}
 
   Found find(std::uint64_t index) const {
     const Node* node = nodes_[index / kNodeSize].get();

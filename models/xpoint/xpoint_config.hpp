@@ -28,7 +28,7 @@ struct XpointConfig {
 };
 BOOST_DESCRIBE_STRUCT(XpointConfig, (),
                       (channels, dies_per_channel, mapping_ns, read_ns, write_ns, read_mb_per_s,
-                       write_mb_per_s, command_ns, ecc_ns, write_slots, jitter_ns,
-                       tail_per_million, tail_ns))
+                       write_mb_per_s, command_ns, ecc_ns, write_slots, jitter_ns, tail_per_million,
+                       tail_ns))
 
 }  // namespace nvmesim::models

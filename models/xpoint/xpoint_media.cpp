@@ -9,9 +9,13 @@
 namespace nvmesim::models {
 namespace {
 
-base::Time ns(std::uint64_t count) { return base::Time{static_cast<std::int64_t>(count) * 1000}; }
+base::Time ns(std::uint64_t count) {
+  return base::Time{static_cast<std::int64_t>(count) * 1000};
+}
 
-std::uint64_t as_argument(void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }
+std::uint64_t as_argument(void* pointer) {
+  return reinterpret_cast<std::uint64_t>(pointer);
+}
 
 }  // namespace
 
@@ -104,9 +108,15 @@ void XpointMedia::start(MediaCommand& command) {
                    "a part beyond its unit");
   }
   switch (command.op) {
-    case MediaOp::kRead: start_read(command); break;
-    case MediaOp::kWrite: start_write(command); break;
-    default: start_range(command); break;
+    case MediaOp::kRead:
+      start_read(command);
+      break;
+    case MediaOp::kWrite:
+      start_write(command);
+      break;
+    default:
+      start_range(command);
+      break;
   }
 }
 
@@ -122,9 +132,9 @@ void XpointMedia::start_read(MediaCommand& command) {
     Access* access = take(&part, &command);
     const bool mapped = expected(part.unit.value()) != 0;
     scheduler_.at(looked_up,
-                  mapped ? base::Callback::of<&XpointMedia::array_read>(this, as_argument(access))
-                         : base::Callback::of<&XpointMedia::read_unmapped>(this,
-                                                                           as_argument(access)));
+                  mapped
+                      ? base::Callback::of<&XpointMedia::array_read>(this, as_argument(access))
+                      : base::Callback::of<&XpointMedia::read_unmapped>(this, as_argument(access)));
   }
 }
 
@@ -241,8 +251,7 @@ void XpointMedia::grant() {
 
 void XpointMedia::write_arrived(MediaPart& part) {
   auto* access = reinterpret_cast<Access*>(part.media_data);
-  NVMESIM_ASSERT(access != nullptr && access->granted,
-                 "data arrived for a part that has no room");
+  NVMESIM_ASSERT(access != nullptr && access->granted, "data arrived for a part that has no room");
   access->data = std::move(part.data);
   send_in(*access);
 }
@@ -413,6 +422,8 @@ void XpointMedia::cancel(MediaCommand& command) {
   schedule_grant();
 }
 
-void XpointMedia::quiesce(base::Callback done) { scheduler_.at(scheduler_.now(), done); }
+void XpointMedia::quiesce(base::Callback done) {
+  scheduler_.at(scheduler_.now(), done);
+}
 
 }  // namespace nvmesim::models

@@ -53,9 +53,9 @@ class XpointMedia : public Media {
     Access* sibling = nullptr;  // another piece of zeroes of the same command
   };
   struct Records {
-    std::array<std::uint32_t, 64> units;      // recorded at the place
-    std::array<std::uint8_t, 64> written;     // sequence recorded at the place; 0: nothing
-    std::array<std::uint8_t, 64> expected;    // of the unit of that number; 0: unmapped
+    std::array<std::uint32_t, 64> units;    // recorded at the place
+    std::array<std::uint8_t, 64> written;   // sequence recorded at the place; 0: nothing
+    std::array<std::uint8_t, 64> expected;  // of the unit of that number; 0: unmapped
   };
   struct Channel {
     explicit Channel(std::string name) : line(std::move(name)) {}

@@ -32,8 +32,8 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
   } catch (const po::unknown_option& error) {
     std::vector<std::string> known;
     for (const auto& option : options.options()) known.push_back(option->long_name());
-    std::string_view name = error.get_option_name();
-    name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
+    std::string name = error.get_option_name();
+    name.erase(0, name.find_first_not_of('-'));
     const std::string near = base::nearest_key(name, known);
     throw base::UserError(fmt::format("{}: unknown option --{}{}", verb, name,
                                       near.empty() ? "" : fmt::format("; did you mean --{}?", near)));

@@ -148,7 +148,7 @@ void Simulation::add_utilisation(report::RunReport& report) {
 }
 
 void Simulation::add_statistics(report::RunReport& report) {
-  std::uint64_t host_units = 0, gc_units = 0, padding_units = 0, media_reads = 0;
+  std::uint64_t host_units = 0, gc_units = 0, padding_units = 0, media_reads = 0, wrong_units = 0;
   report::FlashReport flash;
   const std::pair<std::string_view, std::uint64_t*> wanted[] = {
       {"device.media.ftl.host_units", &host_units},
@@ -156,7 +156,9 @@ void Simulation::add_statistics(report::RunReport& report) {
       {"device.media.ftl.padding_units", &padding_units},
       {"device.media.ftl.gc_runs", &flash.garbage_collections},
       {"device.media.nand.erases", &flash.erases},
-      {"device.media.read.media_units", &media_reads}};
+      {"device.media.read.media_units", &media_reads},
+      {"device.media.ftl.integrity_errors", &wrong_units},
+      {"device.media.xpoint.integrity_errors", &wrong_units}};
   for (const base::Statistic& statistic : system_->statistics().statistics()) {
     const std::uint64_t value = statistic.value();
     report.statistics.push_back({statistic.name, statistic.unit, statistic.help, value});
@@ -164,7 +166,14 @@ void Simulation::add_statistics(report::RunReport& report) {
       if (statistic.name == name) *target = value;
     }
   }
-  if (report.verification) report.verification->media_reads_checked = media_reads;
+  if (report.verification) {
+    report.verification->media_reads_checked = media_reads;
+    report.verification->mismatches += wrong_units;
+    if (wrong_units != 0) {
+      report.verification->first_mismatches.push_back(
+          fmt::format("{} media reads found another unit than the mapping said", wrong_units));
+    }
+  }
   if (config_.device.media.kind != models::MediaKind::nand) return;
   flash.host_bytes = host_units * models::kUnitBytes;
   flash.moved_bytes = gc_units * models::kUnitBytes;

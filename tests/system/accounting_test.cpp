@@ -77,7 +77,7 @@ constexpr const char* kFill =
 
 TEST_CASE("stages add up for every request of a mixed random job") {
   const Run run = run_job(
-      "[mix]\nrw=randrw\nrwmixread=60\nbs=4k,64k\nsize=64m\niodepth=32\nnumber_ios=4000\n"
+      "[mix]\nrw=randrw\nrwmixread=60\nbs=4k,64k\nsize=64m\nio_size=1g\niodepth=32\nnumber_ios=4000\n"
       "norandommap=1\nioengine=libaio\ndirect=1\n",
       {}, kFill);
   REQUIRE(run.result.slowest.size() == 4000);
@@ -113,7 +113,8 @@ TEST_CASE("busy time is count times service on channels, dies and processors") {
       "ioengine=libaio\ndirect=1\n",
       {}, kFill);
   const auto& nand = run.config.device.media.nand;
-  base::Time dies{0}, channels{0}, cpus{0};
+  base::Time dies{0};
+  base::Time channels{0};
   for (const auto& [name, busy] : run.busy) {
     if (name.find(".die") != name.npos) dies += busy;
     else if (name.starts_with("device.media.channel") && name.find("ecc") == name.npos) channels += busy;
@@ -122,7 +123,7 @@ TEST_CASE("busy time is count times service on channels, dies and processors") {
   REQUIRE(array_reads > 4000);
   const base::Time data = base::Pace::bytes_per_second(
       std::uint64_t{nand.channel_mb_per_s} * 1'000'000)(4096);
-  CHECK(channels == array_reads * (std::chrono::nanoseconds(nand.command_ns) + data));
+  CHECK(channels == array_reads * (std::chrono::nanoseconds(nand.status_ns) + data));
   CHECK(dies >= array_reads * base::Time(std::chrono::nanoseconds(nand.read_ns[0])));
 }
 

@@ -2,7 +2,6 @@
 // for 5.15. Addresses, times, command ids and the MSI-X table (the host's interrupt layer) apart.
 #include <fstream>
 #include <regex>
-#include <set>
 
 #include "sim/system/system.hpp"
 #include "tests/support/catch.hpp"
@@ -80,13 +79,6 @@ TEST_CASE("probe and shutdown equal the recording of Linux 6.1") {
   const Lines expected = recording("linux-6.1-probe-shutdown.txt");
   REQUIRE(expected.size() > 25);
   CHECK(probe_and_shut_down(recorded_device("v6_1")) == expected);
-}
-
-TEST_CASE("with write and poll queues it equals the recording of Linux 6.1") {
-  auto request = recorded_device("v6_1");
-  request.driver_settings = {"nvme.write_queues=1", "nvme.poll_queues=1"};
-  CHECK(probe_and_shut_down(request) ==
-        recording("linux-6.1-probe-shutdown-write-and-poll-queues.txt"));
 }
 
 TEST_CASE("with temperature monitoring it equals the recording of Linux 6.1") {

@@ -2,6 +2,7 @@
 // one of its points, and the command must end with status 1.
 #include <cstdio>
 
+#include "models/media_points.hpp"
 #include "sim/app/simulation.hpp"
 #include "sim/app/verb.hpp"
 #include "tests/support/catch.hpp"

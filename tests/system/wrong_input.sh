@@ -90,7 +90,7 @@ expect 'speed' replay "$trace" --speed 0
 expect 'closed-loop' replay "$trace" --closed-loop 0
 expect 'limit' replay "$trace" --limit -1
 expect 'seed' replay "$trace" --seed one
-expect 'json' replay "$trace" --limit 10 --json directory
+expect 'directory: is a directory' replay "$trace" --limit 10 --json directory
 expect 'cannot be written' replay "$trace" --limit 10 --json missing/out.json
 expect 'missing' run missing.fio
 expect 'unknown_option.fio:4.*frobnicate' run unknown_option.fio

@@ -1,7 +1,6 @@
 // Write amplification under uniform random writes against the known form for greedy collection:
 // WA = alpha / (alpha + W(-alpha e^-alpha)), alpha = (physical - free and open) / logical.
 #include <cmath>
-#include <cstdio>
 
 #include "tests/unit/models/rig.hpp"
 
@@ -64,7 +63,7 @@ void check_greedy(std::uint32_t percent) {
   double alpha = 0;
   const double ours = measured(percent, "greedy", alpha);
   const double known = alpha / (alpha + lambert_w(-alpha * std::exp(-alpha)));
-  std::printf("over-provisioning %u %%: write amplification %.4f, known form %.4f\n", percent, ours, known);
+  INFO("over-provisioning " << percent << " %: ours " << ours << ", known " << known);
   CHECK(ours > known * 0.9);
   CHECK(ours < known * 1.1);
 }

@@ -135,7 +135,9 @@ void run_mix(const MediaConfig& config, std::uint64_t seed) {
   CHECK(rig.statistic("ftl.integrity_errors") == 0);
 }
 
-TEST_CASE("random mix on a protected buffer") { run_mix(small_drive(), 1); }
+TEST_CASE("random mix on a protected buffer") {
+  run_mix(small_drive(), 1);
+}
 
 TEST_CASE("random mix on a volatile buffer") {
   MediaConfig config = small_drive();
@@ -188,18 +190,14 @@ TEST_CASE("the order in which channels are constructed changes nothing") {
       done.push_back(clock->now().count());
       if (part.command->op == MediaOp::kWrite) media->write_arrived(part);
     }
-    void media_done(MediaCommand&, MediaStatus) override {
-      done.push_back(-clock->now().count());
-    }
+    void media_done(MediaCommand&, MediaStatus) override { done.push_back(-clock->now().count()); }
   } a, b;
   MediaConfig config = small_drive();
   config.nand.channels = 4;
   config.nand.dies_per_channel = 1;
   base::StatisticsRegistry first_statistics;
-  auto first = make_media(config, scheduler, 1, first_statistics, "m",
-                          ConstructionOrder::kForward);
-  auto second =
-      make_media(config, scheduler, 1, statistics, "m", ConstructionOrder::kReverse);
+  auto first = make_media(config, scheduler, 1, first_statistics, "m", ConstructionOrder::kForward);
+  auto second = make_media(config, scheduler, 1, statistics, "m", ConstructionOrder::kReverse);
   a.clock = b.clock = &scheduler;
   a.media = first.get();
   b.media = second.get();
@@ -225,16 +223,16 @@ TEST_CASE("the order in which channels are constructed changes nothing") {
         command.parts.push_back(part);
       }
       starts.push_back({client->media, &command});
-      scheduler.at(std::chrono::microseconds(i * 40),
-                           base::Callback(
-                               [](void* object, std::uint64_t) {
-                                 auto* start = static_cast<Start*>(object);
-                                 start->media->start(*start->command);
-                               },
-                               &starts.back(), 0));
+      scheduler.at(std::chrono::microseconds(i * 40), base::Callback(
+                                                          [](void* object, std::uint64_t) {
+                                                            auto* start =
+                                                                static_cast<Start*>(object);
+                                                            start->media->start(*start->command);
+                                                          },
+                                                          &starts.back(), 0));
     }
   }
-  sc_core::sc_start();
+  scheduler.simulate();
   CHECK(a.done.size() > 8'000);
   CHECK(a.done == b.done);
   const auto of_first = first_statistics.statistics();

@@ -70,8 +70,7 @@ class Rig : public MediaClient {
     io.finished = false;
     if (op != MediaOp::kRead && op != MediaOp::kWrite) return;
     for (std::uint64_t at = first_byte; at < first_byte + bytes;) {
-      const std::uint64_t stop =
-          std::min(first_byte + bytes, (at / kUnitBytes + 1) * kUnitBytes);
+      const std::uint64_t stop = std::min(first_byte + bytes, (at / kUnitBytes + 1) * kUnitBytes);
       MediaPart part;
       part.unit = UnitId{at / kUnitBytes};
       part.offset = static_cast<std::uint32_t>(at % kUnitBytes);
@@ -105,7 +104,7 @@ class Rig : public MediaClient {
     return io;
   }
   // Until nothing is pending.
-  void run() { sc_core::sc_start(); }
+  void run() { scheduler.simulate(); }
   std::uint64_t statistic(const std::string& name) const {
     for (const auto& each : statistics.statistics()) {
       if (each.name == "media." + name) return each.value();

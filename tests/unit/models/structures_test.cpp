@@ -40,9 +40,13 @@ TEST_CASE("a sparse array behaves like a map with computed defaults") {
     const std::uint64_t index = random.below(8) * 300'000'000 + random.below(2'000);
     switch (random.below(4)) {
       case 0: {
-        array.touch(index, [](Leaf& leaf, std::uint64_t first, bool empty) {
-          for (std::uint64_t k = 0; k < 64; ++k) leaf.values[k] = empty ? 0 : first + k + 1;
-        }).values[index % 64] = static_cast<std::uint64_t>(i);
+        array
+            .touch(index,
+                   [](Leaf& leaf, std::uint64_t first, bool empty) {
+                     for (std::uint64_t k = 0; k < 64; ++k)
+                       leaf.values[k] = empty ? 0 : first + k + 1;
+                   })
+            .values[index % 64] = static_cast<std::uint64_t>(i);
         model[index] = static_cast<std::uint64_t>(i);
         break;
       }

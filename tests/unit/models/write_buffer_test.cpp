@@ -58,10 +58,12 @@ TEST_CASE("a full stripe goes to the NAND at once, less only when the buffer has
   Rig rig(small_drive());
   rig.write(0, 5);
   bool four = false;
-  rig.scheduler.at(500us, base::Callback([](void* object, std::uint64_t) {
-                     auto* self = static_cast<std::pair<Rig*, bool*>*>(object);
-                     *self->second = self->first->statistic("ftl.host_units") == 4;
-                   }, new std::pair<Rig*, bool*>(&rig, &four), 0));
+  rig.scheduler.at(500us, base::Callback(
+                              [](void* object, std::uint64_t) {
+                                auto* self = static_cast<std::pair<Rig*, bool*>*>(object);
+                                *self->second = self->first->statistic("ftl.host_units") == 4;
+                              },
+                              new std::pair<Rig*, bool*>(&rig, &four), 0));
   rig.run();
   CHECK(four);
   CHECK(rig.statistic("ftl.host_units") == 5);

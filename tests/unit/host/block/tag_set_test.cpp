@@ -10,7 +10,8 @@ using namespace nvmesim::host::test;
 
 TEST_CASE("a tag bitmap gives out the lowest free tag, as a sorted set does") {
   base::Random random(7, "tag_test");
-  for (const std::uint16_t count : {1, 30, 63, 64, 65, 1023}) {
+  for (const unsigned size : {1u, 30u, 63u, 64u, 65u, 1023u}) {
+    const auto count = static_cast<std::uint16_t>(size);
     constexpr std::uint16_t kFirst = 5;
     TagBitmap tags(kFirst, count);
     std::set<std::uint16_t> free_tags;

@@ -11,8 +11,6 @@ namespace nvmesim::device {
 
 std::span<const base::ParamInfo> IdentityConfig::params() {
   static constexpr base::ParamInfo kParams[] = {
-      {"vendor_id", "", 0, 0xFFFF, "PCI vendor id, also Identify VID"},
-      {"subsystem_vendor_id", "", 0, 0xFFFF, "PCI subsystem vendor id, also Identify SSVID"},
       {"model_number", "", 0, 0, "Identify MN, at most 40 ASCII characters"},
       {"serial_number", "", 0, 0, "Identify SN, at most 20 ASCII characters"},
       {"firmware_revision", "", 0, 0, "Identify FR, at most 8 ASCII characters"},
@@ -71,7 +69,6 @@ std::span<const base::ParamInfo> ControllerConfig::params() {
       {"shutdown_latency_us", "us", 0, 100'000'000,
        "least time of a shutdown, beside the media's own"},
       {"max_io_queues", "pairs", 1, 65'534, "I/O submission and completion queues granted"},
-      {"vectors", "vectors", 1, 2'048, "MSI-X vectors that a completion queue may use"},
       {"mdts", "", 1, 12, "largest transfer is 4 KiB << mdts"},
       {"aerl", "", 0, 255, "outstanding Asynchronous Event Requests, 0's based"},
       {"acl", "", 0, 255, "outstanding Abort commands, 0's based"},

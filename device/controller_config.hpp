@@ -16,7 +16,8 @@
 namespace nvmesim::device {
 
 struct IdentityConfig {
-  std::uint32_t vendor_id = 0x1B36;  // the endpoint's configuration space says the same
+  // Who builds the system sets these two from the endpoint's configuration space.
+  std::uint32_t vendor_id = 0x1B36;
   std::uint32_t subsystem_vendor_id = 0x1AF4;
   std::string model_number = "nvmesim NVMe drive";
   std::string serial_number = "NVMESIM000000001";
@@ -28,8 +29,8 @@ struct IdentityConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(IdentityConfig, (),
-                      (vendor_id, subsystem_vendor_id, model_number, serial_number,
-                       firmware_revision, ieee_oui, subnqn, controller_id))
+                      (model_number, serial_number, firmware_revision, ieee_oui, subnqn,
+                       controller_id))
 
 // The stages of the command path. A stage accepts a new command every `*_interval_cycles` and takes
 // `*_cycles` for one; the fixed latencies of a command kind come on top of decoding and hold up
@@ -87,7 +88,7 @@ struct ControllerConfig {
 
   // limits
   std::uint32_t max_io_queues = 64;  // pairs granted
-  std::uint32_t vectors = 65;        // size of the endpoint's MSI-X table
+  std::uint32_t vectors = 65;        // set by who builds the system: the endpoint's MSI-X table
   std::uint32_t mdts = 5;
   std::uint32_t aerl = 3;   // 0's based
   std::uint32_t acl = 3;    // 0's based
@@ -117,7 +118,7 @@ struct ControllerConfig {
 BOOST_DESCRIBE_STRUCT(ControllerConfig, (),
                       (identity, pipeline, mqes, dstrd, timeout_500ms, mpsmax, nssrs,
                        ready_latency_us, disable_latency_us, shutdown_latency_us, max_io_queues,
-                       vectors, mdts, aerl, acl, elpe, rab, oncs, lpa, logical_block_bytes,
+                       mdts, aerl, acl, elpe, rab, oncs, lpa, logical_block_bytes,
                        namespaces, temperature_kelvin, warning_temperature_kelvin,
                        critical_temperature_kelvin, max_power_centiwatts))
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "sim/base/assert.hpp"
 
@@ -28,8 +29,6 @@ const RootComplexConfig& validated(const RootComplexConfig& config) {
 
 std::span<const base::ParamInfo> RootComplexConfig::params() {
   static constexpr base::ParamInfo kParams[] = {
-      {"ports", "1", 1, 32, "root ports; each has a link of its own"},
-      {"memory_bytes", "bytes", 4096, std::int64_t{1} << 46, "host memory that DMA reaches"},
       {"mmio_base", "bytes", std::int64_t{1} << 31, 0xFFF0'0000,
        "start of the addresses for BARs, a multiple of 1 MiB between 2 and 4 GiB"},
       {"mmio_bytes", "bytes", 1 << 20, std::int64_t{1} << 31,
@@ -149,12 +148,16 @@ void RootComplex::request_from_port(RootPort& port, base::GenericPayload& payloa
   // Answers find their way by requester: a port may not send under another one's name.
   const bool own_name = &port_of_requester(tlp.requester) == &port;
   if (memory_access && own_name && in_memory(address, payload.get_data_length())) [[likely]] {
+    Traffic& traffic = payload.is_read() ? dma_reads_ : dma_writes_;
+    ++traffic.requests;
+    traffic.bytes += payload.get_data_length();
     memory.request(payload);
   } else if (memory_access && in_message_window(address) && payload.is_write()) {
     std::uint32_t data = 0;
     std::memcpy(&data, payload.get_data_ptr(),
                 std::min<std::size_t>(sizeof(data), payload.get_data_length()));
     payload.set_response_status(kStatusSuccessful);
+    ++messages_;
     host_.message_interrupt(address, data);
     port.from_link.respond(payload);
   } else {
@@ -180,6 +183,19 @@ RootPort& RootComplex::port_of_requester(RequesterId requester) {
   if (ports.size() == 1) return ports[0];
   RootPort* port = port_of_bus(requester.value() >> 8);
   return port != nullptr ? *port : ports[0];
+}
+
+void RootComplex::register_statistics(base::StatisticsRegistry& registry,
+                                      std::string_view prefix) const {
+  const std::string name(prefix);
+  registry.add(name + ".dma_reads", "1", "reads of host memory by functions", dma_reads_.requests);
+  registry.add(name + ".dma_read_bytes", "bytes", "bytes of these", dma_reads_.bytes);
+  registry.add(name + ".dma_writes", "1", "writes to host memory by functions",
+               dma_writes_.requests);
+  registry.add(name + ".dma_write_bytes", "bytes", "bytes of these", dma_writes_.bytes);
+  registry.add(name + ".messages", "1", "message-signalled interrupts", messages_);
+  registry.add(name + ".unsupported_requests", "1", "requests that nobody claimed",
+               unsupported_requests_);
 }
 
 }  // namespace nvmesim::pcie

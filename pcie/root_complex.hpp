@@ -13,10 +13,12 @@
 #include "pcie/host_port.hpp"
 #include "pcie/root_port.hpp"
 #include "sim/base/config.hpp"
+#include "sim/base/statistics.hpp"
 
 namespace nvmesim::pcie {
 
 struct RootComplexConfig {
+  // Who builds the system sets these two: how many links hang here, how much memory stands above.
   std::uint32_t ports = 1;
   // Laid out as in a PC: up to 2 GiB from address 0, the rest from 4 GiB.
   std::uint64_t memory_bytes = 4 * base::kGiB;
@@ -27,7 +29,7 @@ struct RootComplexConfig {
   // Throws UserError if the values do not fit together.
   void validate() const;
 };
-BOOST_DESCRIBE_STRUCT(RootComplexConfig, (), (ports, memory_bytes, mmio_base, mmio_bytes))
+BOOST_DESCRIBE_STRUCT(RootComplexConfig, (), (mmio_base, mmio_bytes))
 
 class RootComplex : public sc_core::sc_module {
   void request_from_cpu(base::GenericPayload& payload);
@@ -45,6 +47,7 @@ class RootComplex : public sc_core::sc_module {
 
   const RootComplexConfig& config() const { return config_; }
   std::uint64_t unsupported_requests() const { return unsupported_requests_; }
+  void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;
 
  private:
   friend class RootPort;
@@ -63,6 +66,13 @@ class RootComplex : public sc_core::sc_module {
   const RootComplexConfig config_;
   base::Scheduler& scheduler_;
   HostPort& host_;
+  struct Traffic {
+    std::uint64_t requests = 0;
+    std::uint64_t bytes = 0;
+  };
+  Traffic dma_reads_;
+  Traffic dma_writes_;
+  std::uint64_t messages_ = 0;
   std::uint64_t unsupported_requests_ = 0;
 };
 

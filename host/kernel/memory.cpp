@@ -58,17 +58,13 @@ void Memory::request(base::GenericPayload& payload) {
   const std::size_t bytes = payload.get_data_length();
   if (pcie::tlp_of(payload).dataless && map_.contains(payload.get_address(), bytes)) {
     payload.set_response_status(pcie::kStatusSuccessful);
-  } else if (!access(payload)) {
-    ++refused_;
+  } else {
+    access(payload);
   }
   if (payload.is_write()) {
-    ++writes_;
-    written_bytes_ += bytes;
     port.respond(payload);
     return;
   }
-  ++reads_;
-  read_bytes_ += bytes;
   scheduler_.at<&Memory::answer>(scheduler_.now() + read_latency_ + read_pace_(bytes), this,
                                  reinterpret_cast<std::uint64_t>(&payload));
 }
@@ -79,15 +75,6 @@ void Memory::answer(std::uint64_t payload) {
 
 unsigned Memory::debug(base::GenericPayload& payload) {
   return access(payload) ? payload.get_data_length() : 0;
-}
-
-void Memory::add_statistics(base::StatisticsRegistry& registry) const {
-  const std::string prefix = std::string(name()) + ".";
-  registry.add(prefix + "reads", "1", "DMA reads of host memory.", reads_);
-  registry.add(prefix + "read_bytes", "bytes", "Bytes read by DMA.", read_bytes_);
-  registry.add(prefix + "writes", "1", "DMA writes to host memory.", writes_);
-  registry.add(prefix + "written_bytes", "bytes", "Bytes written by DMA.", written_bytes_);
-  registry.add(prefix + "refused", "1", "DMA requests to addresses without memory.", refused_);
 }
 
 }  // namespace nvmesim::host

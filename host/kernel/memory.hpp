@@ -8,7 +8,6 @@
 
 #include "host/kernel/host_config.hpp"
 #include "sim/base/sockets.hpp"
-#include "sim/base/statistics.hpp"
 
 namespace nvmesim::host {
 
@@ -55,7 +54,6 @@ class Memory : public sc_core::sc_module {
   const MemoryMap& map() const { return map_; }
   // The bytes behind it, in the order of MemoryMap::offset().
   std::byte* data() { return data_; }
-  void add_statistics(base::StatisticsRegistry& registry) const;
 
  private:
   void answer(std::uint64_t payload);
@@ -66,11 +64,6 @@ class Memory : public sc_core::sc_module {
   const base::Time read_latency_;
   const base::Pace read_pace_;
   std::byte* data_ = nullptr;
-  std::uint64_t reads_ = 0;
-  std::uint64_t read_bytes_ = 0;
-  std::uint64_t writes_ = 0;
-  std::uint64_t written_bytes_ = 0;
-  std::uint64_t refused_ = 0;
 };
 
 }  // namespace nvmesim::host

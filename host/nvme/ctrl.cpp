@@ -13,8 +13,8 @@ using namespace device::spec;
 
 namespace {
 
-constexpr std::uint32_t kCssAll = 6;        // CC.CSS: all command sets that are supported
-constexpr unsigned kCapCssAll = 1u << 6;    // CAP.CSS, bit 6
+constexpr std::uint32_t kCssAll = 6;      // CC.CSS: all command sets that are supported
+constexpr unsigned kCapCssAll = 1u << 6;  // CAP.CSS, bit 6
 constexpr unsigned kPageShift = 12;
 constexpr std::uint32_t kDeadRegister = 0xffff'ffff;
 // Of NVMe 2.0: CAP.CRWMS, and CRTO with the longest time to ready with media in 15:0.
@@ -64,7 +64,8 @@ bool NvmeCtrl::change_ctrl_state(CtrlState to) {
 }
 
 bool NvmeCtrl::wait_reset() {
-  state_wq_.wait([this] { return change_ctrl_state(CtrlState::kResetting) || is_terminal(state_); });
+  state_wq_.wait(
+      [this] { return change_ctrl_state(CtrlState::kResetting) || is_terminal(state_); });
   return state_ == CtrlState::kResetting;
 }
 
@@ -94,7 +95,9 @@ void NvmeCtrl::write_cc(std::uint32_t value) {
   bus_.reg_write32(kRegCc, value);
 }
 
-bool NvmeCtrl::multi_css() const { return Cc{ctrl_config_}.css() == kCssAll; }
+bool NvmeCtrl::multi_css() const {
+  return Cc{ctrl_config_}.css() == kCssAll;
+}
 
 int NvmeCtrl::wait_ready(bool enabled, std::uint32_t timeout_500ms) {
   const base::Time deadline = now() + (timeout_500ms + 1) * base::Time(500ms);
@@ -135,7 +138,7 @@ int NvmeCtrl::enable_ctrl() {
   std::uint32_t timeout = capability.to();
   if (facts_.enable_in_two_writes) {
     write_cc(cc.value);
-    bus_.reg_read32(kRegCc);  // brings the write to the device
+    bus_.reg_read32(kRegCc);         // brings the write to the device
     cap = bus_.reg_read64(kRegCap);  // times may depend on the configuration
     timeout = Cap{cap}.to();
     if (bits(cap, kCapCrwms, kCapCrwms) != 0)
@@ -235,8 +238,7 @@ int NvmeCtrl::set_features(FeatureId feature, std::uint32_t value, std::span<std
 int NvmeCtrl::set_queue_count(unsigned& count) {
   const std::uint32_t wanted = count - 1;
   std::uint32_t answer = 0;
-  const int status =
-      set_features(FeatureId::kNumberOfQueues, wanted | wanted << 16, {}, &answer);
+  const int status = set_features(FeatureId::kNumberOfQueues, wanted | wanted << 16, {}, &answer);
   if (status < 0) return status;
   if (facts_.path_error_fails_queue_count && status == kHostPathError) return status;
   if (status > 0) {

@@ -130,11 +130,11 @@ class NvmeCtrl {
 
   // --- set by the transport
   std::uint64_t cap = 0;
-  std::uint32_t sqsize = 0;         // 0's based depth of I/O queues
-  unsigned queue_count = 0;         // queues with memory, the admin queue included
-  std::int32_t abort_limit = 0;     // Aborts that may still be sent
+  std::uint32_t sqsize = 0;      // 0's based depth of I/O queues
+  unsigned queue_count = 0;      // queues with memory, the admin queue included
+  std::int32_t abort_limit = 0;  // Aborts that may still be sent
   RequestQueue* admin_q = nullptr;
-  TagSet* tagset = nullptr;         // of the I/O queues; null: no namespace can be served
+  TagSet* tagset = nullptr;  // of the I/O queues; null: no namespace can be served
   // Largest request that the transport can carry, before the controller's own limit.
   void set_transport_limits(std::uint32_t max_hw_sectors, std::uint32_t max_segments);
 

@@ -20,8 +20,7 @@ void NvmeCtrl::enable_aen() {
       identify_.oaes & (kNoticeNamespace | kNoticeFirmware | kNoticeAna | kNoticeDiscovery);
   if (supported == 0) return;
   const int status = set_features(FeatureId::kAsyncEventConfiguration, supported, {});
-  if (status != 0)
-    log_warning(fmt::format("Failed to configure AEN (cfg {:x})", supported));
+  if (status != 0) log_warning(fmt::format("Failed to configure AEN (cfg {:x})", supported));
   nvme_wq_.queue_work(async_event_work_);
 }
 

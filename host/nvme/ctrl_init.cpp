@@ -19,11 +19,11 @@ constexpr std::uint8_t kCnsCsiController = 0x06;  // NVMe 2.0: limits of one com
 // Identify, CNS 06h, NVM command set (NVMe 2.0).
 struct NvmCommandSetLimits {
   std::uint8_t vsl;
-  std::uint8_t wzsl;   // power of two of minimum pages
+  std::uint8_t wzsl;  // power of two of minimum pages
   std::uint8_t wusl;
-  std::uint8_t dmrl;   // ranges
-  std::uint32_t dmrsl; // one range
-  std::uint64_t dmsl;  // all ranges
+  std::uint8_t dmrl;    // ranges
+  std::uint32_t dmrsl;  // one range
+  std::uint64_t dmsl;   // all ranges
 };
 
 std::string trimmed(std::span<const char> field) {
@@ -33,7 +33,9 @@ std::string trimmed(std::span<const char> field) {
 }
 
 // 1 << bits, or 0 (no limit) when that does not fit.
-std::uint32_t power_or_zero(unsigned bits) { return bits < 32 ? 1u << bits : 0; }
+std::uint32_t power_or_zero(unsigned bits) {
+  return bits < 32 ? 1u << bits : 0;
+}
 
 }  // namespace
 
@@ -74,8 +76,8 @@ int NvmeCtrl::init_identify() {
     return -EIO;
   }
   if ((id.lpa & kLpaEffects) != 0 && !effects_known_) {
-    const int status = get_log(0, static_cast<std::uint8_t>(LogPageId::kCommandsSupportedAndEffects),
-                               effects_);
+    const int status =
+        get_log(0, static_cast<std::uint8_t>(LogPageId::kCommandsSupportedAndEffects), effects_);
     if (status < 0) return status;
     effects_known_ = status == 0;
   }
@@ -191,8 +193,7 @@ int NvmeCtrl::configure_host_behavior() {
 
 int NvmeCtrl::hwmon_init() {
   SmartLog log{};
-  const int status =
-      get_log(kNsidAll, static_cast<std::uint8_t>(LogPageId::kSmart), bytes_of(log));
+  const int status = get_log(kNsidAll, static_cast<std::uint8_t>(LogPageId::kSmart), bytes_of(log));
   if (status == 0) composite_temperature_k_ = log.composite_temperature;
   return status;
 }

@@ -59,7 +59,9 @@ int NvmeDev::probe() {
   return 0;
 }
 
-void NvmeDev::wait_probed() { work_queues_.async.flush_work(async_probe_); }
+void NvmeDev::wait_probed() {
+  work_queues_.async.flush_work(async_probe_);
+}
 
 void NvmeDev::async_probe() {
   ctrl_.flush_reset();
@@ -98,7 +100,9 @@ void NvmeDev::set_command(bool memory, bool master) {
 
 // --- registers
 
-std::uint32_t NvmeDev::reg_read32(std::uint32_t offset) { return machine_.readl(bar_ + offset); }
+std::uint32_t NvmeDev::reg_read32(std::uint32_t offset) {
+  return machine_.readl(bar_ + offset);
+}
 std::uint64_t NvmeDev::reg_read64(std::uint32_t offset) {
   return machine_.lo_hi_readq(bar_ + offset);
 }
@@ -152,7 +156,9 @@ void NvmeDev::remove_dead_ctrl() {
   work_queues_.nvme.queue_work(remove_work_);
 }
 
-void NvmeDev::remove_dead_ctrl_work() { remove(); }
+void NvmeDev::remove_dead_ctrl_work() {
+  remove();
+}
 
 void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::string& prefix) const {
   const std::string at = prefix + "." + ctrl_.name() + ".";
@@ -177,7 +183,8 @@ void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::stri
                [this] { return std::uint64_t{online_queues_}; });
   registry.add(at + "resets", "1", "resets of the controller, the first start included",
                [this] { return ctrl_.resets(); });
-  registry.add(at + "async_events", "1", "asynchronous events", [this] { return ctrl_.async_events(); });
+  registry.add(at + "async_events", "1", "asynchronous events",
+               [this] { return ctrl_.async_events(); });
   registry.add(at + "retries", "1", "requests sent again after an error", retries_);
   registry.add(at + "timeouts", "1", "commands whose time ran out", timeouts_);
   registry.add(at + "aborts", "1", "Abort commands sent", aborts_);

@@ -155,8 +155,7 @@ void NvmeDev::handle_cqe(NvmeQueue& queue, const CompletionEntry& entry) {
     else
       ctrl_.log_error(fmt::format("request 0x{:x} genctr mismatch (got 0x{:x} expected 0x{:x})",
                                   tag, generation_of(entry.cid), expected));
-    ctrl_.log_warning(
-        fmt::format("invalid id {} completed on queue {}", entry.cid, queue.qid()));
+    ctrl_.log_warning(fmt::format("invalid id {} completed on queue {}", entry.cid, queue.qid()));
     queue.count_invalid_id();
     return;
   }

@@ -125,8 +125,7 @@ int NvmeDev::create_io_queues() {
   if (result != 0) result = -ENOMEM;
   const unsigned last = std::min(max_qid_, ctrl_.queue_count - 1);
   const bool split = last != 1 && io_queues_[kPollQueues] > 0;
-  const unsigned interrupting =
-      split ? io_queues_[kDefaultQueues] + io_queues_[kReadQueues] : last;
+  const unsigned interrupting = split ? io_queues_[kDefaultQueues] + io_queues_[kReadQueues] : last;
   for (unsigned qid = online_queues_; qid <= last; ++qid) {
     result = create_queue(*queues_[qid], qid > interrupting);
     if (result != 0) break;

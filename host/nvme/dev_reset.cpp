@@ -190,8 +190,7 @@ void NvmeDev::dev_disable(bool shutdown) {
     dead = csts.value == kDeadRegister || csts.cfs() || !csts.rdy();
   }
   // Let requests finish; a dead controller would only let them time out.
-  if (!dead && shutdown && frozen)
-    ctrl_.wait_freeze_timeout(config_.io_timeout * base::Time(1s));
+  if (!dead && shutdown && frozen) ctrl_.wait_freeze_timeout(config_.io_timeout * base::Time(1s));
   ctrl_.stop_queues();
   if (!dead && ctrl_.queue_count > 0) {
     disable_io_queues();

@@ -31,8 +31,8 @@ TimeoutResult NvmeDev::timeout(Request& request) {
   const std::uint32_t csts = reg_read32(kRegCsts);
   if (should_reset(csts)) {
     const std::uint32_t pci = machine_.read32(function_.id, kStatusRegister) >> 16;
-    ctrl_.log_warning(fmt::format(
-        "controller is down; will reset: CSTS=0x{:x}, PCI_STATUS=0x{:x}", csts, pci));
+    ctrl_.log_warning(
+        fmt::format("controller is down; will reset: CSTS=0x{:x}, PCI_STATUS=0x{:x}", csts, pci));
     dev_disable(false);
     ctrl_.reset_ctrl();
     return TimeoutResult::kDone;

@@ -94,8 +94,7 @@ bool parse_ns_descriptors(std::span<const std::byte> list, NsIds& ids) {
   return csi_seen;
 }
 
-void complete_ns_ids(const device::spec::IdentifyNamespace& id, std::uint32_t version,
-                     NsIds& ids) {
+void complete_ns_ids(const device::spec::IdentifyNamespace& id, std::uint32_t version, NsIds& ids) {
   if (version >= kVersion11 && all_zero(ids.eui64)) ids.eui64 = id.eui64;
   if (version >= kVersion12 && all_zero(ids.nguid)) ids.nguid = id.nguid;
 }

@@ -20,7 +20,8 @@ PrpMapper::PrpMapper(PageAllocator& pages, PhysicalMemory& memory)
 }
 
 PrpResult PrpMapper::map(std::span<const DataSegment> segments, PrpMapping& mapping) {
-  NVMESIM_ASSERT(!segments.empty() && mapping.lists == 0, "a PRP mapping of nothing, or made twice");
+  NVMESIM_ASSERT(!segments.empty() && mapping.lists == 0,
+                 "a PRP mapping of nothing, or made twice");
   const DataSegment& first = segments.front();
   const std::uint64_t first_bytes = kPageBytes - (first.address & kOffsetMask);
   mapping.prp1 = first.address;
@@ -82,8 +83,7 @@ void PrpMapper::write(const PrpMapping& mapping) {
     const bool last = i + 1 == mapping.lists;
     const std::size_t here = last ? left : kPageEntries - 1;
     memory_.copy_in(mapping.list[i], next, here * sizeof(std::uint64_t));
-    if (!last)
-      memory_.store(mapping.list[i] + here * sizeof(std::uint64_t), mapping.list[i + 1]);
+    if (!last) memory_.store(mapping.list[i] + here * sizeof(std::uint64_t), mapping.list[i + 1]);
     next += here;
     left -= here;
   }

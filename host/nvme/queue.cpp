@@ -14,7 +14,9 @@ NvmeQueue::NvmeQueue(Machine& machine, QueueOwner& owner, std::uint16_t qid)
       qid_(qid),
       completion_cost_(std::chrono::nanoseconds(machine.config().completion_ns)) {}
 
-NvmeQueue::~NvmeQueue() { free_memory(); }
+NvmeQueue::~NvmeQueue() {
+  free_memory();
+}
 
 bool NvmeQueue::allocate(std::uint32_t depth) {
   if (allocated()) return true;
@@ -83,8 +85,8 @@ bool NvmeQueue::cqe_pending() const {
 unsigned NvmeQueue::process_cq() {
   unsigned found = 0;
   for (;;) {
-    const auto entry = machine_.memory.load<CompletionEntry>(
-        cq_.address + cq_head_ * sizeof(CompletionEntry));
+    const auto entry =
+        machine_.memory.load<CompletionEntry>(cq_.address + cq_head_ * sizeof(CompletionEntry));
     if (device::spec::phase_of(entry.status) != cq_phase_) break;
     ++found;
     // The head moves first: telling about the entry may lead back to this queue.

@@ -30,13 +30,17 @@ struct Iod {
   bool aborted = false;              // an Abort has been sent for it
   bool cancelled = false;            // the host gave it up
 };
-inline Iod& iod_of(const Request& request) { return *static_cast<Iod*>(request.driver_data); }
+inline Iod& iod_of(const Request& request) {
+  return *static_cast<Iod*>(request.driver_data);
+}
 
 // Upper four bits of a command id: generation; the others: tag.
 constexpr std::uint16_t command_id(std::uint8_t generation, std::uint16_t tag) {
   return static_cast<std::uint16_t>((generation & 0xfu) << 12 | tag);
 }
-constexpr std::uint16_t tag_of(std::uint16_t cid) { return cid & 0xfff; }
+constexpr std::uint16_t tag_of(std::uint16_t cid) {
+  return cid & 0xfff;
+}
 constexpr std::uint8_t generation_of(std::uint16_t cid) {
   return static_cast<std::uint8_t>(cid >> 12);
 }

@@ -109,8 +109,7 @@ void NvmeCtrl::validate_or_alloc_ns(std::uint32_t nsid) {
 int NvmeCtrl::identify_ns_descriptors(std::uint32_t nsid, NsIds& ids) {
   if ((version_ < kVersion13 && !multi_css()) || quirks_.no_namespace_descriptors) return 0;
   std::array<std::byte, kIdentifyBytes> list{};
-  const int status =
-      identify(static_cast<std::uint8_t>(Cns::kNamespaceDescriptors), nsid, 0, list);
+  const int status = identify(static_cast<std::uint8_t>(Cns::kNamespaceDescriptors), nsid, 0, list);
   if (status != 0) {
     log_warning(fmt::format("Identify Descriptors failed (nsid={}, status=0x{:x})", nsid, status));
     return status;
@@ -149,8 +148,7 @@ void NvmeCtrl::alloc_ns(std::uint32_t nsid, NsIds ids) {
     return;
   }
   const unsigned head = free_head();
-  auto created =
-      std::make_unique<NvmeNs>(nsid, head, fmt::format("{}n{}", name_, head), *tagset);
+  auto created = std::make_unique<NvmeNs>(nsid, head, fmt::format("{}n{}", name_, head), *tagset);
   NvmeNs& ns = *created;
   ns.ids = ids;
   if (update_ns_info(ns, id) != 0) return;

@@ -100,7 +100,7 @@ void System::bind() {
 
 void System::register_statistics() {
   machine_->add_statistics(statistics_);
-  if (memory_) memory_->add_statistics(statistics_);
+  root_complex_->register_statistics(statistics_, "root_complex");
   link_->register_statistics(statistics_, "link");
   controller_->register_statistics(statistics_, "device.controller");
 }

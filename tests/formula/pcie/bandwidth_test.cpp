@@ -145,7 +145,7 @@ struct Stream {
         device((name + "_device").c_str(), scheduler),
         write(is_write),
         bytes(size),
-        count(64 + 200'000 / size / 32 * 32) {  // a quarter of it is whole rounds of the window
+        count(64 + 400'000 / size) {
     root.out.bind(link.from_root);
     link.to_endpoint.bind(device.in);
     endpoint.out.bind(link.from_endpoint);
@@ -168,12 +168,15 @@ struct Stream {
       endpoint.read(address, bytes);
     }
   }
-  // Over the middle part, where the pipeline is full.
+  // The wire was busy from the first byte on; before and behind it there is only latency.
   double measured_gbps() const {
-    const std::size_t first = ends.size() / 4;
-    const std::size_t last = ends.size() * 3 / 4;
-    return static_cast<double>((last - first) * bytes) * 1000.0 /
-           static_cast<double>((ends[last] - ends[first]).count());
+    const LinkConfig& config = link.config();
+    Time busy = ends.back();
+    if (!write) {
+      busy -= 2 * Time(std::chrono::nanoseconds(config.propagation_ns + config.stack_latency_ns));
+      busy -= memory.latency;
+    }
+    return static_cast<double>(count * bytes) * 1000.0 / static_cast<double>(busy.count());
   }
 };
 

@@ -64,12 +64,12 @@ inline std::vector<base::Time> simulate_wire(const std::vector<WireJob>& jobs, b
     }
   };
   while (next < jobs.size() || !shorts.empty() || !window.empty()) {
-    if (shorts.empty() && window.empty()) {
-      if (jobs[next].arrival > time()) {  // idle: it begins at once
+    if (shorts.empty() && window.empty() && jobs[next].arrival >= time()) {
+      if (jobs[next].arrival > time()) {
         epoch = jobs[next].arrival;
         position = 0;
       }
-      admit(next++);
+      admit(next++);  // the wire is idle: it begins at once
     } else {
       while (next < jobs.size() && jobs[next].arrival <= time()) admit(next++);
     }

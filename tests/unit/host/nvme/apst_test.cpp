@@ -13,7 +13,9 @@ std::vector<PowerState> client_states() {
   return {{0, 0, false}, {0, 0, false}, {2000, 3000, true}, {5000, 45'000, true}};
 }
 
-constexpr std::uint64_t entry(std::uint64_t state, std::uint64_t ms) { return state << 3 | ms << 8; }
+constexpr std::uint64_t entry(std::uint64_t state, std::uint64_t ms) {
+  return state << 3 | ms << 8;
+}
 
 }  // namespace
 

@@ -74,9 +74,13 @@ void check_probe(Generation generation) {
 
 }  // namespace
 
-TEST_CASE("the real controller is brought up in the order of 5.15") { check_probe(Generation::v5_15); }
+TEST_CASE("the real controller is brought up in the order of 5.15") {
+  check_probe(Generation::v5_15);
+}
 
-TEST_CASE("the real controller is brought up in the order of 6.1") { check_probe(Generation::v6_1); }
+TEST_CASE("the real controller is brought up in the order of 6.1") {
+  check_probe(Generation::v6_1);
+}
 
 TEST_CASE("what is written, discarded and zeroed through the driver is what is read back") {
   DriveRig rig;
@@ -92,8 +96,7 @@ TEST_CASE("what is written, discarded and zeroed through the driver is what is r
     for (int i = 0; i < 400; ++i) {
       host::Bio bio;
       const std::uint64_t kind = random.below(10);
-      bio.sectors = 1 + static_cast<std::uint32_t>(
-                            random.below(i % 8 == 0 ? kLargest / 512 : 64));
+      bio.sectors = 1 + static_cast<std::uint32_t>(random.below(i % 8 == 0 ? kLargest / 512 : 64));
       bio.sector = random.below(20'000);
       bio.buffer = buffer;
       bio.cpu = host::CpuId(static_cast<std::uint16_t>(random.below(8)));
@@ -138,7 +141,7 @@ TEST_CASE("a read has its time in the stages of host, wire and device") {
   }));
   using base::Stage;
   for (const Stage stage : {Stage::kSubmit, Stage::kDoorbell, Stage::kFetch, Stage::kDecode,
-                            Stage::kArray, Stage::kInterrupt, Stage::kComplete}) {
+                            Stage::kArray, Stage::kData, Stage::kInterrupt}) {
     INFO(base::name(stage));
     CHECK(bio.stages.spent(stage) > base::kTimeZero);
   }

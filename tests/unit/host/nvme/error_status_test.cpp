@@ -29,7 +29,9 @@ TEST_CASE("each status of the whole 11-bit space has the block status that Linux
   }
 }
 
-TEST_CASE("a failed request is retried unless it may not, the drive forbids it, or it has had its turns") {
+TEST_CASE(
+    "a failed request is retried unless it may not, the drive forbids it, or it has had its "
+    "turns") {
   CHECK(decide_disposition(0, false, 0, 5) == Disposition::kComplete);
   CHECK(decide_disposition(0x281, false, 0, 5) == Disposition::kRetry);
   CHECK(decide_disposition(0x281, false, 4, 5) == Disposition::kRetry);

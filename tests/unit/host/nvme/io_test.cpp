@@ -31,9 +31,8 @@ void after_boot(ScriptedRig& rig, F scenario) {
 }
 
 unsigned count(const std::vector<std::string>& lines, std::string_view start) {
-  return static_cast<unsigned>(std::count_if(lines.begin(), lines.end(), [&](const auto& line) {
-    return line.rfind(start, 0) == 0;
-  }));
+  return static_cast<unsigned>(std::count_if(
+      lines.begin(), lines.end(), [&](const auto& line) { return line.rfind(start, 0) == 0; }));
 }
 
 }  // namespace
@@ -44,8 +43,8 @@ TEST_CASE("each operation has its opcode, range and flags in the submission entr
   rig.device.identify.oncs = spec::kOncsDsm | spec::kOncsWriteZeroes;
   after_boot(rig, [&] {
     host::IoBuffer buffer = rig.disk().allocate_buffer(16384);
-    for (const BioOp op : {BioOp::kRead, BioOp::kWrite, BioOp::kFlush, BioOp::kDiscard,
-                           BioOp::kWriteZeroes}) {
+    for (const BioOp op :
+         {BioOp::kRead, BioOp::kWrite, BioOp::kFlush, BioOp::kDiscard, BioOp::kWriteZeroes}) {
       host::Bio bio;
       bio.op = op;
       bio.sector = op == BioOp::kFlush ? 0 : 1000;
@@ -217,7 +216,8 @@ TEST_CASE("a completion whose interrupt was lost is found when the time runs out
   CHECK(rig.ctrl().resets() == 1);
 }
 
-TEST_CASE("a command that is never answered is aborted, then the controller is reset and it is retried") {
+TEST_CASE(
+    "a command that is never answered is aborted, then the controller is reset and it is retried") {
   ScriptedRig rig;
   after_boot(rig, [&] {
     int reads = 0;
@@ -293,8 +293,8 @@ TEST_CASE("shutdown deletes the queues from the last one on and sets the shutdow
     rig.driver->shutdown();
   });
   CHECK(rig.device.wire == std::vector<std::string>{"R CSTS", "00 nsid 0 2 0", "00 nsid 0 1 0",
-                                                    "04 nsid 0 2 0", "04 nsid 0 1 0",
-                                                    "W CC 464001", "R CSTS"});
+                                                    "04 nsid 0 2 0", "04 nsid 0 1 0", "W CC 464001",
+                                                    "R CSTS"});
   CHECK(rig.ctrl().state() == host::CtrlState::kResetting);
 }
 

@@ -80,7 +80,8 @@ void check_same(const std::vector<DataSegment>& found, const std::vector<DataSeg
 
 }  // namespace
 
-TEST_CASE("PRP entries of one contiguous buffer lead to exactly its bytes at any offset and length") {
+TEST_CASE(
+    "PRP entries of one contiguous buffer lead to exactly its bytes at any offset and length") {
   Fixture f;
   base::Random random(1, "prp test");
   for (int round = 0; round < 2000; ++round) {
@@ -118,7 +119,8 @@ TEST_CASE("PRP entries of scattered segments lead to all of them in order") {
   CHECK(f.mapper.lists_in_use() == 0);
 }
 
-TEST_CASE("one page and two pages need no list, up to 32 entries take a small block, more take pages") {
+TEST_CASE(
+    "one page and two pages need no list, up to 32 entries take a small block, more take pages") {
   Fixture f;
   struct Case {
     std::uint64_t bytes;
@@ -126,12 +128,11 @@ TEST_CASE("one page and two pages need no list, up to 32 entries take a small bl
     unsigned lists;
     bool small;
   };
-  for (const Case& c : {Case{4096, 0, 0, false}, Case{8192, 0, 0, false},
-                        Case{4096, 512, 0, false}, Case{8192, 512, 1, true},
-                        Case{12288, 0, 1, true}, Case{33 * 4096, 0, 1, true},
-                        Case{34 * 4096, 0, 1, false}, Case{513 * 4096, 0, 1, false},
-                        Case{514 * 4096, 0, 2, false}, Case{1024 * 4096, 0, 2, false},
-                        Case{1024 * 4096, 512, 3, false}}) {
+  for (const Case& c :
+       {Case{4096, 0, 0, false}, Case{8192, 0, 0, false}, Case{4096, 512, 0, false},
+        Case{8192, 512, 1, true}, Case{12288, 0, 1, true}, Case{33 * 4096, 0, 1, true},
+        Case{34 * 4096, 0, 1, false}, Case{513 * 4096, 0, 1, false}, Case{514 * 4096, 0, 2, false},
+        Case{1024 * 4096, 0, 2, false}, Case{1024 * 4096, 512, 3, false}}) {
     INFO("bytes " << c.bytes << " offset " << c.offset);
     const std::vector<DataSegment> segments{{0x100'0000 + c.offset, c.bytes}};
     PrpMapping mapping;

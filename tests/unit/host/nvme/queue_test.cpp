@@ -132,7 +132,9 @@ TEST_CASE("all commands that one doorbell write covers get the time of that writ
   }
 }
 
-TEST_CASE("completions are found by their phase over many turns of the ring, the head rung once a batch") {
+TEST_CASE(
+    "completions are found by their phase over many turns of the ring, the head rung once a "
+    "batch") {
   constexpr std::uint32_t kDepth = 5;
   Fixture f(kDepth);
   unsigned batches = 0;

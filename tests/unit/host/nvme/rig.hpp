@@ -110,7 +110,8 @@ class HostRig : private pcie::ConfigAccess {
 };
 
 struct ScriptedRig : HostRig {
-  explicit ScriptedRig(const RigConfig& config = {}) : HostRig(config), device(scheduler, endpoint) {
+  explicit ScriptedRig(const RigConfig& config = {})
+      : HostRig(config), device(scheduler, endpoint) {
     endpoint.attach(device);
   }
   ScriptedDevice device;

@@ -29,7 +29,7 @@ class ScriptedDevice : public pcie::FunctionDevice {
   struct Answer {
     std::uint16_t status = 0;  // as in the completion entry without its phase bit
     std::uint32_t result = 0;
-    bool drop = false;         // no answer at all
+    bool drop = false;          // no answer at all
     std::uint16_t cid_xor = 0;  // answered under another command id
     bool interrupt = true;
   };
@@ -125,11 +125,16 @@ class ScriptedDevice : public pcie::FunctionDevice {
     const std::string line = fmt::format("R {}", spec::register_name(at));
     if (line != "R CSTS" || wire.empty() || wire.back() != line) wire.push_back(line);
     std::uint32_t value = 0;
-    if (at == spec::kRegCap) value = static_cast<std::uint32_t>(cap.value);
-    else if (at == spec::kRegCap + 4) value = static_cast<std::uint32_t>(cap.value >> 32);
-    else if (at == spec::kRegVs) value = version;
-    else if (at == spec::kRegCsts) value = csts_ | csts_extra;
-    else if (registers_.count(at) != 0) value = registers_[at];
+    if (at == spec::kRegCap)
+      value = static_cast<std::uint32_t>(cap.value);
+    else if (at == spec::kRegCap + 4)
+      value = static_cast<std::uint32_t>(cap.value >> 32);
+    else if (at == spec::kRegVs)
+      value = version;
+    else if (at == spec::kRegCsts)
+      value = csts_ | csts_extra;
+    else if (registers_.count(at) != 0)
+      value = registers_[at];
     if (gone) value = 0xffff'ffff;
     std::memcpy(data.data(), &value, std::min<std::size_t>(4, data.size()));
   }
@@ -258,8 +263,8 @@ class ScriptedDevice : public pcie::FunctionDevice {
         break;
       }
       case 0x03: {
-        const std::array<std::uint8_t, 12> eui{1, 8, 0, 0, 9, 9, 9, 9, 9, 9, 9,
-                                               static_cast<std::uint8_t>(entry.nsid)};
+        const std::array<std::uint8_t, 12> eui{
+            1, 8, 0, 0, 9, 9, 9, 9, 9, 9, 9, static_cast<std::uint8_t>(entry.nsid)};
         std::memcpy(page->data(), eui.data(), eui.size());
         break;
       }

@@ -10,9 +10,9 @@
 namespace nvmesim::test {
 
 struct Features {
-  unsigned queues = 8;          // asked for
+  unsigned queues = 8;  // asked for
   unsigned created = 8;
-  unsigned polled = 0;          // the last ones of them
+  unsigned polled = 0;  // the last ones of them
   std::uint32_t version = 0x10400;
   bool cmbs = false;
   bool nssrs = false;
@@ -29,8 +29,7 @@ struct Features {
 // Values of addresses are left out.
 inline std::vector<std::string> without_addresses(std::vector<std::string> lines) {
   for (std::string& line : lines)
-    if (line.rfind("W ASQ", 0) == 0 || line.rfind("W ACQ", 0) == 0)
-      line.resize(line.find(' ', 2));
+    if (line.rfind("W ASQ", 0) == 0 || line.rfind("W ACQ", 0) == 0) line.resize(line.find(' ', 2));
   return lines;
 }
 
@@ -59,8 +58,8 @@ inline std::vector<std::string> expected_bring_up(host::Generation generation, c
   lines.push_back(fmt::format("09 nsid 0 7 {:x}", asked << 16 | asked));
   for (unsigned q = 1; q <= f.created; ++q) {
     const bool polled = q > f.created - f.polled;
-    lines.push_back(fmt::format("05 nsid 0 {:x} {:x}", (f.depth - 1) << 16 | q,
-                                polled ? 1u : q << 16 | 3u));
+    lines.push_back(
+        fmt::format("05 nsid 0 {:x} {:x}", (f.depth - 1) << 16 | q, polled ? 1u : q << 16 | 3u));
     lines.push_back(fmt::format("01 nsid 0 {:x} {:x}", (f.depth - 1) << 16 | q, q << 16 | 1u));
   }
   return lines;

@@ -27,6 +27,38 @@ void check_probe(ScriptedRig& rig, Generation generation, const Features& featur
   CHECK(rig.driver->disks().size() == 1);
 }
 
+// The drive says that it activates firmware, and takes 500 ms for it.
+void for_firmware_activation(Generation generation) {
+  ScriptedRig rig(config_of(generation));
+  rig.device.identify.oaes = 1 << 9;
+  rig.device.identify.mtfa = 10;
+  base::Time waited{0};
+  REQUIRE(rig.run([&] {
+    CHECK(rig.boot());
+    rig.machine.threads.msleep(1);
+    rig.device.csts_extra = 0x20;
+    rig.device.fire_event(0x000102);
+    rig.machine.threads.msleep(10);
+    CHECK(rig.ctrl().state() == host::CtrlState::kResetting);
+    CHECK(rig.device.event_requested() == (generation == Generation::v5_15));
+    rig.machine.threads.spawn("firmware", [&] {
+      rig.machine.threads.msleep(490);
+      rig.device.csts_extra = 0;
+    });
+    const base::Time start = rig.scheduler.now();
+    CHECK(rig.read_block() == host::BlockStatus::kOk);
+    waited = rig.scheduler.now() - start;
+    rig.machine.threads.msleep(1);
+    CHECK(rig.ctrl().state() == host::CtrlState::kLive);
+    CHECK(rig.device.event_requested());
+  }));
+  CHECK(waited >= 490ms);
+  CHECK(waited <= 600ms);
+  CHECK(rig.ctrl().resets() == 1);
+  const auto& wire = rig.device.wire;
+  CHECK(std::count(wire.begin(), wire.end(), "02 nsid ffffffff 7f0003 0") == 1);
+}
+
 }  // namespace
 
 TEST_CASE("probe of a plain device goes over the wire in the order of 5.15") {
@@ -111,8 +143,9 @@ TEST_CASE("write and poll queues are asked for, split, and polled ones get no in
 
 TEST_CASE("a device that grants fewer queues gets as many as the smaller of its two numbers") {
   ScriptedRig rig(config_of(Generation::v5_15));
-  rig.device.script = [](std::uint16_t qid, const spec::SubmissionEntry& entry)
-      -> std::optional<ScriptedDevice::Answer> {
+  rig.device.script =
+      [](std::uint16_t qid,
+         const spec::SubmissionEntry& entry) -> std::optional<ScriptedDevice::Answer> {
     if (qid != 0 || entry.opc != 9 || entry.cdw10 != 7) return {};
     return ScriptedDevice::Answer{.result = 4u | 2u << 16};
   };
@@ -131,8 +164,9 @@ TEST_CASE("a device with short queues gets queues of that depth") {
 
 TEST_CASE("a device that refuses queues stays as an admin-only controller") {
   ScriptedRig rig(config_of(Generation::v5_15));
-  rig.device.script = [](std::uint16_t, const spec::SubmissionEntry& entry)
-      -> std::optional<ScriptedDevice::Answer> {
+  rig.device.script =
+      [](std::uint16_t,
+         const spec::SubmissionEntry& entry) -> std::optional<ScriptedDevice::Answer> {
     if (entry.opc != 9 || entry.cdw10 != 7) return {};
     return ScriptedDevice::Answer{.status = 0x6};
   };
@@ -146,8 +180,9 @@ TEST_CASE("a device that refuses queues stays as an admin-only controller") {
 
 TEST_CASE("a device that refuses the third queue is set up again with two") {
   ScriptedRig rig(config_of(Generation::v5_15));
-  rig.device.script = [](std::uint16_t qid, const spec::SubmissionEntry& entry)
-      -> std::optional<ScriptedDevice::Answer> {
+  rig.device.script =
+      [](std::uint16_t qid,
+         const spec::SubmissionEntry& entry) -> std::optional<ScriptedDevice::Answer> {
     if (qid != 0 || entry.opc != 5 || (entry.cdw10 & 0xffff) != 3) return {};
     return ScriptedDevice::Answer{.status = 0x101};
   };
@@ -161,7 +196,9 @@ TEST_CASE("a device that refuses the third queue is set up again with two") {
   CHECK(deleted == 2);
 }
 
-TEST_CASE("an event request follows only where the device offers events, and a changed namespace is found") {
+TEST_CASE(
+    "an event request follows only where the device offers events, and a changed namespace is "
+    "found") {
   ScriptedRig rig(config_of(Generation::v5_15));
   rig.device.identify.oaes = 1 << 8;
   rig.device.identify.nn = 2;
@@ -187,11 +224,41 @@ TEST_CASE("an event request follows only where the device offers events, and a c
   CHECK(std::count(wire.begin(), wire.end(), "02 nsid ffffffff 3ff0004 0") == 2);
 }
 
+TEST_CASE("I/O rests while the drive activates firmware, and goes on when it has") {
+  for_firmware_activation(Generation::v5_15);
+}
+
+TEST_CASE("in 6.1 the next event is asked for only after the firmware is active") {
+  for_firmware_activation(Generation::v6_1);
+}
+
+TEST_CASE("a firmware activation that takes longer than announced ends in a reset") {
+  ScriptedRig rig(config_of(Generation::v5_15));
+  rig.device.identify.oaes = 1 << 9;
+  rig.device.identify.mtfa = 3;
+  REQUIRE(rig.run([&] {
+    CHECK(rig.boot());
+    rig.machine.threads.msleep(1);
+    rig.device.csts_extra = 0x20;
+    rig.device.fire_event(0x000102);
+    rig.machine.threads.msleep(600);
+    rig.device.csts_extra = 0;
+    rig.machine.threads.msleep(100);
+    CHECK(rig.ctrl().state() == host::CtrlState::kLive);
+    CHECK(rig.read_block() == host::BlockStatus::kOk);
+  }));
+  CHECK(rig.logged("Fw activation timeout, reset controller"));
+  CHECK(rig.ctrl().resets() == 2);
+}
+
 TEST_CASE("a device that never becomes ready is given up after the time it asked for") {
   ScriptedRig rig(config_of(Generation::v5_15));
   rig.device.ready_follows_enable = false;
   bool live = true;
-  REQUIRE(rig.run([&] { live = rig.boot(); rig.machine.threads.msleep(1000); }));
+  REQUIRE(rig.run([&] {
+    live = rig.boot();
+    rig.machine.threads.msleep(1000);
+  }));
   CHECK_FALSE(live);
   CHECK(rig.logged("Device not ready; aborting initialisation, CSTS=0x0"));
   CHECK(rig.logged("Removing after probe failure status: -19"));
@@ -205,7 +272,10 @@ TEST_CASE("a device whose registers read as ones is given up at once") {
   ScriptedRig rig(config_of(Generation::v5_15));
   rig.device.gone = true;
   bool live = true;
-  REQUIRE(rig.run([&] { live = rig.boot(); rig.machine.threads.msleep(100); }));
+  REQUIRE(rig.run([&] {
+    live = rig.boot();
+    rig.machine.threads.msleep(100);
+  }));
   CHECK_FALSE(live);
   CHECK(rig.dev().removed());
   CHECK(rig.device.wire.front() == "R CSTS");

@@ -23,10 +23,8 @@ GenerationFacts facts_of(Generation generation) {
   facts.rescan_on_late_change = true;
   facts.nonready_fails_in_deleting = true;
   facts.poll_only_polled_queues = true;
-  facts.ctrl_before_map = true;
   facts.write_zeroes_reference_tag = true;
   facts.knows_bogus_ids = true;
-  facts.tagset_update_checked = true;
   return facts;
 }
 

@@ -51,14 +51,10 @@ struct GenerationFacts {
   bool nonready_fails_in_deleting = false;
   // Polling is refused on queues that interrupt.
   bool poll_only_polled_queues = false;
-  // The generic controller part is set up before the BAR is mapped.
-  bool ctrl_before_map = false;
   // Write Zeroes with protection information carries the reference tag.
   bool write_zeroes_reference_tag = false;
   // The quirk table knows of drives whose identifiers mean nothing.
   bool knows_bogus_ids = false;
-  // The updates of the tag set take the shutdown lock and fail without online queues.
-  bool tagset_update_checked = false;
 };
 
 GenerationFacts facts_of(Generation generation);

@@ -140,12 +140,12 @@ void Ftl::bind_host_units(const Stripe& stripe) {
   }
 }
 
-bool Ftl::rebind(UnitId unit, Place old, Place place) {
-  if (map_.find(unit.value()).place != old) return false;
-  map_.bind(unit.value(), place, superblocks_.mark(place));
+void Ftl::rebind(UnitId unit, Place old, Place place) {
+  const auto was = map_.move(unit.value(), old, place, superblocks_.mark(place));
+  if (was.place != old) return;
+  record_matches(unit, was);  // counts; what is wrong stays wrong when moved
   superblocks_.valid_more(geometry_.superblock_of(place));
   superblocks_.valid_less(geometry_.superblock_of(old));
-  return true;
 }
 
 void Ftl::array_done(DieJob& job) {

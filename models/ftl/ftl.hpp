@@ -76,7 +76,7 @@ class Ftl : private DieJobOwner {
   Place allocate(Stream stream);
   void bind_host_units(const Stripe& stripe);
   // For the collector: the unit moves from `old` to `place` unless it has changed meanwhile.
-  bool rebind(UnitId unit, Place old, Place place);
+  void rebind(UnitId unit, Place old, Place place);
   std::uint32_t stripes_left(Stream stream) const;
   void unmap(std::uint64_t unit);
   void space_changed();

@@ -131,13 +131,11 @@ void GarbageCollector::moved_in(std::uint64_t argument) {
   auto* move = reinterpret_cast<Move*>(argument);
   --moves_open_;
   for (const Stripe::Unit& unit : move->units) {
-    const auto mapped = ftl_.map_.find(unit.unit.value());
-    if (mapped.place != unit.source) {
+    if (!ftl_.map_.valid(unit.source)) {
       --units_open_;
       ++units_settled_;
       continue;
     }
-    ftl_.record_matches(unit.unit, mapped);  // counts; what is wrong stays wrong when moved
     if (filling_ == nullptr) {
       filling_ = stripes_.take();
       filling_->units.clear();

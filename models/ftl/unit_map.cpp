@@ -16,9 +16,7 @@ UnitMap::UnitMap(const Geometry& geometry, std::uint64_t prefilled, PrefillMark 
 
 UnitMap::Mapped UnitMap::find(std::uint64_t unit) const {
   const auto found = units_.find(unit);
-  if (found.leaf != nullptr) {
-    return {found.leaf->places[unit % 64], found.leaf->marks[unit % 64]};
-  }
+  if (found.leaf != nullptr) return found.leaf->get(unit);
   if (found.state == SparseArray<UnitLeaf>::State::kCleared || unit >= prefilled_) return {};
   const auto place = static_cast<Place>(unit);
   return {place, prefill_mark_(geometry_, place)};
@@ -53,10 +51,10 @@ std::uint64_t UnitMap::valid_bits(Place first, std::uint32_t count) const {
 
 UnitMap::UnitLeaf& UnitMap::touch_unit(std::uint64_t unit) {
   return units_.touch(unit, [this](UnitLeaf& leaf, std::uint64_t first, bool cleared) {
-    for (std::uint64_t i = 0; i < 64; ++i) {
-      const bool filled = !cleared && first + i < prefilled_;
-      leaf.places[i] = filled ? static_cast<Place>(first + i) : kNoPlace;
-      leaf.marks[i] = filled ? prefill_mark_(geometry_, static_cast<Place>(first + i)) : 0;
+    for (std::uint64_t i = first; i < first + 64; ++i) {
+      const bool filled = !cleared && i < prefilled_;
+      const auto place = static_cast<Place>(i);
+      leaf.set(i, filled ? Mapped{place, prefill_mark_(geometry_, place)} : Mapped{});
     }
   });
 }
@@ -85,14 +83,17 @@ void UnitMap::write_record(Place place, std::uint64_t unit) {
   leaf.units[place % 64] = static_cast<std::uint32_t>(unit);
 }
 
+void UnitMap::validate(Place place, std::uint64_t unit) {
+  PlaceLeaf& leaf = touch_place(place);
+  NVMESIM_ASSERT(leaf.units[place % 64] == unit, "a unit was bound to a place of another unit");
+  leaf.valid |= std::uint64_t{1} << (place % 64);
+}
+
 Place UnitMap::bind(std::uint64_t unit, Place place, std::uint8_t mark) {
   UnitLeaf& leaf = touch_unit(unit);
-  const Place old = leaf.places[unit % 64];
-  leaf.places[unit % 64] = place;
-  leaf.marks[unit % 64] = mark;
-  PlaceLeaf& target = touch_place(place);
-  NVMESIM_ASSERT(target.units[place % 64] == unit, "a unit was bound to a place of another unit");
-  target.valid |= std::uint64_t{1} << (place % 64);
+  const Place old = leaf.get(unit).place;
+  leaf.set(unit, {place, mark});
+  validate(place, unit);
   if (old != kNoPlace) {
     invalidate(old);
   } else {
@@ -101,10 +102,20 @@ Place UnitMap::bind(std::uint64_t unit, Place place, std::uint8_t mark) {
   return old;
 }
 
+UnitMap::Mapped UnitMap::move(std::uint64_t unit, Place old, Place place, std::uint8_t mark) {
+  UnitLeaf& leaf = touch_unit(unit);
+  const Mapped was = leaf.get(unit);
+  if (was.place != old) return was;
+  leaf.set(unit, {place, mark});
+  validate(place, unit);
+  invalidate(old);
+  return was;
+}
+
 Place UnitMap::unbind(std::uint64_t unit) {
   const Place old = find(unit).place;
   if (old == kNoPlace) return old;
-  touch_unit(unit).places[unit % 64] = kNoPlace;
+  touch_unit(unit).set(unit, {});
   invalidate(old);
   --mapped_;
   return old;

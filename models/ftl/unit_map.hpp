@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "models/nand/geometry.hpp"
 #include "models/store/sparse_array.hpp"
@@ -37,6 +38,8 @@ class UnitMap {
   void write_record(Place place, std::uint64_t unit);
   // Makes `place` (whose record must name the unit) the unit's own. Returns its old place.
   Place bind(std::uint64_t unit, Place place, std::uint8_t mark);
+  // The same if the unit still lies at `old`; else changes nothing. Returns what it was mapped to.
+  Mapped move(std::uint64_t unit, Place old, Place place, std::uint8_t mark);
   // The unit is mapped no more. Returns its old place.
   Place unbind(std::uint64_t unit);
   // If the 64 units from `first` (a multiple of 64) still lie where the prefill put them, unmaps
@@ -53,9 +56,22 @@ class UnitMap {
 
  private:
   static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
+  // Five bytes a unit, side by side: a look-up touches one cache line as a rule.
   struct UnitLeaf {
-    std::array<Place, 64> places;
-    std::array<std::uint8_t, 64> marks;
+    std::array<std::uint8_t, 64 * 5> bytes;
+
+    Mapped get(std::uint64_t unit) const {
+      Mapped mapped;
+      const std::uint8_t* at = bytes.data() + unit % 64 * 5;
+      std::memcpy(&mapped.place, at, 4);
+      mapped.mark = at[4];
+      return mapped;
+    }
+    void set(std::uint64_t unit, Mapped mapped) {
+      std::uint8_t* at = bytes.data() + unit % 64 * 5;
+      std::memcpy(at, &mapped.place, 4);
+      at[4] = mapped.mark;
+    }
   };
   struct PlaceLeaf {
     std::array<std::uint32_t, 64> units;
@@ -64,6 +80,7 @@ class UnitMap {
 
   UnitLeaf& touch_unit(std::uint64_t unit);
   PlaceLeaf& touch_place(Place place);
+  void validate(Place place, std::uint64_t unit);
   void invalidate(Place place);
 
   const Geometry& geometry_;

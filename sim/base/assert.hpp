@@ -22,8 +22,8 @@ class ModelBug : public std::logic_error {
 
 }  // namespace nvmesim::base
 
-#define NVMESIM_ASSERT(condition, what)                                       \
-  do {                                                                        \
-    if (!(condition)) [[unlikely]]                                            \
-      ::nvmesim::base::fail_invariant(what, __FILE__, __LINE__);              \
+#define NVMESIM_ASSERT(condition, what)                          \
+  do {                                                           \
+    if (!(condition)) [[unlikely]]                               \
+      ::nvmesim::base::fail_invariant(what, __FILE__, __LINE__); \
   } while (false)

@@ -70,7 +70,8 @@ inline void intrusive_ptr_release(Buffer* buffer) {
   BufferStorage* storage = buffer->storage_;
   buffer->next_ = storage->free;
   storage->free = buffer;
-  if (--storage->in_use == 0 && storage->abandoned) [[unlikely]] delete storage;
+  if (--storage->in_use == 0 && storage->abandoned) [[unlikely]]
+    delete storage;
 }
 
 inline BufferRef BufferPool::take() {

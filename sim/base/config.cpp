@@ -140,13 +140,13 @@ json::value& descend(json::value& value, std::string_view part, std::string_view
   if (auto* object = value.if_object()) return (*object)[part];
   auto* array = value.if_array();
   if (array == nullptr) {
-    throw UserError(fmt::format("{}: what is before \"{}\" is neither an object nor a list",
-                                setting, part));
+    throw UserError(
+        fmt::format("{}: what is before \"{}\" is neither an object nor a list", setting, part));
   }
   std::size_t index = 0;
   if (!parse_index(part, index) || index > array->size()) {
-    throw UserError(fmt::format("{}: \"{}\" is no index of a list of {}", setting, part,
-                                array->size()));
+    throw UserError(
+        fmt::format("{}: \"{}\" is no index of a list of {}", setting, part, array->size()));
   }
   if (index == array->size()) array->emplace_back(nullptr);
   return (*array)[index];
@@ -182,8 +182,8 @@ json::value parse_json(std::string_view text, std::string_view source) {
   }
   if (!error && used < text.size()) error = json::error::extra_data;
   if (error) {
-    throw UserError(fmt::format("{}:{}: not valid JSON: {}", source, position(text, used),
-                                error.message()));
+    throw UserError(
+        fmt::format("{}:{}: not valid JSON: {}", source, position(text, used), error.message()));
   }
   return parser.handler().release();
 }
@@ -234,14 +234,21 @@ namespace {
 
 std::string_view kind_name(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return "null";
-    case json::kind::bool_: return "true or false";
+    case json::kind::null:
+      return "null";
+    case json::kind::bool_:
+      return "true or false";
     case json::kind::int64:
-    case json::kind::uint64: return "a number";
-    case json::kind::double_: return "a fraction";
-    case json::kind::string: return "a text";
-    case json::kind::array: return "a list";
-    case json::kind::object: return "an object";
+    case json::kind::uint64:
+      return "a number";
+    case json::kind::double_:
+      return "a fraction";
+    case json::kind::string:
+      return "a text";
+    case json::kind::array:
+      return "a list";
+    case json::kind::object:
+      return "an object";
   }
   return "something else";
 }
@@ -314,9 +321,9 @@ void refuse_unknown(const json::object& object, const std::vector<std::string>& 
     const std::string name(key);
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::string nearest = nearest_key(name, known);
-    place.below(name).fail(
-        nearest.empty() ? fmt::format("unknown; known here: {}", fmt::join(known, ", "))
-                        : fmt::format("unknown; did you mean \"{}\"?", nearest));
+    place.below(name).fail(nearest.empty()
+                               ? fmt::format("unknown; known here: {}", fmt::join(known, ", "))
+                               : fmt::format("unknown; did you mean \"{}\"?", nearest));
   }
 }
 
@@ -357,7 +364,8 @@ void table_bug(std::string_view path, std::string_view what) {
 void check_table(std::span<const ParamInfo> params, const std::vector<std::string>& members,
                  std::string_view path) {
   for (const ParamInfo& info : params) {
-    const auto place = path.empty() ? std::string(info.name) : fmt::format("{}.{}", path, info.name);
+    const auto place =
+        path.empty() ? std::string(info.name) : fmt::format("{}.{}", path, info.name);
     if (std::find(members.begin(), members.end(), info.name) == members.end()) {
       table_bug(place, "a row that has no member");
     }

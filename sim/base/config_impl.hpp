@@ -73,9 +73,8 @@ std::span<const ParamInfo> params_of() {
 // Calls visit(name, member) for each described member, in order.
 template <class Config, class Visit>
 void for_each_member(Config& config, Visit visit) {
-  using Members =
-      boost::describe::describe_members<std::remove_const_t<Config>,
-                                        boost::describe::mod_public | boost::describe::mod_inherited>;
+  using Members = boost::describe::describe_members<
+      std::remove_const_t<Config>, boost::describe::mod_public | boost::describe::mod_inherited>;
   boost::mp11::mp_for_each<Members>(
       [&](auto member) { visit(std::string_view(member.name), config.*member.pointer); });
 }

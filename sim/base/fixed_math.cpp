@@ -18,10 +18,16 @@ Fixed checked(Raw raw) {
   return Fixed::from_raw(raw);
 }
 
-constexpr Wide magnitude(Raw raw) { return raw < 0 ? Wide{0} - static_cast<Wide>(raw) : static_cast<Wide>(raw); }
+constexpr Wide magnitude(Raw raw) {
+  return raw < 0 ? Wide{0} - static_cast<Wide>(raw) : static_cast<Wide>(raw);
+}
 
-constexpr std::uint64_t high(Wide value) { return static_cast<std::uint64_t>(value >> 64); }
-constexpr std::uint64_t low(Wide value) { return static_cast<std::uint64_t>(value); }
+constexpr std::uint64_t high(Wide value) {
+  return static_cast<std::uint64_t>(value >> 64);
+}
+constexpr std::uint64_t low(Wide value) {
+  return static_cast<std::uint64_t>(value);
+}
 
 // The largest root with root * root <= value.
 constexpr std::uint64_t square_root(Wide value) {
@@ -54,8 +60,12 @@ Fixed Fixed::ratio(std::int64_t numerator, std::int64_t denominator) {
   return Fixed(numerator) / Fixed(denominator);
 }
 
-Fixed operator+(Fixed a, Fixed b) { return checked(a.raw_ + b.raw_); }
-Fixed operator-(Fixed a, Fixed b) { return checked(a.raw_ - b.raw_); }
+Fixed operator+(Fixed a, Fixed b) {
+  return checked(a.raw_ + b.raw_);
+}
+Fixed operator-(Fixed a, Fixed b) {
+  return checked(a.raw_ - b.raw_);
+}
 
 Fixed operator*(Fixed a, Fixed b) {
   const Wide x = magnitude(a.raw_);
@@ -116,8 +126,8 @@ Fixed exp2(Fixed x) {
     mantissa = low((Wide{mantissa} * kRootsOfTwo[i]) >> 63);
   }
   const std::int64_t shift = exponent + 1;  // from 63 to 64 fraction bits
-  return Fixed::from_raw(static_cast<Raw>(shift >= 0 ? Wide{mantissa} << shift
-                                                     : Wide{mantissa} >> -shift));
+  return Fixed::from_raw(
+      static_cast<Raw>(shift >= 0 ? Wide{mantissa} << shift : Wide{mantissa} >> -shift));
 }
 
 Fixed pow(Fixed x, Fixed y) {

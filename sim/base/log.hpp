@@ -21,7 +21,8 @@ class Log {
   using Sink = std::function<void(LogLevel, Time, std::string_view part, std::string_view text)>;
 
   Log() = default;
-  explicit Log(Sink sink, LogLevel level = LogLevel::kInfo) : sink_(std::move(sink)), level_(level) {}
+  explicit Log(Sink sink, LogLevel level = LogLevel::kInfo)
+      : sink_(std::move(sink)), level_(level) {}
 
   bool enabled(LogLevel level) const { return sink_ && level <= level_; }
 

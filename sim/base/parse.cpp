@@ -19,7 +19,9 @@ char lower(char letter) {
   return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
 }
 
-bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
+bool is_digit(char letter) {
+  return letter >= '0' && letter <= '9';
+}
 
 // Whole seconds and a fraction of `digits` digits, as one integer of that unit.
 std::optional<std::int64_t> parse_decimal(std::string_view text, int digits, bool exact) {

@@ -26,8 +26,8 @@ class PayloadPool : public tlm::tlm_mm_interface {
   class Payload : public tlm::tlm_generic_payload {
    public:
     Extension extension;
-    BufferRef buffer;      // keeps what data_ptr points to alive; may be empty
-    Callback on_response;  // for the initiator alone
+    BufferRef buffer;       // keeps what data_ptr points to alive; may be empty
+    Callback on_response;   // for the initiator alone
     std::uint64_t tag = 0;  // for the initiator alone
     alignas(16) std::array<unsigned char, kInlineBytes> inline_data;
 

@@ -63,7 +63,8 @@ inline void Scheduler::sift_down(std::size_t hole, Entry* moving) {
 }
 
 inline void Scheduler::heap_push(Entry* entry) {
-  if (heap_size_ == heap_capacity_) [[unlikely]] grow_heap();
+  if (heap_size_ == heap_capacity_) [[unlikely]]
+    grow_heap();
   sift_up(heap_size_++, entry);
 }
 
@@ -95,7 +96,9 @@ Scheduler::Scheduler(sc_core::sc_module_name name, Time quantum)
 
 Scheduler::~Scheduler() = default;
 
-Time Scheduler::clock() const { return from_sc_time(sc_core::sc_time_stamp()); }
+Time Scheduler::clock() const {
+  return from_sc_time(sc_core::sc_time_stamp());
+}
 
 void Scheduler::remember_ahead() const {
   ahead_of_ = now_ - clock_;
@@ -109,9 +112,11 @@ Scheduler::Handle Scheduler::at(Time when, const Callback& callback, Phase phase
 
 Scheduler::Entry* Scheduler::schedule(Time when, const Callback& callback, Phase phase,
                                       bool needs_clock) {
-  if (!running_) [[unlikely]] prepare_outside(when);
+  if (!running_) [[unlikely]]
+    prepare_outside(when);
   NVMESIM_ASSERT(when >= now_, "an entry was scheduled in the past");
-  if (free_ == nullptr) [[unlikely]] grow();
+  if (free_ == nullptr) [[unlikely]]
+    grow();
   Entry* entry = free_;
   free_ = entry->next;
   const std::uint64_t sequence = ++next_sequence_;
@@ -214,9 +219,11 @@ void Scheduler::set_watch(Callback watch, std::uint64_t every) {
 // Whether an entry at `when` may run now. Any entry may have woken foreign activity, so SystemC is
 // asked anew each time; the first two questions are cheap and nearly always enough.
 inline bool Scheduler::may_run(std::int64_t when, bool needs_clock) const {
-  if (sc_core::sc_pending_activity_at_current_time(context_)) [[unlikely]] return false;
+  if (sc_core::sc_pending_activity_at_current_time(context_)) [[unlikely]]
+    return false;
   if (when == clock_.count()) return true;
-  if (needs_clock || when > limit_) [[unlikely]] return false;
+  if (needs_clock || when > limit_) [[unlikely]]
+    return false;
   return !sc_core::sc_pending_activity_at_future_time(context_) || before_activity(when);
 }
 
@@ -305,7 +312,9 @@ void Scheduler::finish() {
   }
 }
 
-void Scheduler::grow() { free_ = &storage_.emplace_back(); }
+void Scheduler::grow() {
+  free_ = &storage_.emplace_back();
+}
 
 void Scheduler::grow_heap() {
   heap_capacity_ = std::max<std::size_t>(1024, 2 * heap_capacity_);
@@ -384,7 +393,8 @@ bool Scheduler::refill() {
     }
     bucket_used_[word] = bits & (bits - 1);
     const auto index = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
-    current_ = (current_ & ~static_cast<std::int64_t>(kBuckets - 1)) | static_cast<std::int64_t>(index);
+    current_ =
+        (current_ & ~static_cast<std::int64_t>(kBuckets - 1)) | static_cast<std::int64_t>(index);
     Entry* entry = std::exchange(buckets_[index], nullptr);
     if (entry == nullptr) continue;  // all of them were cancelled
     for (; entry != nullptr; entry = entry->next) {

@@ -8,9 +8,9 @@
 // left, the clock catches up with the last entry.
 // Threads sleep through entries too, so their place in the order is fixed as well.
 //
-// Run with simulate(), not with sc_start(duration): SystemC tells nobody where that ends, so entries
-// would run ahead of it. Inside an entry never notify an sc_event of a waiting process directly:
-// its process would run at SystemC's clock, in the past of the entry; use wake().
+// Run with simulate(), not with sc_start(duration): SystemC tells nobody where that ends, so
+// entries would run ahead of it. Inside an entry never notify an sc_event of a waiting process
+// directly: its process would run at SystemC's clock, in the past of the entry; use wake().
 #pragma once
 
 #include <array>
@@ -78,9 +78,9 @@ class Scheduler : public sc_core::sc_module {
     return at(now() + delay, Callback::of<Method>(object, argument));
   }
 
-  // The same for a call that comes from a foreign process. SystemC does not say which process of one
-  // instant runs first, and it depends on the quantum; so entries made by all of them together take
-  // their places by rank, then by the order of the calls. Inside an entry it is at().
+  // The same for a call that comes from a foreign process. SystemC does not say which process of
+  // one instant runs first, and it depends on the quantum; so entries made by all of them together
+  // take their places by rank, then by the order of the calls. Inside an entry it is at().
   void at_ranked(Time when, const Callback& callback, std::uint64_t rank);
   // Ranks ascend in the order of asking.
   std::uint64_t new_rank() { return ++last_rank_; }
@@ -114,9 +114,9 @@ class Scheduler : public sc_core::sc_module {
  private:
   // Where an entry waits, by its distance. Only the entries of the current bucket are sorted, in a
   // heap; the others lie in lists that are looked at when their time has come: one per bucket
-  // (2^18 ps, about 0.26 us) of the current slot, one per slot (2^30 ps) of the current lap (2^38 ps,
-  // 0.27 s), and one for all that is later. So an entry costs the same however many are pending,
-  // and a deadline that is cancelled in time costs next to nothing.
+  // (2^18 ps, about 0.26 us) of the current slot, one per slot (2^30 ps) of the current lap (2^38
+  // ps, 0.27 s), and one for all that is later. So an entry costs the same however many are
+  // pending, and a deadline that is cancelled in time costs next to nothing.
   static constexpr int kBucketShift = 18;
   static constexpr int kSlotShift = 30;
   static constexpr int kLapShift = 38;
@@ -188,12 +188,12 @@ class Scheduler : public sc_core::sc_module {
   std::uint64_t next_sequence_ = 0;
   std::vector<Arrival> arrivals_;
   std::uint64_t last_rank_ = 0;
-  Time now_{0};           // of the running entry, or the last one
-  Time horizon_ = kTimeMax;  // entries at or after it wait for SystemC's clock
-  Time clock_{0};            // SystemC's clock, while an activation runs
+  Time now_{0};               // of the running entry, or the last one
+  Time horizon_ = kTimeMax;   // entries at or after it wait for SystemC's clock
+  Time clock_{0};             // SystemC's clock, while an activation runs
   mutable Time ahead_of_{0};  // making an sc_time costs more than what most calls do: keep the last
   mutable sc_core::sc_time ahead_;
-  std::int64_t limit_ = 0;   // entries may run ahead up to it in this activation
+  std::int64_t limit_ = 0;  // entries may run ahead up to it in this activation
   const sc_core::sc_simcontext* context_ = nullptr;
   bool running_ = false;
   bool stopped_ = false;

@@ -2,18 +2,20 @@
 // member functions named at compile time. Blocking transport and DMI are refused.
 //
 //   class Link : public sc_core::sc_module {
-//     void request_from_root(base::GenericPayload&);    // declared before the sockets that name them
-//     unsigned debug_from_root(base::GenericPayload&);
+//     void request_from_root(base::GenericPayload&);    // declared before the sockets that name
+//     them unsigned debug_from_root(base::GenericPayload&);
 //    public:
 //     base::TargetSocket<Link, &Link::request_from_root, &Link::debug_from_root> from_root;
 //   };                                                  // from_root("from_root", this, scheduler)
 //
 // A request handler returns nothing: the socket has answered END_REQ for it. Rules of the seam:
-//   request():  BEGIN_REQ at the instant of its effect; back comes exactly one response, later.
+//   request():  BEGIN_REQ at the instant of its effect; back comes exactly one response: of a
+//   posted
+//               write perhaps inside the call (it only gives the payload back), else later.
 //   respond():  BEGIN_RESP when the last byte arrived; answered with TLM_COMPLETED.
 // The delay argument says how far Scheduler::now() is ahead of SystemC's clock. A call that comes
-// from a foreign process (not from inside an entry) is turned into an entry at its instant; those of
-// one instant in the order of the requests, whatever order SystemC ran the processes in.
+// from a foreign process (not from inside an entry) is turned into an entry at its instant; those
+// of one instant in the order of the requests, whatever order SystemC ran the processes in.
 #pragma once
 
 #include <algorithm>
@@ -103,7 +105,8 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
 
   // Begins a transaction at now(). The response comes as a call of Response, always later.
   void request(GenericPayload& payload) {
-    if (target_ != Target::kOwn) [[unlikely]] remember(payload);
+    if (target_ != Target::kOwn) [[unlikely]]
+      remember(payload);
     tlm::tlm_phase phase = tlm::BEGIN_REQ;
     sc_core::sc_time delay = scheduler_.ahead();
     const auto answer = (*this)->nb_transport_fw(payload, phase, delay);
@@ -133,9 +136,8 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
     open_.push_back({&payload, scheduler_.new_rank()});
   }
   std::uint64_t forget(GenericPayload& payload) {
-    const auto found = std::find_if(open_.begin(), open_.end(), [&](const Open& open) {
-      return open.payload == &payload;
-    });
+    const auto found = std::find_if(open_.begin(), open_.end(),
+                                    [&](const Open& open) { return open.payload == &payload; });
     if (found == open_.end()) return 0;
     const std::uint64_t rank = found->rank;
     open_.erase(found);
@@ -165,7 +167,8 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
   tlm::tlm_sync_enum nb_transport_bw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
     if (phase == tlm::END_REQ) return tlm::TLM_ACCEPTED;  // a foreign target accepted late
-    NVMESIM_ASSERT(phase == tlm::BEGIN_RESP, "an initiator was sent something else than a response");
+    NVMESIM_ASSERT(phase == tlm::BEGIN_RESP,
+                   "an initiator was sent something else than a response");
     if (target_ == Target::kOwn && scheduler_.in_entry() && delay == scheduler_.ahead()) {
       (owner_->*Response)(payload);
     } else {

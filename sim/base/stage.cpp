@@ -35,7 +35,9 @@ constexpr std::array<StageText, kStageCount> kStages{{
 
 }  // namespace
 
-std::string_view name(Stage stage) { return kStages[static_cast<std::size_t>(stage)].name; }
+std::string_view name(Stage stage) {
+  return kStages[static_cast<std::size_t>(stage)].name;
+}
 
 std::string_view description(Stage stage) {
   return kStages[static_cast<std::size_t>(stage)].description;

@@ -18,30 +18,30 @@ namespace nvmesim::base {
 
 enum class Stage : std::uint8_t {
   // host, on the way down
-  kSubmit,       // submission software: system call, block layer, driver
-  kTagWait,      // waiting for a tag or for room in the submission queue
-  kRequeue,      // waiting to be sent again after an error or a reset
+  kSubmit,   // submission software: system call, block layer, driver
+  kTagWait,  // waiting for a tag or for room in the submission queue
+  kRequeue,  // waiting to be sent again after an error or a reset
   // wire and device
-  kDoorbell,     // from the doorbell write at the CPU to its arrival in the controller
-  kArbitration,  // waiting until the controller picked this queue
-  kFetch,        // reading the submission entry from host memory
-  kDecode,       // command processing in the controller
-  kMapping,      // looking up or updating the mapping table
-  kBuffer,       // waiting for room in the write buffer, or serving from it
+  kDoorbell,        // from the doorbell write at the CPU to its arrival in the controller
+  kArbitration,     // waiting until the controller picked this queue
+  kFetch,           // reading the submission entry from host memory
+  kDecode,          // command processing in the controller
+  kMapping,         // looking up or updating the mapping table
+  kBuffer,          // waiting for room in the write buffer, or serving from it
   kDieWaitRead,     // waiting for a die that was reading,
   kDieWaitProgram,  // ... programming,
   kDieWaitErase,    // ... erasing,
   kDieWaitGc,       // ... or working for garbage collection
-  kChannelWait,  // waiting for the channel
-  kArray,        // the array itself: tR, tPROG
-  kChannel,      // command, address and data cycles on the channel
-  kEcc,          // decoding
-  kData,         // data transfer between device and host memory
-  kCompletion,   // building and sending the completion entry
-  kCoalescing,   // held back by interrupt coalescing
-  kInterrupt,    // from the completion entry leaving the device to the handler running on a CPU
+  kChannelWait,     // waiting for the channel
+  kArray,           // the array itself: tR, tPROG
+  kChannel,         // command, address and data cycles on the channel
+  kEcc,             // decoding
+  kData,            // data transfer between device and host memory
+  kCompletion,      // building and sending the completion entry
+  kCoalescing,      // held back by interrupt coalescing
+  kInterrupt,       // from the completion entry leaving the device to the handler running on a CPU
   // host, on the way up
-  kComplete,     // completion software
+  kComplete,  // completion software
 };
 inline constexpr std::size_t kStageCount = static_cast<std::size_t>(Stage::kComplete) + 1;
 

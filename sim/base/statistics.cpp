@@ -13,9 +13,8 @@ template <class Item>
 std::vector<Item> sorted_by_name(std::vector<Item> items) {
   std::sort(items.begin(), items.end(),
             [](const Item& a, const Item& b) { return a.name < b.name; });
-  const auto twin = std::adjacent_find(items.begin(), items.end(), [](const Item& a, const Item& b) {
-    return a.name == b.name;
-  });
+  const auto twin = std::adjacent_find(
+      items.begin(), items.end(), [](const Item& a, const Item& b) { return a.name == b.name; });
   NVMESIM_ASSERT(twin == items.end(), ("two statistics are named " + twin->name).c_str());
   return items;
 }

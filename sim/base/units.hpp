@@ -21,8 +21,12 @@ using Time = std::chrono::duration<std::int64_t, std::pico>;
 inline constexpr Time kTimeZero{0};
 inline constexpr Time kTimeMax{std::numeric_limits<std::int64_t>::max()};
 
-constexpr Time picoseconds(std::int64_t count) { return Time{count}; }
-constexpr std::int64_t to_ns(Time time) { return time.count() / 1000; }
+constexpr Time picoseconds(std::int64_t count) {
+  return Time{count};
+}
+constexpr std::int64_t to_ns(Time time) {
+  return time.count() / 1000;
+}
 
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;

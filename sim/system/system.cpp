@@ -115,7 +115,7 @@ bool System::run(std::function<void()> scenario) {
     scenario_ended_ = true;
     scheduler_.stop();
   });
-  sc_core::sc_start();
+  scheduler_.simulate();
   if (wire_trace_) wire_trace_->finish();
   if (scenario_error_) std::rethrow_exception(scenario_error_);
   return scenario_ended_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/media.hpp"
+#include "models/media_points.hpp"
 #include "sim/base/scheduler.hpp"
 
 namespace nvmesim::test {
@@ -60,6 +61,7 @@ class FakeMedia : public models::Media {
   }
 
   std::uint64_t capacity_units() const override { return units_; }
+  models::MediaPoints& points() override { return points_; }
   std::uint64_t used_units() const override { return stored_.size(); }
   bool volatile_cache() const override { return cache; }
   void quiesce(base::Callback done) override {
@@ -93,6 +95,7 @@ class FakeMedia : public models::Media {
   std::uint64_t last_durable_writes = 0;
 
  private:
+  models::MediaPoints points_;
   void check(const models::MediaCommand& command) const {
     if (command.client == nullptr) throw std::logic_error("a media command without a client");
     if (running_.count(const_cast<models::MediaCommand*>(&command)) != 0) {

@@ -148,7 +148,8 @@ TEST_CASE("an object of indices changes elements of the default list") {
 }
 
 TEST_CASE("an unknown key names its place and the nearest known one") {
-  CHECK(error_of(R"({"link": {"lane": 4}})") == "f.json: link.lane: unknown; did you mean \"lanes\"?");
+  CHECK(error_of(R"({"link": {"lane": 4}})") ==
+        "f.json: link.lane: unknown; did you mean \"lanes\"?");
   CHECK(error_of(R"({"links": {}})") == "f.json: links: unknown; did you mean \"link\"?");
   CHECK(error_of(R"({"zebra_crossing": {}})") ==
         "f.json: zebra_crossing: unknown; known here: link, namespaces");
@@ -175,7 +176,8 @@ TEST_CASE("a value out of range names its place and the range") {
 TEST_CASE("a value of the wrong kind says what is expected") {
   CHECK(error_of(R"({"link": {"lanes": "4"}})") ==
         "f.json: link.lanes: a whole number is expected, not \"4\"");
-  CHECK(error_of(R"({"link": {"lanes": 4.5}})").find("link.lanes: a whole number is expected, not ") == 8);
+  CHECK(error_of(R"({"link": {"lanes": 4.5}})")
+            .find("link.lanes: a whole number is expected, not ") == 8);
   CHECK(error_of(R"({"link": {"lanes": {}}})") ==
         "f.json: link.lanes: a whole number is expected, not an object");
   CHECK(error_of(R"({"link": {"enabled": 1}})") ==
@@ -282,9 +284,10 @@ TEST_CASE("documents merge key by key, lists and values are replaced") {
 TEST_CASE("what is written is read back") {
   TopConfig config = read(R"({"link": {"lanes": 2, "enabled": false, "policy": "cost_benefit"}})");
   const auto written = write_config(config);
-  CHECK(boost::json::serialize(written) ==
-        R"({"link":{"lanes":2,"skew_ps":-5,"enabled":false,"policy":"cost_benefit","weights":[1,2]},)"
-        R"("namespaces":[{"blocks":1000,"label":"data"},{"blocks":7,"label":"log"}]})");
+  CHECK(
+      boost::json::serialize(written) ==
+      R"({"link":{"lanes":2,"skew_ps":-5,"enabled":false,"policy":"cost_benefit","weights":[1,2]},)"
+      R"("namespaces":[{"blocks":1000,"label":"data"},{"blocks":7,"label":"log"}]})");
   TopConfig again;
   read_config(written, again, "again");
   CHECK(write_config(again) == written);
@@ -293,8 +296,8 @@ TEST_CASE("what is written is read back") {
 TEST_CASE("every parameter is listed with place, unit, default, range and help") {
   std::vector<std::string> lines;
   for (const ParamRow& row : list_params<TopConfig>("system")) {
-    lines.push_back(row.path + " [" + row.unit + "] " + row.default_value + " {" + row.range + "} " +
-                    row.help);
+    lines.push_back(row.path + " [" + row.unit + "] " + row.default_value + " {" + row.range +
+                    "} " + row.help);
   }
   CHECK(lines == std::vector<std::string>{
                      "system.link.lanes [lanes] 4 {1..16} width",

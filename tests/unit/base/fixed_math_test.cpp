@@ -114,8 +114,8 @@ TEST_CASE("pow keeps its error bound") {
   Random random(4, "pow");
   for (int i = 0; i < 20'000; ++i) {
     const Fixed x = Fixed::from_raw(static_cast<Fixed::Raw>(random.next() | 1) << 8);  // below 256
-    const Fixed y = Fixed(static_cast<std::int64_t>(random.below(12)) - 6) +
-                    Fixed::fraction(random.next());
+    const Fixed y =
+        Fixed(static_cast<std::int64_t>(random.below(12)) - 6) + Fixed::fraction(random.next());
     if (log2(x) * y > Fixed(60)) continue;
     const long double exact = std::pow(to_real(x), to_real(y));
     const long double bound = std::ldexp(1.0L, -55) + std::fabs(to_real(y)) * std::ldexp(1.0L, -60);

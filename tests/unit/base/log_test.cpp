@@ -30,7 +30,8 @@ TEST_CASE("a log hands on what is important enough, with time and part") {
   std::vector<std::string> lines;
   Log log(
       [&](LogLevel level, Time now, std::string_view part, std::string_view text) {
-        lines.push_back(fmt::format("{} {} {}: {}", static_cast<int>(level), now.count(), part, text));
+        lines.push_back(
+            fmt::format("{} {} {}: {}", static_cast<int>(level), now.count(), part, text));
       },
       LogLevel::kWarning);
   log.write(LogLevel::kError, 5ns, "link", "down after {} errors", 3);

@@ -10,7 +10,8 @@ TEST_CASE("whole numbers are taken whole or not at all") {
   CHECK(parse_unsigned("0") == 0U);
   CHECK(parse_unsigned("007") == 7U);
   CHECK(parse_unsigned("18446744073709551615") == ~std::uint64_t{0});
-  for (const char* wrong : {"", " 1", "1 ", "+1", "-1", "1x", "0x10", "1.0", "18446744073709551616"}) {
+  for (const char* wrong :
+       {"", " 1", "1 ", "+1", "-1", "1x", "0x10", "1.0", "18446744073709551616"}) {
     INFO(wrong);
     CHECK_FALSE(parse_unsigned(wrong));
   }
@@ -43,8 +44,8 @@ TEST_CASE("sizes have units of powers of 1024") {
   CHECK(parse_size("3t") == 3 * 1024 * kGiB);
   CHECK(parse_size("1p") == kMiB * kGiB);
   CHECK(parse_size("16383p") == kMiB * kGiB * 16383);
-  for (const char* wrong : {"", "k", "4 k", "4kk", "4kx", "4kibs", "4b", "4i", "-4k", "1.5k", "16384p",
-                            "18446744073709551615k"}) {
+  for (const char* wrong : {"", "k", "4 k", "4kk", "4kx", "4kibs", "4b", "4i", "-4k", "1.5k",
+                            "16384p", "18446744073709551615k"}) {
     INFO(wrong);
     CHECK_FALSE(parse_size(wrong));
   }
@@ -61,7 +62,8 @@ TEST_CASE("seconds with a fraction are exact") {
   CHECK(parse_seconds("774.571935402") == Time{774'571'935'402'000});
   CHECK(parse_seconds("0.0000000000010") == Time{1});
   CHECK_FALSE(parse_seconds("0.0000000000001"));
-  for (const char* wrong : {"", ".", ".5", "5.", "1.2.3", "-1", "1e3", "1.x", " 1", "1 ", "9300000000"}) {
+  for (const char* wrong :
+       {"", ".", ".5", "5.", "1.2.3", "-1", "1e3", "1.x", " 1", "1 ", "9300000000"}) {
     INFO(wrong);
     CHECK_FALSE(parse_decimal_ns(wrong));
     CHECK_FALSE(parse_seconds(wrong));

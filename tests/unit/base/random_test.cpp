@@ -34,7 +34,8 @@ TEST_CASE("xoshiro256** gives the published numbers") {
   for (const std::uint64_t expected : kExpected) CHECK(random.next() == expected);
 }
 
-TEST_CASE("a stream depends on the seed of the run and on the name of its user, and on nothing else") {
+TEST_CASE(
+    "a stream depends on the seed of the run and on the name of its user, and on nothing else") {
   Random first(1, "die0");
   Random same(1, "die0");
   Random other_seed(2, "die0");

@@ -34,8 +34,12 @@ struct Attributes : tlm::tlm_extension<Attributes> {
 // only in one of them, and schedules with ranks.
 class Foreign : public sc_core::sc_module {
  public:
-  Foreign(sc_core::sc_module_name name, Scheduler& scheduler, std::function<void(std::uint64_t)> answer)
-      : sc_core::sc_module(name), scheduler_(scheduler), answer_(std::move(answer)), queue_("queue") {
+  Foreign(sc_core::sc_module_name name, Scheduler& scheduler,
+          std::function<void(std::uint64_t)> answer)
+      : sc_core::sc_module(name),
+        scheduler_(scheduler),
+        answer_(std::move(answer)),
+        queue_("queue") {
     NVMESIM_HAS_PROCESS(Foreign);
     SC_METHOD(take);
     sensitive << queue_.get_event();
@@ -94,9 +98,15 @@ class Town : public sc_core::sc_module {
     note("step", chain);
     if (scheduler_.now() >= kEnd) return;
     switch (random_.below(6)) {
-      case 0: scheduler_.wake(bell_); break;
-      case 1: scheduler_.at<&Town::late>(soon(), this, chain, Phase::kLate); break;
-      case 2: scheduler_.cancel(last_); break;
+      case 0:
+        scheduler_.wake(bell_);
+        break;
+      case 1:
+        scheduler_.at<&Town::late>(soon(), this, chain, Phase::kLate);
+        break;
+      case 2:
+        scheduler_.cancel(last_);
+        break;
       case 3:
         if (scheduler_.pending(last_)) scheduler_.move(last_, soon());
         break;
@@ -106,7 +116,8 @@ class Town : public sc_core::sc_module {
         foreign_.send(*payload, scheduler_.ahead() + to_sc_time(kGrid * random_.below(3)));
         break;
       }
-      default: last_ = scheduler_.at<&Town::extra>(soon(), this, chain);
+      default:
+        last_ = scheduler_.at<&Town::extra>(soon(), this, chain);
     }
     scheduler_.at<&Town::step>(soon() + kGrid * (chain == 0), this, chain);
   }

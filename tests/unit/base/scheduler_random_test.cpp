@@ -45,7 +45,8 @@ class Fuzzer {
     if (scheduler_.pending(known.handle)) return fail("a running entry was pending");
     reference_.erase(reference_.begin());
     known.pending = false;
-    digest_ = (digest_ ^ id) * 0x100'0000'01B3 + static_cast<std::uint64_t>(scheduler_.now().count());
+    digest_ =
+        (digest_ ^ id) * 0x100'0000'01B3 + static_cast<std::uint64_t>(scheduler_.now().count());
     if (scheduler_.pending_count() != reference_.size()) return fail("the number pending is wrong");
     const bool growing = run_ < steps_;
     for (auto actions = random_.below(growing ? 5 : 2); actions > 0; --actions) act(growing);
@@ -67,14 +68,22 @@ class Fuzzer {
   Time random_time() {
     const std::int64_t now = scheduler_.now().count();
     switch (random_.below(9)) {
-      case 0: return Time{now};
-      case 1: return Time{now + draw(4)};
-      case 2: return Time{(now / 10'000 + 1 + draw(3)) * 10'000};
-      case 3: return Time{now + draw(1'000'000)};
-      case 4: return Time{now + draw(2'000'000'000)};  // 2 ms
-      case 5: return Time{(((now >> 30) + 1 + draw(3)) << 30) - draw(2)};
-      case 6: return Time{now + draw(std::int64_t{1} << 38)};  // a lap, 274 ms
-      case 7: return Time{((now >> 38) + 1 + draw(4)) << 38};
+      case 0:
+        return Time{now};
+      case 1:
+        return Time{now + draw(4)};
+      case 2:
+        return Time{(now / 10'000 + 1 + draw(3)) * 10'000};
+      case 3:
+        return Time{now + draw(1'000'000)};
+      case 4:
+        return Time{now + draw(2'000'000'000)};  // 2 ms
+      case 5:
+        return Time{(((now >> 30) + 1 + draw(3)) << 30) - draw(2)};
+      case 6:
+        return Time{now + draw(std::int64_t{1} << 38)};  // a lap, 274 ms
+      case 7:
+        return Time{((now >> 38) + 1 + draw(4)) << 38};
       default:
         return random_.below(50) == 0 ? Time{now + draw(3'600'000'000'000'000)} : Time{now + 500};
     }
@@ -90,7 +99,8 @@ class Fuzzer {
     Known known;
     known.place = {when.count(), late, ++sequence_};
     known.pending = true;
-    known.handle = scheduler_.at<&Fuzzer::run>(when, this, id, late ? Phase::kLate : Phase::kNormal);
+    known.handle =
+        scheduler_.at<&Fuzzer::run>(when, this, id, late ? Phase::kLate : Phase::kNormal);
     reference_.emplace(known.place, id);
     known_.push_back(known);
   }
@@ -140,7 +150,8 @@ std::string fuzz(std::uint64_t seed, Time quantum) {
     Fuzzer fuzzer(scheduler, seed, 20'000);
     scheduler.simulate();
     if (!fuzzer.fault().empty()) return "FAULT: " + fuzzer.fault();
-    if (fuzzer.left() != 0 || scheduler.pending_count() != 0) return std::string("FAULT: some left");
+    if (fuzzer.left() != 0 || scheduler.pending_count() != 0)
+      return std::string("FAULT: some left");
     return fuzzer.digest();
   });
 }

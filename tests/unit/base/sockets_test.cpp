@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/base/payload_pool.hpp"
+#include "sim/base/splice.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/base/in_child.hpp"
 
@@ -25,7 +26,9 @@ struct Attributes : tlm::tlm_extension<Attributes> {
 };
 using Pool = PayloadPool<Attributes>;
 
-sc_core::sc_time nanoseconds(int count) { return sc_core::sc_time(count, sc_core::SC_NS); }
+sc_core::sc_time nanoseconds(int count) {
+  return sc_core::sc_time(count, sc_core::SC_NS);
+}
 
 // Our initiator: sends requests at given instants and writes down when each response came.
 class Requester : public sc_core::sc_module {
@@ -115,7 +118,8 @@ class PlainMemory : public sc_core::sc_module {
 // A foreign non-blocking target that behaves as the function given says.
 class AnyTarget : public sc_core::sc_module, private tlm::tlm_fw_transport_if<> {
  public:
-  using Forward = std::function<tlm::tlm_sync_enum(GenericPayload&, tlm::tlm_phase&, sc_core::sc_time&)>;
+  using Forward =
+      std::function<tlm::tlm_sync_enum(GenericPayload&, tlm::tlm_phase&, sc_core::sc_time&)>;
   tlm::tlm_target_socket<64> socket;
 
   AnyTarget(sc_core::sc_module_name name, Forward forward)
@@ -210,7 +214,8 @@ class ForeignInitiator : public sc_core::sc_module, private tlm::tlm_bw_transpor
       sc_core::wait(nanoseconds(3));
       phase = tlm::END_RESP;
       delay = sc_core::SC_ZERO_TIME;
-      text += socket->nb_transport_fw(*payload, phase, delay) == tlm::TLM_COMPLETED ? "ended " : "? ";
+      text +=
+          socket->nb_transport_fw(*payload, phase, delay) == tlm::TLM_COMPLETED ? "ended " : "? ";
       payload->release();
     }
     Pool::Payload* payload = pool_.take();
@@ -250,8 +255,8 @@ std::string requests_to(Requester& requester, Scheduler& scheduler) {
   requester.send_at(25ns, 3);
   requester.send_at(5us, 4);
   scheduler.simulate();
-  return requester.text() + fmt::format("in use {}, end {}", requester.pool().in_use(),
-                                        to_ns(scheduler.now()));
+  return requester.text() +
+         fmt::format("in use {}, end {}", requester.pool().in_use(), to_ns(scheduler.now()));
 }
 
 }  // namespace
@@ -300,11 +305,12 @@ TEST_CASE("a target may complete a request in the call, with a delay") {
   CHECK(at_every_quantum([](Time quantum) {
           Scheduler scheduler("scheduler", quantum);
           Requester requester("requester", scheduler);
-          AnyTarget target("target", [](GenericPayload& payload, tlm::tlm_phase&, sc_core::sc_time& delay) {
-            payload.set_response_status(tlm::TLM_OK_RESPONSE);
-            delay += nanoseconds(8);
-            return tlm::TLM_COMPLETED;
-          });
+          AnyTarget target("target",
+                           [](GenericPayload& payload, tlm::tlm_phase&, sc_core::sc_time& delay) {
+                             payload.set_response_status(tlm::TLM_OK_RESPONSE);
+                             delay += nanoseconds(8);
+                             return tlm::TLM_COMPLETED;
+                           });
           requester.socket.bind(target.socket);
           return requests_to(requester, scheduler);
         }) == "1@18 2@33 3@33 4@5008 in use 0, end 5008");
@@ -353,6 +359,43 @@ TEST_CASE("a foreign initiator binds to our target and may end its responses lat
         }) ==
         "accepted 1@47 ended accepted 2@97 ended accepted 3@147 ended "
         "blocking refused debug 4 no dmi / 1@17 2@67 3@117 ");
+}
+
+TEST_CASE("a splice before our target changes nothing") {
+  CHECK(at_every_quantum([](Time quantum) {
+          Scheduler scheduler("scheduler", quantum);
+          Requester requester("requester", scheduler);
+          Splice splice("splice");
+          Responder responder("responder", scheduler);
+          requester.socket.bind(splice.downstream.in);
+          splice.downstream.out.bind(responder.socket);
+          const std::string text = requests_to(requester, scheduler);
+          return text + fmt::format(", entries {}", scheduler.entries_run());
+        }) == "1@40 2@55 3@55 4@5030 in use 0, end 5030, entries 8");
+}
+
+TEST_CASE("a plain memory behind a splice is still taken for a foreign one") {
+  auto run = [](Time quantum, bool spliced) {
+    Scheduler scheduler("scheduler", quantum);
+    Requester requester("requester", scheduler);
+    Splice splice("splice");
+    PlainMemory memory("memory");
+    if (spliced) {
+      requester.socket.bind(splice.downstream.in);
+      splice.downstream.out.bind(memory.socket);
+    } else {
+      requester.socket.bind(memory.socket);
+    }
+    for (std::uint64_t i = 0; i < 60; ++i) {
+      requester.send_at(picoseconds(static_cast<std::int64_t>(i / 6) * 10'000), i);
+    }
+    scheduler.simulate();
+    return requester.text();
+  };
+  const std::string plain = at_every_quantum([&](Time quantum) { return run(quantum, false); });
+  const std::string spliced = at_every_quantum([&](Time quantum) { return run(quantum, true); });
+  CHECK(spliced == plain);
+  CHECK(plain.substr(0, 36) == "0@100 1@100 2@100 3@100 4@100 5@100 ");
 }
 
 }  // namespace nvmesim::base

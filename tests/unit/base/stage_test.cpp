@@ -14,8 +14,9 @@ TEST_CASE("every stage has a name of its own in snake_case, and a description") 
     const auto stage = static_cast<Stage>(i);
     CHECK(names.insert(name(stage)).second);
     CHECK_FALSE(name(stage).empty());
-    CHECK(std::all_of(name(stage).begin(), name(stage).end(),
-                      [](char letter) { return letter == '_' || (letter >= 'a' && letter <= 'z'); }));
+    CHECK(std::all_of(name(stage).begin(), name(stage).end(), [](char letter) {
+      return letter == '_' || (letter >= 'a' && letter <= 'z');
+    }));
     CHECK_FALSE(description(stage).empty());
   }
   CHECK(name(Stage::kSubmit) == "submit");

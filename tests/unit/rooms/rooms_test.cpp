@@ -211,9 +211,8 @@ TEST_CASE("every source includes only what the table of rooms allows") {
   for (const std::string& path : paths) {
     ++files[table.room_of(path)];
     std::ifstream source(kRoot / path);
-    const auto found = faults_of(table, path, source, [](const std::string& name) {
-      return fs::exists(kRoot / name);
-    });
+    const auto found = faults_of(table, path, source,
+                                 [](const std::string& name) { return fs::exists(kRoot / name); });
     faults.insert(faults.end(), found.begin(), found.end());
   }
   INFO(joined(faults));
@@ -233,7 +232,8 @@ TEST_CASE("the most specific room of a path counts") {
 
 TEST_CASE("an edge that is not in the table is found") {
   CHECK(check_one("device/a.cpp", "#include \"pcie/link.hpp\"\n#include <vector>\n").empty());
-  CHECK(check_one("device/a.cpp", "#include \"device/b.hpp\"\n#include \"device/spec/c.hpp\"\n").empty());
+  CHECK(check_one("device/a.cpp", "#include \"device/b.hpp\"\n#include \"device/spec/c.hpp\"\n")
+            .empty());
   CHECK(check_one("pcie/a.cpp", "#include \"sim/base/units.hpp\"\n").empty());
   CHECK(check_one("pcie/a.cpp", "// x\n#include \"device/b.hpp\"\n") ==
         "pcie/a.cpp:2: device/b.hpp is not for the room pcie");
@@ -265,8 +265,8 @@ TEST_CASE("a table that is missing or contradicts itself is found") {
   CHECK(joined(table_of("no table").faults()) == "there is no table \"| room | may include |\"");
   CHECK(joined(table_of("| room | may include |\n|---|---|\n| a | b |\n").faults()) ==
         "a may include b, which has no row");
-  CHECK(joined(table_of("| room | may include |\n| a | |\n| a | a |\n").faults()).find("a has two rows") !=
-        std::string::npos);
+  CHECK(joined(table_of("| room | may include |\n| a | |\n| a | a |\n").faults())
+            .find("a has two rows") != std::string::npos);
 }
 
 }  // namespace nvmesim

@@ -118,9 +118,9 @@ struct ControllerConfig {
 BOOST_DESCRIBE_STRUCT(ControllerConfig, (),
                       (identity, pipeline, mqes, dstrd, timeout_500ms, mpsmax, nssrs,
                        ready_latency_us, disable_latency_us, shutdown_latency_us, max_io_queues,
-                       mdts, aerl, acl, elpe, rab, oncs, lpa, logical_block_bytes,
-                       namespaces, temperature_kelvin, warning_temperature_kelvin,
-                       critical_temperature_kelvin, max_power_centiwatts))
+                       mdts, aerl, acl, elpe, rab, oncs, lpa, logical_block_bytes, namespaces,
+                       temperature_kelvin, warning_temperature_kelvin, critical_temperature_kelvin,
+                       max_power_centiwatts))
 
 // What no range of a single parameter can say. Throws UserError. `media_bytes`: capacity.
 void check_config(const ControllerConfig& config, std::uint64_t media_bytes);

@@ -26,6 +26,7 @@ class Fetcher {
   // 2^burst commands in a row from one queue; 7 = no limit.
   void set_arbitration_burst(unsigned burst);
   // No fetch is issued any more until the next reset.
+  void start() { running_ = true; }
   void stop() { running_ = false; }
   void reset();
   // `queue` is being deleted.

@@ -134,7 +134,16 @@ const char* RegisterFile::enable_fault() const {
   return nullptr;
 }
 
+void RegisterFile::forget_shutdown() {
+  core_.scheduler.cancel(shutdown_timer_);
+  ++shutdown_round_;
+  csts_.set_shst(spec::kShstNormal);
+}
+
+// Also a controller that was told to shut down while it was not enabled starts afresh.
 void RegisterFile::enable() {
+  forget_shutdown();
+  core_.fetcher.start();
   core_.scheduler.cancel(transition_);
   csts_.set_rdy(false);
   const char* fault = enable_fault();
@@ -155,11 +164,9 @@ void RegisterFile::enabled() {
 // A controller reset: everything but AQA, ASQ, ACQ goes back (section 7.3.2).
 void RegisterFile::disable() {
   core_.scheduler.cancel(transition_);
-  core_.scheduler.cancel(shutdown_timer_);
-  ++shutdown_round_;
+  forget_shutdown();
   ++resets_;
   csts_.set_cfs(false);
-  csts_.set_shst(spec::kShstNormal);
   interrupt_mask_ = 0;
   core_.reset_controller();
   if (!csts_.rdy()) return;

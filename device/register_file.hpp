@@ -42,6 +42,7 @@ class RegisterFile {
   void disable();
   void disabled();
   void start_shutdown();
+  void forget_shutdown();
   void shutdown_step(std::uint64_t round);
   void subsystem_reset();
 

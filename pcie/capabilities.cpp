@@ -14,7 +14,9 @@ constexpr std::uint32_t kStatusWriteOneClears = 0xF900'0000;
 // Command: memory space, bus master, parity error response, SERR#, interrupt disable.
 constexpr std::uint32_t kCommandWritable = 1U << 1 | 1U << 2 | 1U << 6 | 1U << 8 | 1U << 10;
 
-ConfigBlock::Bits read_only(std::uint32_t value) { return {value, 0, 0}; }
+ConfigBlock::Bits read_only(std::uint32_t value) {
+  return {value, 0, 0};
+}
 
 }  // namespace
 
@@ -108,13 +110,14 @@ PciExpressCapability::PciExpressCapability(ConfigSpace& space, PciExpressPort po
   // Status: detected errors are write-one-to-clear.
   define(0x08, {0x2810, 0x7FFF & ~(3U << 9), 0x000F'0000});
   define(0x10, {0, 0x01FB & ~(1U << 5), port == PciExpressPort::kRootPort ? 3U << 30 : 0});
-  define(0x24, read_only(0x1F));             // completion timeout: ranges A to D, can be disabled
+  define(0x24, read_only(0x1F));  // completion timeout: ranges A to D, can be disabled
   define(0x28, {0, 0x001F, 0});
   describe(link);
 }
 
 void PciExpressCapability::describe(const Link& link) {
-  const auto payload_code = static_cast<std::uint32_t>(std::countr_zero(link.max_payload_bytes)) - 7;
+  const auto payload_code =
+      static_cast<std::uint32_t>(std::countr_zero(link.max_payload_bytes)) - 7;
   // Role-based error reporting, extended tags; Function Level Reset where there is one.
   set_reset(0x04, payload_code | 1U << 5 | 1U << 15 | (initiate_flr_ ? 1U << 28 : 0U));
   set_reset(0x0C, link.generation | link.lanes << 4);

@@ -26,7 +26,9 @@ ConfigBlock::ConfigBlock(ConfigSpace& space, unsigned offset, unsigned bytes)
   space_.blocks_.push_back(this);
 }
 
-std::uint32_t ConfigBlock::value(unsigned reg) const { return space_.at(offset_ + reg).value; }
+std::uint32_t ConfigBlock::value(unsigned reg) const {
+  return space_.at(offset_ + reg).value;
+}
 void ConfigBlock::set(unsigned reg, std::uint32_t value) {
   space_.at(offset_ + reg).value = value;
 }
@@ -55,7 +57,9 @@ Capability::Capability(ConfigSpace& space, std::uint8_t id, unsigned bytes, std:
 
 ConfigSpace::ConfigSpace() = default;
 
-ConfigSpace::Register& ConfigSpace::at(unsigned offset) { return registers_[offset / 4]; }
+ConfigSpace::Register& ConfigSpace::at(unsigned offset) {
+  return registers_[offset / 4];
+}
 const ConfigSpace::Register& ConfigSpace::at(unsigned offset) const {
   return registers_[offset / 4];
 }

@@ -119,8 +119,8 @@ void LinkDirection::forecast() {
   }
   const base::Time when = long_posted_ != 0 ? first.end : first.end + delay_;
   if (node != forecast_) {
-    node->entry = scheduler_.at<&LinkDirection::issue_event>(
-        when, this, reinterpret_cast<std::uint64_t>(node));
+    node->entry = scheduler_.at<&LinkDirection::issue_event>(when, this,
+                                                             reinterpret_cast<std::uint64_t>(node));
     forecast_ = node;
   } else if (scheduler_.when(node->entry) != when) {
     scheduler_.move(node->entry, when);
@@ -155,7 +155,9 @@ void LinkDirection::issue_event(std::uint64_t argument) {
   ends_.sent(*transfer.payload);
 }
 
-void LinkDirection::sent_event(std::uint64_t payload) { ends_.sent(payload_of(payload)); }
+void LinkDirection::sent_event(std::uint64_t payload) {
+  ends_.sent(payload_of(payload));
+}
 
 template <TrafficClass kTraffic>
 void LinkDirection::arrival_event(std::uint64_t payload) {

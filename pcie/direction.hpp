@@ -23,7 +23,7 @@ inline constexpr std::size_t kTrafficClasses = 3;
 struct Transfer {
   tlm::tlm_generic_payload* payload = nullptr;
   TrafficClass traffic = TrafficClass::kPosted;
-  bool is_short = true;          // at most one MPS
+  bool is_short = true;  // at most one MPS
   bool relaxed_ordering = false;
   bool deferrable = false;
   bool report_sent = false;  // call sent() when the last TLP has been issued; true if long posted

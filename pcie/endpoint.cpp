@@ -125,7 +125,9 @@ void Endpoint::request_from_link(base::GenericPayload& payload) {
   }
 }
 
-unsigned Endpoint::debug_from_link(base::GenericPayload&) { return 0; }
+unsigned Endpoint::debug_from_link(base::GenericPayload&) {
+  return 0;
+}
 
 void Endpoint::configuration_access(base::GenericPayload& payload, const Tlp& tlp) {
   const bool exists = (tlp.completer.value() & 0xFF) == 0;  // device 0, function 0

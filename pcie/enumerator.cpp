@@ -84,8 +84,8 @@ Block assign_bars(ConfigAccess& access, FunctionInfo& function, bool prefetchabl
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) bytes += function.bars[order[i]].bytes;
   bytes = align_up(bytes, base::kMiB);
-  const Block block{
-      addresses.take(bytes, std::max(base::kMiB, function.bars[order[0]].bytes)), bytes};
+  const Block block{addresses.take(bytes, std::max(base::kMiB, function.bars[order[0]].bytes)),
+                    bytes};
   // Powers of two in falling order: each start is a multiple of its size.
   std::uint64_t address = block.base;
   for (std::size_t i = 0; i < count; ++i) {
@@ -113,8 +113,8 @@ void open_bridge(ConfigAccess& access, RequesterId bridge, const Block& memory,
   access.write32(bridge, 0x20, window_register(memory));
   access.write32(bridge, 0x24, window_register(prefetchable));
   access.write32(bridge, 0x28, static_cast<std::uint32_t>(prefetchable.base >> 32));
-  access.write32(bridge, 0x2C, static_cast<std::uint32_t>(
-                                   (prefetchable.base + prefetchable.bytes) >> 32));
+  access.write32(bridge, 0x2C,
+                 static_cast<std::uint32_t>((prefetchable.base + prefetchable.bytes) >> 32));
   access.write32(bridge, kCommand, kCommandMemorySpace | kCommandBusMaster);
 }
 
@@ -163,8 +163,8 @@ void read_identity(ConfigAccess& access, FunctionInfo& function) {
   if (msix.capability == 0) return;
   const std::uint32_t table = access.read32(function.id, msix.capability + 4);
   const std::uint32_t pending = access.read32(function.id, msix.capability + 8);
-  msix.vectors = static_cast<std::uint16_t>(
-      (access.read32(function.id, msix.capability) >> 16 & 0x7FF) + 1);
+  msix.vectors =
+      static_cast<std::uint16_t>((access.read32(function.id, msix.capability) >> 16 & 0x7FF) + 1);
   msix.table_bar = static_cast<std::uint8_t>(table & 7);
   msix.table_offset = table & ~7U;
   msix.pba_bar = static_cast<std::uint8_t>(pending & 7);

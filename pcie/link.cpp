@@ -10,7 +10,9 @@
 namespace nvmesim::pcie {
 namespace {
 
-unsigned log2_of(std::uint32_t power) { return static_cast<unsigned>(std::countr_zero(power)); }
+unsigned log2_of(std::uint32_t power) {
+  return static_cast<unsigned>(std::countr_zero(power));
+}
 
 void require(bool condition, std::string_view name, std::uint64_t value, std::string_view allowed) {
   if (!condition) {
@@ -90,8 +92,12 @@ void Link::deliver_promptly(Direction direction, bool promptly) {
   wire_of(direction).deliver_promptly(promptly);
 }
 
-void Link::request_from_root(base::GenericPayload& payload) { accept(Direction::kDown, payload); }
-void Link::request_from_endpoint(base::GenericPayload& payload) { accept(Direction::kUp, payload); }
+void Link::request_from_root(base::GenericPayload& payload) {
+  accept(Direction::kDown, payload);
+}
+void Link::request_from_endpoint(base::GenericPayload& payload) {
+  accept(Direction::kUp, payload);
+}
 void Link::response_from_endpoint(base::GenericPayload& payload) {
   accept_response(Direction::kDown, payload);
 }
@@ -164,8 +170,8 @@ void Link::end_posted(Direction direction, base::GenericPayload& payload) {
 }
 
 void Link::send(Direction direction, const Transfer& transfer, std::uint32_t payload_bytes) {
-  Counters& counters = counters_[static_cast<std::size_t>(direction)]
-                                [static_cast<std::size_t>(transfer.traffic)];
+  Counters& counters =
+      counters_[static_cast<std::size_t>(direction)][static_cast<std::size_t>(transfer.traffic)];
   counters.tlps += transfer.segments.tlps;
   counters.payload_bytes += payload_bytes;
   counters.wire_bytes += transfer.segments.wire_bytes();
@@ -181,7 +187,9 @@ void Link::answer(Direction request_direction, base::GenericPayload& payload) {
   }
 }
 
-void Link::Ends::sent(tlm::tlm_generic_payload& payload) { link_.answer(direction_, payload); }
+void Link::Ends::sent(tlm::tlm_generic_payload& payload) {
+  link_.answer(direction_, payload);
+}
 
 void Link::Ends::arrived(tlm::tlm_generic_payload& payload, TrafficClass traffic) {
   if (traffic == TrafficClass::kCompletion) {

@@ -33,10 +33,18 @@ void MsixTable::write_table(std::uint64_t offset, std::span<const std::byte> dat
     std::uint32_t value = 0;
     std::memcpy(&value, data.data(), 4);
     switch (offset % kEntryBytes) {
-      case 0: entry.address_low = value & ~3U; break;
-      case 4: entry.address_high = value; break;
-      case 8: entry.data = value; break;
-      default: entry.control = value & 1; break;  // the rest is reserved
+      case 0:
+        entry.address_low = value & ~3U;
+        break;
+      case 4:
+        entry.address_high = value;
+        break;
+      case 8:
+        entry.data = value;
+        break;
+      default:
+        entry.control = value & 1;
+        break;  // the rest is reserved
     }
   }
 }
@@ -79,7 +87,8 @@ void MsixTable::set_pending(VectorId vector, bool pending) {
 }
 
 bool MsixTable::any_pending() const {
-  return std::any_of(pending_.begin(), pending_.end(), [](std::uint64_t word) { return word != 0; });
+  return std::any_of(pending_.begin(), pending_.end(),
+                     [](std::uint64_t word) { return word != 0; });
 }
 
 }  // namespace nvmesim::pcie

@@ -14,7 +14,9 @@ namespace {
 constexpr std::uint64_t kLowMemoryLimit = 2 * base::kGiB;
 constexpr std::uint64_t kHighMemoryBase = 4 * base::kGiB;
 
-bool in_message_window(std::uint64_t address) { return address - kMsiWindowBase < kMsiWindowBytes; }
+bool in_message_window(std::uint64_t address) {
+  return address - kMsiWindowBase < kMsiWindowBytes;
+}
 
 bool is_configuration(const Tlp& tlp) {
   return tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1;

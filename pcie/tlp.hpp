@@ -28,7 +28,8 @@ struct Tlp : tlm::tlm_extension<Tlp> {
   RequesterId requester;
   RequesterId completer;  // configuration requests are routed by it
   TlpKind kind = TlpKind::kMemory;
-  bool relaxed_ordering = false;  // may pass, and be passed by, other posted writes (TLP attribute RO)
+  bool relaxed_ordering =
+      false;  // may pass, and be passed by, other posted writes (TLP attribute RO)
   bool id_based_ordering = false;
   bool no_snoop = false;
   bool poisoned = false;
@@ -37,7 +38,8 @@ struct Tlp : tlm::tlm_extension<Tlp> {
   // deferrable: nobody looks at this posted write before a younger one of its direction arrives,
   // so it may be delivered together with that (design rule: visible at its arrival or later).
   bool deferrable = false;
-  // dataless: the bytes mean nothing (the run keeps no data); whoever stores them may skip the copy.
+  // dataless: the bytes mean nothing (the run keeps no data); whoever stores them may skip the
+  // copy.
   bool dataless = false;
   // sent_awaited: somebody waits for the BEGIN_RESP of this posted write, so it comes when the last
   // TLP has been issued, whatever the length. Without it that of a write of at most one MPS comes

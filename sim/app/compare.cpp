@@ -9,9 +9,9 @@ namespace nvmesim::app {
 
 int compare(const Arguments& arguments) {
   po::options_description options("Options");
-  options.add_options()
-      ("fail-if", po::value<std::vector<std::string>>()->composing(),
-       "a condition such as 'read.p99_ns > +5%'; exit status 1 if it holds; repeatable");
+  options.add_options()(
+      "fail-if", po::value<std::vector<std::string>>()->composing(),
+      "a condition such as 'read.p99_ns > +5%'; exit status 1 if it holds; repeatable");
   const auto values =
       parse(arguments, "compare",
             "Prints what differs in the configuration of two results, then what changed in their\n"

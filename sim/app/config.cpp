@@ -18,8 +18,9 @@ void print_table(const std::string& filter) {
     section = owner;
     std::string value = row.default_value;
     if (!row.unit.empty()) value += " " + row.unit;
-    fmt::print("  {:<32} {:<24} {:<24} {}\n", dot == row.path.npos ? row.path : row.path.substr(dot + 1),
-               value, row.range, row.help);
+    fmt::print("  {:<32} {:<24} {:<24} {}\n",
+               dot == row.path.npos ? row.path : row.path.substr(dot + 1), value, row.range,
+               row.help);
   }
 }
 
@@ -27,14 +28,17 @@ void print_table(const std::string& filter) {
 
 int config(const Arguments& arguments) {
   po::options_description options("Options");
-  options.add_options()
-      ("show", "print the configuration that the options give, as JSON for --drive and --host files")
-      ("filter", po::value<std::string>()->default_value(""), "list only parameters whose path has this");
+  options.add_options()(
+      "show",
+      "print the configuration that the options give, as JSON for --drive and --host files")(
+      "filter", po::value<std::string>()->default_value(""),
+      "list only parameters whose path has this");
   options.add(system_options());
-  const auto values = parse(arguments, "config",
-                            "Lists every parameter: name, default, range and what it means. Its path\n"
-                            "(the heading and the name) is what --set takes.",
-                            options);
+  const auto values =
+      parse(arguments, "config",
+            "Lists every parameter: name, default, range and what it means. Its path\n"
+            "(the heading and the name) is what --set takes.",
+            options);
   const system_::SystemConfig system = system_config(values);
   if (values.count("show") != 0) {
     fmt::print("{}", report::print_json(system_::describe_config(system)));

@@ -17,17 +17,19 @@ std::string text_of(const boost::json::value& preset, std::string_view key) {
 int drives(const Arguments& arguments) {
   po::options_description options("Options");
   options.add_options()("sources", "also say where the figures come from");
-  const auto values = parse(arguments, "drives",
-                            "Lists the drives for --drive and the hosts for --host. A JSON file of\n"
-                            "your own may name any parameter of 'nvmesim config'.",
-                            options);
+  const auto values =
+      parse(arguments, "drives",
+            "Lists the drives for --drive and the hosts for --host. A JSON file of\n"
+            "your own may name any parameter of 'nvmesim config'.",
+            options);
   for (std::string_view kind : {"drives", "hosts"}) {
     fmt::print("{}:\n", kind);
     for (const std::string& name : system_::preset_names(kind)) {
       const auto preset = system_::load_preset(kind, name);
       fmt::print("  {:<10} {}\n", name, text_of(preset, "description"));
       const std::string sources = text_of(preset, "sources");
-      if (values.count("sources") != 0 && !sources.empty()) fmt::print("  {:<10} {}\n", "", sources);
+      if (values.count("sources") != 0 && !sources.empty())
+        fmt::print("  {:<10} {}\n", "", sources);
     }
   }
   return 0;

@@ -25,8 +25,9 @@ std::string help() {
   for (const Verb& verb : kVerbs) {
     text += fmt::format("  {:<24} {}\n", fmt::format("{} {}", verb.name, verb.usage), verb.summary);
   }
-  text += "\n'nvmesim VERB --help' explains a verb. Exit status: 0 success, 1 a failed check,\n"
-          "2 wrong use or input.\n";
+  text +=
+      "\n'nvmesim VERB --help' explains a verb. Exit status: 0 success, 1 a failed check,\n"
+      "2 wrong use or input.\n";
   return text;
 }
 
@@ -48,7 +49,9 @@ std::string one_line(std::string_view text) {
 
 }  // namespace
 
-std::span<const Verb> verbs() { return kVerbs; }
+std::span<const Verb> verbs() {
+  return kVerbs;
+}
 
 int nvmesim(const Arguments& arguments) {
   try {

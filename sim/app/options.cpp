@@ -28,15 +28,17 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
               values);
     po::notify(values);
   } catch (const po::too_many_positional_options_error&) {
-    throw base::UserError(fmt::format("{}: too many arguments; see 'nvmesim {} --help'", verb, verb));
+    throw base::UserError(
+        fmt::format("{}: too many arguments; see 'nvmesim {} --help'", verb, verb));
   } catch (const po::unknown_option& error) {
     std::vector<std::string> known;
     for (const auto& option : options.options()) known.push_back(option->long_name());
     std::string name = error.get_option_name();
     name.erase(0, name.find_first_not_of('-'));
     const std::string near = base::nearest_key(name, known);
-    throw base::UserError(fmt::format("{}: unknown option --{}{}", verb, name,
-                                      near.empty() ? "" : fmt::format("; did you mean --{}?", near)));
+    throw base::UserError(
+        fmt::format("{}: unknown option --{}{}", verb, name,
+                    near.empty() ? "" : fmt::format("; did you mean --{}?", near)));
   } catch (const po::error& error) {
     throw base::UserError(fmt::format("{}: {}", verb, error.what()));
   }
@@ -50,7 +52,8 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
   }
   for (const std::string& name : positional) {
     if (values.count(name) == 0) {
-      throw base::UserError(fmt::format("{}: {} is missing; see 'nvmesim {} --help'", verb, name, verb));
+      throw base::UserError(
+          fmt::format("{}: {} is missing; see 'nvmesim {} --help'", verb, name, verb));
     }
   }
   return values;
@@ -58,15 +61,15 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
 
 po::options_description system_options() {
   po::options_description options("System");
-  options.add_options()
-      ("drive", po::value<std::string>()->default_value("p5510"),
-       "the drive: a preset ('nvmesim drives') or a JSON file")
-      ("host", po::value<std::string>()->default_value("default"), "the host: a preset or a JSON file")
-      ("set", po::value<std::vector<std::string>>()->composing(),
-       "path.to.key=value: change a parameter ('nvmesim config' lists them); repeatable")
-      ("driver", po::value<std::vector<std::string>>()->composing(),
-       "nvme.PARAMETER=value: a module parameter of the driver; repeatable")
-      ("seed", po::value<std::string>(), "seed of every random draw (default 1)");
+  options.add_options()("drive", po::value<std::string>()->default_value("p5510"),
+                        "the drive: a preset ('nvmesim drives') or a JSON file")(
+      "host", po::value<std::string>()->default_value("default"),
+      "the host: a preset or a JSON file")(
+      "set", po::value<std::vector<std::string>>()->composing(),
+      "path.to.key=value: change a parameter ('nvmesim config' lists them); repeatable")(
+      "driver", po::value<std::vector<std::string>>()->composing(),
+      "nvme.PARAMETER=value: a module parameter of the driver; repeatable")(
+      "seed", po::value<std::string>(), "seed of every random draw (default 1)");
   return options;
 }
 
@@ -86,11 +89,11 @@ system_::SystemConfig system_config(const po::variables_map& values) {
 
 po::options_description result_options() {
   po::options_description options("Results");
-  options.add_options()
-      ("json", po::value<std::string>(), "also write the results to this file, as JSON")
-      ("slowest", po::value<std::string>()->default_value("0"),
-       "show this many of the slowest requests, with their stages")
-      ("no-summary", "print no text summary");
+  options.add_options()("json", po::value<std::string>(),
+                        "also write the results to this file, as JSON")(
+      "slowest", po::value<std::string>()->default_value("0"),
+      "show this many of the slowest requests, with their stages")("no-summary",
+                                                                   "print no text summary");
   return options;
 }
 
@@ -99,8 +102,8 @@ std::uint64_t unsigned_option(const po::variables_map& values, const char* name,
   const std::string& text = values[name].as<std::string>();
   const auto value = base::parse_unsigned(text);
   if (!value || *value < minimum || *value > maximum) {
-    throw base::UserError(fmt::format("--{}: '{}' is not a number from {} to {}", name, text, minimum,
-                                      maximum));
+    throw base::UserError(
+        fmt::format("--{}: '{}' is not a number from {} to {}", name, text, minimum, maximum));
   }
   return *value;
 }

@@ -31,15 +31,17 @@ void print_list(const std::vector<host::NvmeListEntry>& entries) {
 
 int probe(const Arguments& arguments) {
   po::options_description options("Probe");
-  options.add_options()
-      ("trace-admin", "print register accesses, admin commands and interrupts as they pass the link")
-      ("doorbells", "with --trace-admin: doorbell writes too")
-      ("shutdown", "shut the controller down at the end, as a reboot does");
+  options.add_options()(
+      "trace-admin",
+      "print register accesses, admin commands and interrupts as they pass the link")(
+      "doorbells", "with --trace-admin: doorbell writes too")(
+      "shutdown", "shut the controller down at the end, as a reboot does");
   options.add(system_options());
-  const auto values = parse(arguments, "probe",
-                            "Enumerates the bus, loads the driver, waits for its disks; prints the\n"
-                            "kernel log and a table like that of 'nvme list'.",
-                            options);
+  const auto values =
+      parse(arguments, "probe",
+            "Enumerates the bus, loads the driver, waits for its disks; prints the\n"
+            "kernel log and a table like that of 'nvme list'.",
+            options);
   system_::SystemHooks hooks;
   const bool trace = values.count("trace-admin") != 0;
   if (trace) {

@@ -23,7 +23,9 @@ void on_signal(int) {
 
 Progress::Progress(base::Scheduler& scheduler, std::function<State()> state,
                    std::function<void()> interrupt)
-    : scheduler_(scheduler), state_(std::move(state)), interrupt_(std::move(interrupt)),
+    : scheduler_(scheduler),
+      state_(std::move(state)),
+      interrupt_(std::move(interrupt)),
       terminal_(isatty(STDERR_FILENO) != 0) {
   signal_seen = 0;
   struct sigaction action {};
@@ -60,8 +62,8 @@ void Progress::draw() {
   constexpr int kWidth = 40;
   const State state = state_();
   const int filled = static_cast<int>(state.fraction * kWidth);
-  fmt::print(stderr, "\r[{:<{}}] {:3.0f} %  {} requests  {:.1f} s", std::string(filled, '#'), kWidth,
-             state.fraction * 100, state.requests, elapsed());
+  fmt::print(stderr, "\r[{:<{}}] {:3.0f} %  {} requests  {:.1f} s", std::string(filled, '#'),
+             kWidth, state.fraction * 100, state.requests, elapsed());
   std::fflush(stderr);
   drawn_ = true;
 }

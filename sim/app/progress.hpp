@@ -18,7 +18,8 @@ class Progress {
     std::uint64_t requests = 0;
   };
 
-  Progress(base::Scheduler& scheduler, std::function<State()> state, std::function<void()> interrupt);
+  Progress(base::Scheduler& scheduler, std::function<State()> state,
+           std::function<void()> interrupt);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

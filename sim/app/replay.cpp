@@ -10,17 +10,16 @@ namespace {
 
 po::options_description replay_options() {
   po::options_description options("Replay");
-  options.add_options()
-      ("event", po::value<std::string>()->default_value("D"),
-       "which events of a blktrace are its requests: D (issued) or Q (queued)")
-      ("speed", po::value<std::string>()->default_value("1"),
-       "arrive this many times as fast as recorded")
-      ("closed-loop", po::value<std::string>(),
-       "ignore arrival times and keep this many requests in flight")
-      ("limit", po::value<std::string>()->default_value("0"),
-       "take only the first so many requests (0: all)")
-      ("engine-cost-ns", po::value<std::string>()->default_value("550"),
-       "CPU time of the system call above the block layer, per request");
+  options.add_options()("event", po::value<std::string>()->default_value("D"),
+                        "which events of a blktrace are its requests: D (issued) or Q (queued)")(
+      "speed", po::value<std::string>()->default_value("1"),
+      "arrive this many times as fast as recorded")(
+      "closed-loop", po::value<std::string>(),
+      "ignore arrival times and keep this many requests in flight")(
+      "limit", po::value<std::string>()->default_value("0"),
+      "take only the first so many requests (0: all)")(
+      "engine-cost-ns", po::value<std::string>()->default_value("550"),
+      "CPU time of the system call above the block layer, per request");
   return options;
 }
 
@@ -32,7 +31,9 @@ workload::TraceEvent event_of(const std::string& text) {
 
 }  // namespace
 
-int replay(const Arguments& arguments) { return replay_with(arguments, {}); }
+int replay(const Arguments& arguments) {
+  return replay_with(arguments, {});
+}
 
 int replay_with(const Arguments& arguments, system_::SystemHooks hooks) {
   po::options_description options;
@@ -51,7 +52,8 @@ int replay_with(const Arguments& arguments, system_::SystemHooks hooks) {
   workload::parse_speed(config.speed);  // refuse it before anything is read
   config.engine_cost_ns = unsigned_option(values, "engine-cost-ns", 0, 1'000'000'000);
   if (values.count("closed-loop") != 0) {
-    config.closed_loop = static_cast<std::uint32_t>(unsigned_option(values, "closed-loop", 1, 65536));
+    config.closed_loop =
+        static_cast<std::uint32_t>(unsigned_option(values, "closed-loop", 1, 65536));
   }
   const std::string path = values["TRACE"].as<std::string>();
   const workload::Trace trace = workload::read_trace(path, read);

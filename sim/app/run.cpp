@@ -5,7 +5,9 @@
 
 namespace nvmesim::app {
 
-int run(const Arguments& arguments) { return run_with(arguments, {}); }
+int run(const Arguments& arguments) {
+  return run_with(arguments, {});
+}
 
 int run_with(const Arguments& arguments, system_::SystemHooks hooks) {
   po::options_description options;

@@ -13,14 +13,15 @@ namespace nvmesim::app {
 
 po::options_description workload_options() {
   po::options_description options("Workload");
-  options.add_options()
-      ("verify", "write patterns, read every written sector back, and fail on a difference")
-      ("warmup", po::value<std::string>()->default_value("0"),
-       "milliseconds at the start that do not count in the results");
+  options.add_options()("verify",
+                        "write patterns, read every written sector back, and fail on a difference")(
+      "warmup", po::value<std::string>()->default_value("0"),
+      "milliseconds at the start that do not count in the results");
   return options;
 }
 
-Simulation::Simulation(std::string verb, const po::variables_map& values, system_::SystemHooks hooks)
+Simulation::Simulation(std::string verb, const po::variables_map& values,
+                       system_::SystemHooks hooks)
     : verb_(std::move(verb)), config_(system_config(values)) {
   runner_config_.seed = config_.seed;
   runner_config_.verify = values.count("verify") != 0;
@@ -58,7 +59,8 @@ int Simulation::run(const WorkloadFactory& factory) {
   progress.clear();
   const int status = finish();
   if (booted_ && progress.elapsed() > 0) {
-    const auto requests = static_cast<double>(workload_ ? workload_->result().requests_completed : 0);
+    const auto requests =
+        static_cast<double>(workload_ ? workload_->result().requests_completed : 0);
     fmt::print(stderr, "simulated {:.3f} s in {:.2f} s of wall time, {:.0f} requests per second\n",
                static_cast<double>(system_->scheduler().now().count()) / 1e12, progress.elapsed(),
                requests / progress.elapsed());
@@ -85,7 +87,9 @@ Simulation::BusyAt Simulation::busy_now() {
   return at;
 }
 
-void Simulation::run_ended() { end_ = busy_now(); }
+void Simulation::run_ended() {
+  end_ = busy_now();
+}
 
 int Simulation::finish() {
   if (!booted_ && !interrupted_) {
@@ -125,8 +129,8 @@ report::RunReport Simulation::make_report() {
     add_result(report, result);
     if (hang_) report.hang = hang_report(hang_->reason, hang_->at, *workload_);
     if (starved_) {
-      report.hang = hang_report("nothing is pending while requests are open", report.simulated,
-                                *workload_);
+      report.hang =
+          hang_report("nothing is pending while requests are open", report.simulated, *workload_);
     }
   }
   if (interrupted_) {

@@ -12,8 +12,8 @@ using Arguments = std::vector<std::string>;
 
 struct Verb {
   std::string_view name;
-  std::string_view usage;    // what follows the name
-  std::string_view summary;  // one line
+  std::string_view usage;                  // what follows the name
+  std::string_view summary;                // one line
   int (*run)(const Arguments& arguments);  // returns the exit status; throws UserError
 };
 

@@ -50,10 +50,10 @@ boost::json::value load_preset(std::string_view kind, std::string_view name_or_f
 
   const auto names = preset_names(kind);
   const std::string near = base::nearest_key(name_or_file, names);
-  throw base::UserError(fmt::format(
-      "{}: no such {}{}; known: {} (or give a JSON file by its path)", name_or_file,
-      kind.substr(0, kind.size() - 1), near.empty() ? "" : fmt::format(", did you mean {}?", near),
-      fmt::join(names, ", ")));
+  throw base::UserError(fmt::format("{}: no such {}{}; known: {} (or give a JSON file by its path)",
+                                    name_or_file, kind.substr(0, kind.size() - 1),
+                                    near.empty() ? "" : fmt::format(", did you mean {}?", near),
+                                    fmt::join(names, ", ")));
 }
 
 }  // namespace nvmesim::system_

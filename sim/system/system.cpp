@@ -29,8 +29,8 @@ class System::Enumeration : public pcie::ConfigAccess {
 System::System(const SystemConfig& config, SystemHooks hooks)
     : config_(config),
       hooks_(std::move(hooks)),
-      scheduler_("scheduler", base::Time(static_cast<std::int64_t>(
-                                  config.simulation.quantum_ns * 1000))) {
+      scheduler_("scheduler",
+                 base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))) {
   machine_ = std::make_unique<host::Machine>("host", config_.host, scheduler_);
   if (hooks_.kernel_log) machine_->log.set_sink(hooks_.kernel_log);
   root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
@@ -123,9 +123,9 @@ bool System::run(std::function<void()> scenario) {
 
 bool System::boot() {
   Enumeration access(*machine_);
-  functions_ = pcie::enumerate(
-      access, {config_.root_complex.mmio_base, config_.root_complex.mmio_bytes},
-      config_.link.max_read_request_bytes);
+  functions_ =
+      pcie::enumerate(access, {config_.root_complex.mmio_base, config_.root_complex.mmio_bytes},
+                      config_.link.max_read_request_bytes);
   for (const pcie::FunctionInfo& function : functions_) driver_->probe(function);
   const bool live = driver_->wait_ready();
   driver_->register_statistics(statistics_, "host.nvme");
@@ -133,15 +133,17 @@ bool System::boot() {
   return live && !disks_.empty();
 }
 
-void System::shutdown() { driver_->shutdown(); }
+void System::shutdown() {
+  driver_->shutdown();
+}
 
 std::optional<Hang> System::run_workload(workload::Runner& workload) {
   workload_ = &workload;
   hang_.reset();
   last_progress_ = 0;
   workload_done_->reinit();
-  watchdog_ = scheduler_.after<&System::watchdog>(milliseconds(config_.simulation.hang_after_ms),
-                                                  this);
+  watchdog_ =
+      scheduler_.after<&System::watchdog>(milliseconds(config_.simulation.hang_after_ms), this);
   workload.start(base::Callback::of<&System::workload_finished>(this));
   workload_done_->wait();
   scheduler_.cancel(watchdog_);
@@ -149,7 +151,9 @@ std::optional<Hang> System::run_workload(workload::Runner& workload) {
   return hang_;
 }
 
-void System::workload_finished() { workload_done_->complete(); }
+void System::workload_finished() {
+  workload_done_->complete();
+}
 
 // Ends a workload of which nothing has ended since the last look although requests are open.
 void System::watchdog() {
@@ -157,13 +161,13 @@ void System::watchdog() {
   const auto open = workload_->open_requests();
   if (progress.done != last_progress_ || open.empty()) {
     last_progress_ = progress.done;
-    watchdog_ = scheduler_.after<&System::watchdog>(
-        milliseconds(config_.simulation.hang_after_ms), this);
+    watchdog_ =
+        scheduler_.after<&System::watchdog>(milliseconds(config_.simulation.hang_after_ms), this);
     return;
   }
-  hang_ = Hang{fmt::format("no request ended for {} ms of simulated time",
-                           config_.simulation.hang_after_ms),
-               scheduler_.now()};
+  hang_ = Hang{
+      fmt::format("no request ended for {} ms of simulated time", config_.simulation.hang_after_ms),
+      scheduler_.now()};
   workload_done_->complete();
 }
 

@@ -1,8 +1,8 @@
-// A whole simulated system: host, root complex, link, drive, put together from a SystemConfig. It is
-// the only place that chooses concrete parts. One System per process: SystemC elaborates once.
+// A whole simulated system: host, root complex, link, drive, put together from a SystemConfig. It
+// is the only place that chooses concrete parts. One System per process: SystemC elaborates once.
 //
-// Use: construct, then run(scenario). The scenario is a thread of the simulated host: it boots, runs
-// workloads on the disk, shuts down; when it returns the simulation ends.
+// Use: construct, then run(scenario). The scenario is a thread of the simulated host: it boots,
+// runs workloads on the disk, shuts down; when it returns the simulation ends.
 #pragma once
 
 #include <functional>

@@ -27,8 +27,8 @@ std::string driver_setting(const std::string& setting) {
   for (std::string_view module : {"nvme.", "nvme_core."}) {
     if (setting.starts_with(module)) return "driver." + setting.substr(module.size());
   }
-  throw base::UserError(fmt::format(
-      "--driver {}: a module parameter begins with 'nvme.' or 'nvme_core.'", setting));
+  throw base::UserError(
+      fmt::format("--driver {}: a module parameter begins with 'nvme.' or 'nvme_core.'", setting));
 }
 
 // A preset may name only what is its own: a drive preset does not change the host.
@@ -40,8 +40,7 @@ void check_sections(const boost::json::value& preset, std::string_view source,
     for (const std::string& name : allowed) known |= member.key() == name;
     if (!known) {
       throw base::UserError(fmt::format("{}: {}: unknown; a file of this kind has {}", source,
-                                        std::string_view(member.key()),
-                                        fmt::join(allowed, ", ")));
+                                        std::string_view(member.key()), fmt::join(allowed, ", ")));
     }
   }
 }
@@ -78,8 +77,12 @@ void validate(const SystemConfig& config) {
 
 }  // namespace
 
-std::span<const base::ParamInfo> SimulationConfig::params() { return kSimulationParams; }
-std::span<const base::ParamInfo> SystemConfig::params() { return kSystemParams; }
+std::span<const base::ParamInfo> SimulationConfig::params() {
+  return kSimulationParams;
+}
+std::span<const base::ParamInfo> SystemConfig::params() {
+  return kSystemParams;
+}
 
 SystemConfig load_config(const ConfigRequest& request) {
   SystemConfig config;

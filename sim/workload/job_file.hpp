@@ -35,9 +35,9 @@ struct JobOptions {
   std::uint32_t iodepth = 1;
   std::uint32_t numjobs = 1;
   bool size_given = false;
-  Amount size;    // region and bytes to transfer; not given: to the end of the drive
+  Amount size;                 // region and bytes to transfer; not given: to the end of the drive
   std::uint64_t io_bytes = 0;  // bytes to transfer, if not once the size of the region
-  Amount offset;  // of the region
+  Amount offset;               // of the region
   std::uint64_t offset_increment = 0;  // bytes between the regions of clones
   base::Time runtime{0};               // 0 = none
   bool time_based = false;

@@ -36,9 +36,10 @@ int sc_main(int argc, char** argv) {
   system.run([&] {
     if (!system.boot()) std::exit(1);
     run("[fill]\nrw=write\nbs=128k\nsize=64m\niodepth=8\nioengine=io_uring\ndirect=1\n");
-    entries = run(fmt::format("[read]\nrw=randread\nbs=4k\nsize=64m\nio_size={}\niodepth=32\n"
-                              "norandommap=1\nioengine=io_uring\ndirect=1\n",
-                              reads * 4096));
+    entries =
+        run(fmt::format("[read]\nrw=randread\nbs=4k\nsize=64m\nio_size={}\niodepth=32\n"
+                        "norandommap=1\nioengine=io_uring\ndirect=1\n",
+                        reads * 4096));
   });
   if (done != reads) std::exit(1);
   fmt::print("{:.3f}\n", static_cast<double>(entries) / static_cast<double>(reads));

@@ -57,7 +57,7 @@ class Monkey {
     }
     bench_.run(base::picoseconds(static_cast<std::int64_t>(random_.below(4'000'000))));
     for (std::uint16_t qid = 0; qid <= kQueues; ++qid) {
-      if (bench_.queue(qid).cq != 0 && bench_.queue(qid).size != 0 && !random_.chance(1, 8)) {
+      if (bench_.queue(qid).cq_size != 0 && !random_.chance(1, 8)) {
         for (const Completion& completion : bench_.reap(qid)) count(completion);
       }
     }

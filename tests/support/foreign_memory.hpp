@@ -36,8 +36,8 @@ struct ForeignMemory : sc_core::sc_module {
     payload.set_response_status(tlm::TLM_OK_RESPONSE);
     if (!payload.is_read()) return;
     const base::Pace pace(std::uint64_t{config.memory_read_ns_per_kib} * 1000, 1024);
-    const base::Time latency = std::chrono::nanoseconds(config.memory_read_latency_ns) +
-                               pace(payload.get_data_length());
+    const base::Time latency =
+        std::chrono::nanoseconds(config.memory_read_latency_ns) + pace(payload.get_data_length());
     delay += sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(latency.count()));
   }
 

@@ -77,7 +77,8 @@ constexpr const char* kFill =
 
 TEST_CASE("stages add up for every request of a mixed random job") {
   const Run run = run_job(
-      "[mix]\nrw=randrw\nrwmixread=60\nbs=4k,64k\nsize=64m\nio_size=1g\niodepth=32\nnumber_ios=4000\n"
+      "[mix]\nrw=randrw\nrwmixread=60\nbs=4k,64k\nsize=64m\nio_size=1g\niodepth=32\nnumber_ios="
+      "4000\n"
       "norandommap=1\nioengine=libaio\ndirect=1\n",
       {}, kFill);
   REQUIRE(run.result.slowest.size() == 4000);
@@ -85,9 +86,9 @@ TEST_CASE("stages add up for every request of a mixed random job") {
 }
 
 TEST_CASE("stages add up when requests wait for tags and are split") {
-  const Run run = run_job(
-      "[big]\nrw=randread\nbs=1m\nsize=64m\niodepth=64\nioengine=libaio\ndirect=1\n",
-      {"driver.io_queue_depth=8"}, kFill);
+  const Run run =
+      run_job("[big]\nrw=randread\nbs=1m\nsize=64m\niodepth=64\nioengine=libaio\ndirect=1\n",
+              {"driver.io_queue_depth=8"}, kFill);
   REQUIRE(run.result.slowest.size() == 64);
   check_stages(run.result);
   CHECK(run.result.operations[0].stage_time[static_cast<std::size_t>(base::Stage::kTagWait)] >
@@ -116,13 +117,15 @@ TEST_CASE("busy time is count times service on channels, dies and processors") {
   base::Time dies{0};
   base::Time channels{0};
   for (const auto& [name, busy] : run.busy) {
-    if (name.find(".die") != name.npos) dies += busy;
-    else if (name.starts_with("device.media.channel") && name.find("ecc") == name.npos) channels += busy;
+    if (name.find(".die") != name.npos)
+      dies += busy;
+    else if (name.starts_with("device.media.channel") && name.find("ecc") == name.npos)
+      channels += busy;
   }
   const auto array_reads = static_cast<std::int64_t>(run.statistics.at("device.media.nand.reads"));
   REQUIRE(array_reads > 4000);
-  const base::Time data = base::Pace::bytes_per_second(
-      std::uint64_t{nand.channel_mb_per_s} * 1'000'000)(4096);
+  const base::Time data =
+      base::Pace::bytes_per_second(std::uint64_t{nand.channel_mb_per_s} * 1'000'000)(4096);
   CHECK(channels == array_reads * (std::chrono::nanoseconds(nand.status_ns) + data));
   CHECK(dies >= array_reads * base::Time(std::chrono::nanoseconds(nand.read_ns[0])));
 }

@@ -90,27 +90,37 @@ TEST_CASE("with temperature monitoring it equals the recording of Linux 6.1") {
 // Linux 5.15: the controller limits are asked for before the queues, CC is written once, a
 // namespace is identified once.
 TEST_CASE("probe and shutdown of Linux 5.15 in order") {
-  const Lines expected = {
-      "R 001c 0",           // alive?
-      "R 0000 140103ff", "R 0004 20",
-      "R 003c 0",           // no controller memory buffer
-      "R 0008 10400",
-      "W 0014 0", "R 001c 0",  // disabled
-      "W 0024 1f001f", "W 0028 address", "W 002c address", "W 0030 address", "W 0034 address",
-      "R 0000 140103ff", "R 0004 20", "W 0014 460001", "R 001c 0", "R 001c 1",
-      "R 0008 10400",
-      "op 06 nsid 0 prp1 c10 1 c11 0",
-      "op 06 nsid 0 prp1 c10 6 c11 0",
-      "op 09 nsid 0 no prp1 c10 7 c11 0",
-      "op 05 nsid 0 prp1 c10 3ff0001 c11 10003",
-      "op 01 nsid 0 prp1 c10 3ff0001 c11 10001",
-      "op 06 nsid 0 prp1 c10 2 c11 0",
-      "op 06 nsid 1 prp1 c10 3 c11 0",
-      "op 06 nsid 1 prp1 c10 0 c11 0",
-      "R 001c 1",
-      "op 00 nsid 0 no prp1 c10 1 c11 0",
-      "op 04 nsid 0 no prp1 c10 1 c11 0",
-      "W 0014 464001", "R 001c 9"};
+  const Lines expected = {"R 001c 0",  // alive?
+                          "R 0000 140103ff",
+                          "R 0004 20",
+                          "R 003c 0",  // no controller memory buffer
+                          "R 0008 10400",
+                          "W 0014 0",
+                          "R 001c 0",  // disabled
+                          "W 0024 1f001f",
+                          "W 0028 address",
+                          "W 002c address",
+                          "W 0030 address",
+                          "W 0034 address",
+                          "R 0000 140103ff",
+                          "R 0004 20",
+                          "W 0014 460001",
+                          "R 001c 0",
+                          "R 001c 1",
+                          "R 0008 10400",
+                          "op 06 nsid 0 prp1 c10 1 c11 0",
+                          "op 06 nsid 0 prp1 c10 6 c11 0",
+                          "op 09 nsid 0 no prp1 c10 7 c11 0",
+                          "op 05 nsid 0 prp1 c10 3ff0001 c11 10003",
+                          "op 01 nsid 0 prp1 c10 3ff0001 c11 10001",
+                          "op 06 nsid 0 prp1 c10 2 c11 0",
+                          "op 06 nsid 1 prp1 c10 3 c11 0",
+                          "op 06 nsid 1 prp1 c10 0 c11 0",
+                          "R 001c 1",
+                          "op 00 nsid 0 no prp1 c10 1 c11 0",
+                          "op 04 nsid 0 no prp1 c10 1 c11 0",
+                          "W 0014 464001",
+                          "R 001c 9"};
   CHECK(probe_and_shut_down(recorded_device("v5_15")) == expected);
 }
 

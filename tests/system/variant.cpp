@@ -19,8 +19,8 @@ int sc_main(int argc, char** argv) {
   if (kind == "reverse") {
     hooks.construction = models::ConstructionOrder::kReverse;
   } else if (kind == "foreign") {
-    hooks.foreign_memory = [&](pcie::RootComplex& root, const host::HostConfig& host)
-        -> tlm::tlm_fw_transport_if<>& {
+    hooks.foreign_memory = [&](pcie::RootComplex& root,
+                               const host::HostConfig& host) -> tlm::tlm_fw_transport_if<>& {
       memory = std::make_unique<test::ForeignMemory>("memory", host);
       root.memory.bind(memory->socket);
       return *memory->socket.get_base_export().operator->();

@@ -1,5 +1,5 @@
-// An unloaded 4 KiB read and write cost the hand sum of the configured parts, to the picosecond, and
-// each stage its closed form.
+// An unloaded 4 KiB read and write cost the hand sum of the configured parts, to the picosecond,
+// and each stage its closed form.
 #include "pcie/formula.hpp"
 #include "sim/system/system.hpp"
 #include "sim/workload/job_file.hpp"
@@ -12,7 +12,9 @@ namespace {
 using base::Stage;
 using base::Time;
 
-Time ns(std::uint64_t count) { return std::chrono::nanoseconds(static_cast<std::int64_t>(count)); }
+Time ns(std::uint64_t count) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(count));
+}
 
 // What the parts of one configuration cost an I/O that meets nobody.
 struct ClosedForm {
@@ -72,9 +74,9 @@ OneIo one_io(const std::string& rw) {
     system.machine().threads.msleep(1);  // the processor has done with the boot's last interrupt
     workload::JobRunner runner(
         system.scheduler(), *system.disk(),
-        workload::parse_job("[one]\nrw=" + rw +
-                                "\nbs=4k\nsize=1m\nnumber_ios=1\nioengine=psync\ndirect=1\n",
-                            "one"),
+        workload::parse_job(
+            "[one]\nrw=" + rw + "\nbs=4k\nsize=1m\nnumber_ios=1\nioengine=psync\ndirect=1\n",
+            "one"),
         workload::RunnerConfig{});
     system.run_workload(runner);
     result = runner.result();

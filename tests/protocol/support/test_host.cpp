@@ -55,7 +55,7 @@ bool Bench::enable(std::uint32_t entries) {
   queues_.clear();
   seen_.clear();
   Queue& queue = queues_[0];
-  queue.size = entries;
+  queue.size = queue.cq_size = entries;
   queue.sq = kQueueMemory;
   queue.cq = kQueueMemory + kQueueStride / 2;
   std::fill_n(port.at(queue.cq), entries * sizeof(spec::CompletionEntry), std::byte{0});
@@ -84,7 +84,7 @@ spec::Status Bench::create_cq(std::uint16_t qid, std::uint32_t entries,
   entry.prp1 = queue.cq;
   const spec::Status result = status(0, entry);
   if (result == spec::Status::kSuccess) {
-    queue.size = entries;
+    queue.cq_size = entries;
     queue.head = 0;
     queue.phase = true;
     std::fill_n(port.at(queue.cq), entries * sizeof(spec::CompletionEntry), std::byte{0});
@@ -134,12 +134,12 @@ std::uint16_t Bench::submit(std::uint16_t qid, const spec::SubmissionEntry& entr
 std::vector<Completion> Bench::reap(std::uint16_t cqid, bool ring_head) {
   Queue& queue = queues_[cqid];
   std::vector<Completion> found;
-  while (found.size() < queue.size) {
+  while (found.size() < queue.cq_size) {
     const auto entry =
         port.load<spec::CompletionEntry>(queue.cq + queue.head * sizeof(spec::CompletionEntry));
     if (spec::phase_of(entry.status) != queue.phase) break;
     found.push_back({entry, scheduler.now()});
-    if (++queue.head == queue.size) {
+    if (++queue.head == queue.cq_size) {
       queue.head = 0;
       queue.phase = !queue.phase;
     }

@@ -52,7 +52,8 @@ class Bench {
   void disable();
 
   struct Queue {
-    std::uint32_t size = 0;
+    std::uint32_t size = 0;     // of the submission queue
+    std::uint32_t cq_size = 0;  // of the completion queue
     std::uint64_t sq = 0;
     std::uint64_t cq = 0;
     std::uint16_t cqid = 0;

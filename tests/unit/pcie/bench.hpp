@@ -164,7 +164,11 @@ struct LinkBench {
 
 inline constexpr std::uint64_t kHigh = std::uint64_t{1} << 32;  // addresses with 24-byte headers
 
-inline void relaxed(pcie::Tlp& tlp) { tlp.relaxed_ordering = true; }
-inline void deferrable(pcie::Tlp& tlp) { tlp.deferrable = true; }
+inline void relaxed(pcie::Tlp& tlp) {
+  tlp.relaxed_ordering = true;
+}
+inline void deferrable(pcie::Tlp& tlp) {
+  tlp.deferrable = true;
+}
 
 }  // namespace nvmesim::test

@@ -13,11 +13,12 @@ constexpr Identity kIdentity{0x8086, 0x0B60, 0x1028, 0x2205, 0x010802, 7};
 
 struct Function {
   ConfigSpace space;
-  Type0Header header{space, kIdentity, {BarSpec{16384, true, false}, {}, BarSpec{4096, false, true}}};
+  Type0Header header{
+      space, kIdentity, {BarSpec{16384, true, false}, {}, BarSpec{4096, false, true}}};
   PowerManagementCapability power{space};
   int resets = 0;
-  PciExpressCapability express{space, PciExpressPort::kEndpoint, {4, 4, 256},
-                               base::Callback::of<&Function::reset>(this)};
+  PciExpressCapability express{
+      space, PciExpressPort::kEndpoint, {4, 4, 256}, base::Callback::of<&Function::reset>(this)};
   MsixCapability msix{space, {129, 0, 0x2000, 0, 0x3000}, {}};
   void reset() { ++resets; }
 };
@@ -118,8 +119,8 @@ TEST_CASE("the capabilities form a chain in the order of their construction") {
     ids.push_back(function.space.read(offset, 1));
     REQUIRE(ids.size() < 10);
   }
-  CHECK(ids == std::vector<unsigned>{kCapabilityPowerManagement, kCapabilityPciExpress,
-                                     kCapabilityMsix});
+  CHECK(ids ==
+        std::vector<unsigned>{kCapabilityPowerManagement, kCapabilityPciExpress, kCapabilityMsix});
 }
 
 TEST_CASE("the power state takes D0 and D3hot only") {
@@ -137,9 +138,9 @@ TEST_CASE("the power state takes D0 and D3hot only") {
 TEST_CASE("the PCI Express capability tells the link and takes payload and request sizes") {
   Function function;
   const unsigned at = function.express.offset();
-  CHECK((function.space.read(at + 2, 2) & 0xFF) == 0x02);         // version 2, endpoint
-  CHECK((function.space.read(at + 4, 4) & 7) == 1);               // 256 bytes supported
-  CHECK((function.space.read(at + 4, 4) & 1U << 28) != 0);        // function level reset
+  CHECK((function.space.read(at + 2, 2) & 0xFF) == 0x02);   // version 2, endpoint
+  CHECK((function.space.read(at + 4, 4) & 7) == 1);         // 256 bytes supported
+  CHECK((function.space.read(at + 4, 4) & 1U << 28) != 0);  // function level reset
   CHECK((function.space.read(at + 0x0C, 4) & 0x3FF) == (4U | 4U << 4));
   CHECK((function.space.read(at + 0x12, 2) & 0x3FF) == (4U | 4U << 4));
   CHECK(function.express.max_payload_bytes() == 128);

@@ -261,8 +261,12 @@ TEST_CASE("a function level reset restores the configuration and calls back noth
     CHECK((bench.host.read32(function.id, function.express_capability + 8) & 0xE0) ==
           (control & 0xE0));
     CHECK(drive.endpoint.id() == function.id);
+    bench.host.sleep(100us);
   });
   CHECK(bench.host.finished);
+  CHECK(drive.finished.times.empty());
+  CHECK(drive.endpoint.requests_in_flight() == 0);
+  CHECK(bench.memory->bytes[0x10000] == 0);
 }
 
 TEST_CASE("dropped requests do not call back, what is not issued does not arrive") {

@@ -1,4 +1,5 @@
-// A host thread, root complex, links, endpoints with logging devices, and a memory that keeps bytes.
+// A host thread, root complex, links, endpoints with logging devices, and a memory that keeps
+// bytes.
 #pragma once
 
 #include <cstring>
@@ -108,9 +109,7 @@ class Memory : public sc_core::sc_module {
     scheduler_.after<&Memory::answer>(latency, this, reinterpret_cast<std::uint64_t>(&payload));
   }
   unsigned debug(GenericPayload&) { return 0; }
-  void answer(std::uint64_t payload) {
-    in.respond(*reinterpret_cast<GenericPayload*>(payload));
-  }
+  void answer(std::uint64_t payload) { in.respond(*reinterpret_cast<GenericPayload*>(payload)); }
 
  public:
   base::TargetSocket<Memory, &Memory::request, &Memory::debug> in;
@@ -200,8 +199,8 @@ struct FullBench {
       root.memory.bind(memory->in);
     }
     for (std::uint32_t i = 0; i < ports; ++i) {
-      Drive& drive = drives.emplace_back("drive" + std::to_string(i), link_config, endpoint_config,
-                                         scheduler);
+      Drive& drive =
+          drives.emplace_back("drive" + std::to_string(i), link_config, endpoint_config, scheduler);
       root.ports[i].to_link.bind(drive.link.from_root);
       drive.link.to_root.bind(root.ports[i].from_link);
     }
@@ -229,9 +228,10 @@ struct FullBench {
   // Runs `step` in an entry at now(), before this returns.
   void scheduler_step(std::function<void()> step) {
     step_ = std::move(step);
-    scheduler.at(scheduler.now(), base::Callback([](void* bench, std::uint64_t) {
-                   static_cast<FullBench*>(bench)->step_();
-                 }, this, 0));
+    scheduler.at(
+        scheduler.now(),
+        base::Callback([](void* bench, std::uint64_t) { static_cast<FullBench*>(bench)->step_(); },
+                       this, 0));
     host.sleep(0ns);
   }
   std::uint64_t bar(std::size_t drive = 0) const { return functions.at(drive).bars[0].address; }

@@ -90,7 +90,8 @@ TEST_CASE("at the latest a deferred write is delivered when its limit has passed
 TEST_CASE("a long deferred write reports its issue and waits for the next delivery") {
   LinkBench bench;
   bench.script.at(0us, [&] {
-    bench.endpoint.write(kHigh, 4096, [](Tlp& tlp) { tlp.relaxed_ordering = tlp.deferrable = true; });
+    bench.endpoint.write(kHigh, 4096,
+                         [](Tlp& tlp) { tlp.relaxed_ordering = tlp.deferrable = true; });
   });
   bench.script.at(20us, [&] {
     CHECK(bench.memory.seen.empty());
@@ -107,7 +108,8 @@ TEST_CASE("many deferred writes keep their order") {
   constexpr std::uint64_t kCount = 1000;
   for (std::uint64_t i = 0; i < kCount; ++i) {
     bench.script.at(std::chrono::nanoseconds(i), [&bench, i] {
-      bench.endpoint.write(kHigh + i, 1 + i % 256, [i](Tlp& tlp) { tlp.deferrable = i % 300 != 0; });
+      bench.endpoint.write(kHigh + i, 1 + i % 256,
+                           [i](Tlp& tlp) { tlp.deferrable = i % 300 != 0; });
     });
   }
   bench.run();

@@ -25,7 +25,8 @@ TEST_CASE("short posted writes arrive in order, relaxed or not") {
   bench.script.at(0us, [&] {
     for (std::uint64_t i = 0; i < 40; ++i) {
       sent.push_back(kHigh + i);
-      bench.endpoint.write(kHigh + i, 1 + i * 6, [i](Tlp& tlp) { tlp.relaxed_ordering = i % 3 == 0; });
+      bench.endpoint.write(kHigh + i, 1 + i * 6,
+                           [i](Tlp& tlp) { tlp.relaxed_ordering = i % 3 == 0; });
     }
   });
   bench.run();

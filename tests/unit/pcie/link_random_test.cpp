@@ -123,9 +123,8 @@ TEST_CASE("random posted writes of all kinds keep the rules of order and all arr
     });
     if (random.chance(1, 50)) {
       const bool promptly = random.chance(1, 2);
-      bench.script.at(at, [&bench, promptly] {
-        bench.link.deliver_promptly(Direction::kUp, promptly);
-      });
+      bench.script.at(
+          at, [&bench, promptly] { bench.link.deliver_promptly(Direction::kUp, promptly); });
     }
   }
   bench.run();
@@ -143,7 +142,8 @@ TEST_CASE("random posted writes of all kinds keep the rules of order and all arr
       if (place[i] < place[j]) continue;
       ++overtaken;
       // Only a relaxed long write whose last TLP was not issued yet may be passed.
-      const bool allowed = writes[i].relaxed && writes[i].bytes > kMps && issued[i] >= writes[j].sent;
+      const bool allowed =
+          writes[i].relaxed && writes[i].bytes > kMps && issued[i] >= writes[j].sent;
       broken += !allowed;
     }
   }

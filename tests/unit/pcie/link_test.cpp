@@ -15,7 +15,9 @@ using test::LinkBench;
 
 constexpr std::uint32_t kSizes[] = {1, 4, 64, 128, 255, 256, 257, 511, 512, 1000, 4096, 131072};
 
-std::uint64_t pieces(std::uint64_t bytes, std::uint64_t by) { return (bytes + by - 1) / by; }
+std::uint64_t pieces(std::uint64_t bytes, std::uint64_t by) {
+  return (bytes + by - 1) / by;
+}
 
 }  // namespace
 
@@ -55,8 +57,8 @@ TEST_CASE("a read takes its requests, the completer's latency, and its completio
   bench.run();
   for (std::size_t i = 0; i < std::size(kSizes); ++i) {
     INFO(kSizes[i] << " bytes");
-    const Time arrival = std::chrono::milliseconds(i) +
-                         bench.pace()(24 * pieces(kSizes[i], 512)) + bench.delay();
+    const Time arrival =
+        std::chrono::milliseconds(i) + bench.pace()(24 * pieces(kSizes[i], 512)) + bench.delay();
     CHECK(bench.memory.seen_at(kHigh + i) == arrival);
     CHECK(bench.endpoint.response_to(kHigh + i) ==
           arrival + 300ns + bench.pace()(kSizes[i] + 20 * pieces(kSizes[i], 256)) + bench.delay());

@@ -61,8 +61,8 @@ std::vector<Time> traffic(FullBench& bench, std::vector<unsigned char>& memory) 
     const Time start = bench.scheduler.now();
     bench.scheduler_step([&] {
       for (std::uint64_t i = 0; i < 10; ++i) {
-        drive.endpoint.dma_read(0x8000 + i * 4096, std::span(bytes_of(back)).first(64 + i * 400), {},
-                                drive.finished.callback());
+        drive.endpoint.dma_read(0x8000 + i * 4096, std::span(bytes_of(back)).first(64 + i * 400),
+                                {}, drive.finished.callback());
         drive.endpoint.dma_write(0x20000 + i * 4096, bytes_of(data), {}, {},
                                  drive.finished.callback());
       }
@@ -94,8 +94,8 @@ std::vector<Time> expected_times() {
   std::vector<Time> times;
   for (std::uint32_t i = 0; i < 10; ++i) {
     const std::uint32_t bytes = 64 + i * 400;
-    down.push_back({up_ends[2 * i] + delay + Time(290ns), bytes <= 256,
-                    formula::data_segments(bytes, 8, 20)});
+    down.push_back(
+        {up_ends[2 * i] + delay + Time(290ns), bytes <= 256, formula::data_segments(bytes, 8, 20)});
     times.push_back(up_ends[2 * i + 1]);
   }
   for (const Time end : test::simulate_wire(down, pace, Wire::kWindow)) {

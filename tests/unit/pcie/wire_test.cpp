@@ -103,8 +103,8 @@ TEST_CASE("two long transfers take turns") {
   const base::Pace pace{1000, 1};
   Wire wire(pace);
   LongTransfer first, second;
-  first.segments = formula::data_segments(1000, 8, 24);   // 280 280 280 256
-  second.segments = formula::data_segments(500, 8, 24);   // 280 268
+  first.segments = formula::data_segments(1000, 8, 24);  // 280 280 280 256
+  second.segments = formula::data_segments(500, 8, 24);  // 280 268
   wire.send_long(0us, first);
   wire.send_long(10ns, second);
   // first 280, second 560, first 840, second 1108, first 1388, first 1644
@@ -119,9 +119,12 @@ TEST_CASE("two long transfers take turns") {
 
 TEST_CASE("any mixture ends to the picosecond as in a simulation of every TLP") {
   base::Random random(1, "wire");
-  const base::Pace paces[] = {formula::tlp_pace(1, 1, 128), formula::tlp_pace(3, 4, 256),
-                              formula::tlp_pace(4, 4, 256), formula::tlp_pace(5, 16, 512),
-                              base::Pace{1, 3}, base::Pace{1000, 1}};
+  const base::Pace paces[] = {formula::tlp_pace(1, 1, 128),
+                              formula::tlp_pace(3, 4, 256),
+                              formula::tlp_pace(4, 4, 256),
+                              formula::tlp_pace(5, 16, 512),
+                              base::Pace{1, 3},
+                              base::Pace{1000, 1}};
   for (int round = 0; round < 300; ++round) {
     const base::Pace pace = paces[random.below(std::size(paces))];
     const Time gap = pace(1 + random.below(12'000));  // from heavy overload to mostly idle

@@ -247,8 +247,16 @@ TEST_CASE("with MSI-X disabled an interrupt does nothing") {
 TEST_CASE("a function level reset restores the configuration and calls back nothing older") {
   FullBench bench;
   auto& drive = bench.drives[0];
+  std::vector<unsigned char> into(4096), from(65536, 0x77);
+  // In flight when the device is reset: the read's completion, most of the write.
+  bench.memory->latency = 10us;
+  drive.device.on_reset = [&] { CHECK(drive.endpoint.requests_in_flight() == 2); };
   bench.run([&] {
     const auto& function = bench.functions[0];
+    bench.scheduler_step([&] {
+      drive.endpoint.dma_read(0x8000, bytes_of(into), {}, drive.finished.callback());
+      drive.endpoint.dma_write(0x10000, bytes_of(from), {}, kPlain, drive.finished.callback());
+    });
     bench.set_vector(0, 0x10, false);
     bench.enable_msix();
     const std::uint32_t control = bench.host.read32(function.id, function.express_capability + 8);

@@ -10,7 +10,7 @@ trap 'rm -rf "$out"' EXIT
 
 replay() { # TRACE REQUESTS: replays on p5510 and looks at the JSON
   "$nvmesim" replay "$root/traces/$1" --drive p5510 --verify --no-summary --json "$out/result.json"
-  python3 - "$out/result.json" "$2" "$root/sim/report/schema.json" <<'PYTHON'
+  /usr/bin/python3 - "$out/result.json" "$2" "$root/sim/report/schema.json" <<'PYTHON'
 import json, sys
 import jsonschema
 report = json.load(open(sys.argv[1]))

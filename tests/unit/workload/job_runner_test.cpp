@@ -160,6 +160,20 @@ TEST_CASE("runtime ends a job that is not done") {
   CHECK(run.seen().size() == 100);
 }
 
+TEST_CASE("io_size is what a job transfers, more or less than its region") {
+  base::Scheduler scheduler("scheduler");
+  const auto offsets = [&](const std::string& io_size) {
+    FakeDevice device(scheduler, {});
+    workload::JobRunner runner(
+        scheduler, device,
+        workload::parse_job("[j]\nrw=read\nsize=16k\nio_size=" + io_size, "j.fio"), {});
+    CHECK(run_to_end(runner) == 1);
+    return sectors(device.seen());
+  };
+  CHECK(offsets("8k") == std::vector<std::uint64_t>{0, 8});
+  CHECK(offsets("24k") == std::vector<std::uint64_t>{0, 8, 16, 24, 0, 8});
+}
+
 TEST_CASE("number_ios ends a job") {
   const Run run("[j]\nrw=randread\nioengine=libaio\niodepth=8\nnumber_ios=20\n");
   CHECK(run.seen().size() == 20);

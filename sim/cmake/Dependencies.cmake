@@ -14,7 +14,8 @@ target_compile_options(nvmesim_options INTERFACE
   -ffp-contract=off -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers)
 target_include_directories(nvmesim_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_link_libraries(nvmesim_options INTERFACE fmt::fmt Boost::boost Threads::Threads)
+target_link_libraries(nvmesim_options INTERFACE
+  fmt::fmt Boost::boost Boost::json Boost::iostreams Boost::program_options Threads::Threads)
 
 add_library(nvmesim_systemc INTERFACE)
 target_link_libraries(nvmesim_systemc INTERFACE PkgConfig::SystemC)
@@ -35,3 +36,17 @@ if(NVMESIM_COVERAGE)
   target_compile_options(nvmesim_options INTERFACE --coverage)
   target_link_options(nvmesim_options INTERFACE --coverage)
 endif()
+
+# The headers of the packages, compiled once for all rooms and once more, with Catch2, for all tests:
+# half of the time of a build without it.
+set(package_headers
+  <algorithm> <array> <bit> <cstdint> <cstring> <deque> <functional> <map> <memory> <optional>
+  <span> <string> <string_view> <vector> <boost/describe.hpp> <boost/json.hpp> <fmt/format.h>
+  ${PROJECT_SOURCE_DIR}/sim/base/systemc.hpp)
+function(nvmesim_precompiled target)
+  file(CONFIGURE OUTPUT ${target}.cpp CONTENT "")
+  add_library(${target} OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${target}.cpp)
+  target_link_libraries(${target} PRIVATE nvmesim_options nvmesim_systemc)
+  target_precompile_headers(${target} PRIVATE ${package_headers} ${ARGN})
+endfunction()
+nvmesim_precompiled(nvmesim_pch)

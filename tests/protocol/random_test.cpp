@@ -1,5 +1,6 @@
 // Random commands and register accesses, mostly sensible, often not: the device never hangs (it
 // answers Identify after a reset), keeps its own invariants, and leaves alone what nobody wrote to.
+#include <algorithm>
 #include <cstring>
 
 #include "sim/base/random.hpp"
@@ -29,6 +30,8 @@ class Monkey {
       for (std::uint64_t i = 0; i < 4096; i += 8) bench_.port.store(kData + i, block * 4096 + i);
       REQUIRE(bench_.status(1, io(NvmOpcode::kWrite, block, 8)) == Status::kSuccess);
     }
+    // A wild doorbell may send old entries again: none of them may be one of those writes.
+    std::fill_n(bench_.port.at(bench_.queue(1).sq), kQueueStride / 2, std::byte{0});
     for (std::uint64_t i = 0; i < 65'536; ++i) bench_.port.store(kLists + i * 8, page());
     for (std::uint64_t i = 0; i < 4'096; ++i) {
       bench_.port.store(kRanges + i * 16,
@@ -235,6 +238,8 @@ class Monkey {
     const std::size_t bytes = random_.chance(1, 10) ? std::size_t{1} << below(4) : 4;
     bench_.controller->bar_write(0, offset, std::as_bytes(std::span(&value, 1)).first(bytes));
     bench_.read64(offset & ~7u);
+    // Eight bytes at INTMC reach CC: they may have disabled the controller or shut it down.
+    if (offset < spec::kRegCc && offset + bytes > spec::kRegCc) restart();
   }
 
   Bench bench_;
@@ -246,7 +251,7 @@ class Monkey {
 
 }  // namespace
 
-TEST_CASE("20,000 random steps neither hang the device nor touch foreign data", "[.]") {
+TEST_CASE("20,000 random steps neither hang the device nor touch foreign data") {
   INFO("seed " << kSeed);
   Monkey monkey(kSeed);
   for (int i = 1; i <= 20'000; ++i) {

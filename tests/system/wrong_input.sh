@@ -29,7 +29,7 @@ printf '{"link": {"lanes": "four"}}\n' >wrong_type.json
 printf '{"link": {' >broken.json
 printf '{"host": {"cpus": 2}}\n' >wrong_section.json
 printf '{}' >not_a_report.json
-ls -A | sort >before
+before=$(ls -A | sort)
 
 # expect PATTERN ARGUMENTS...: the line matches PATTERN.
 expect() {
@@ -48,10 +48,10 @@ expect() {
     passed=$((passed + 1))
   fi
   rm -f stdout stderr
-  if ! diff <(ls -A | sort) before >/dev/null; then
-    echo "FAILED: nvmesim $*: left something behind: $(ls -A | sort | comm -23 - before)"
+  if [ "$(ls -A | sort)" != "$before" ]; then
+    echo "FAILED: nvmesim $*: left something behind: $(ls -A | sort | comm -13 <(echo "$before") -)"
     failed=$((failed + 1))
-    ls -A | sort | comm -23 - before | xargs rm -rf
+    ls -A | sort | comm -13 <(echo "$before") - | xargs rm -rf
   fi
 }
 

@@ -4,21 +4,51 @@
 #include "tests/unit/host/block/fake_driver.hpp"
 
 namespace {
+
 std::size_t allocations = 0;
-}  // namespace
 
 // Out of line, so that the compiler does not pair new with free().
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
+[[gnu::noinline]] void* counted(std::size_t bytes) noexcept {
   ++allocations;
-  void* memory = std::malloc(bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
+  return std::malloc(bytes);
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
+[[gnu::noinline]] void give_back(void* memory) noexcept {
   std::free(memory);
 }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
+
+}  // namespace
+
+// Every form: a sanitizer's own forms do not call each other.
+void* operator new(std::size_t bytes) {
+  if (void* memory = counted(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void* operator new[](std::size_t bytes) {
+  return operator new(bytes);
+}
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return counted(bytes);
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+  return counted(bytes);
+}
+void operator delete(void* memory) noexcept {
+  give_back(memory);
+}
+void operator delete[](void* memory) noexcept {
+  give_back(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  give_back(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  give_back(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  give_back(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t&) noexcept {
+  give_back(memory);
 }
 
 using namespace nvmesim;

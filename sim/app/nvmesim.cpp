@@ -18,6 +18,7 @@ constexpr Verb kVerbs[] = {
     {"compare", "A.json B.json", "compare two results; fail on conditions", compare},
     {"drives", "", "list the drives that can be simulated", drives},
     {"config", "", "list every parameter, or print a drive's whole configuration", config},
+    {"link", "", "measure the PCIe link alone: latency and bandwidth beside the formula", link},
 };
 
 std::string help() {

@@ -30,7 +30,8 @@ System::System(const SystemConfig& config, SystemHooks hooks)
     : config_(config),
       hooks_(std::move(hooks)),
       scheduler_("scheduler",
-                 base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))) {
+                 base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))),
+      sockets_(config.simulation.check_protocol, scheduler_) {
   machine_ = std::make_unique<host::Machine>("host", config_.host, scheduler_);
   if (hooks_.kernel_log) machine_->log.set_sink(hooks_.kernel_log);
   root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
@@ -57,44 +58,28 @@ void System::build_device() {
   endpoint_->set_link(*link_);
 }
 
-// Binds an initiator to a target, through a protocol checker if they are wanted.
-template <class Initiator, class Target>
-void System::connect(const char* name, Initiator& initiator, Target& target,
-                     base::Splice::Direction direction) {
-  if (!config_.simulation.check_protocol) {
-    initiator.bind(target);
-    return;
-  }
-  checkers_.push_back(std::make_unique<check::BaseProtocolChecker>(
-      fmt::format("check_{}", name).c_str(), scheduler_));
-  const bool down = direction == base::Splice::Direction::kDownstream;
-  base::Splice::Lane& lane = down ? checkers_.back()->downstream : checkers_.back()->upstream;
-  initiator.bind(lane.in);
-  lane.out.bind(target);
-}
-
 void System::bind() {
   constexpr auto kUp = base::Splice::Direction::kUpstream;
-  connect("cpu", machine_->bus, root_complex_->cpu);
+  sockets_.bind("cpu", machine_->bus, root_complex_->cpu);
   if (hooks_.foreign_memory) {
     machine_->use_debug_transport(hooks_.foreign_memory(*root_complex_, config_.host));
   } else {
     memory_ = std::make_unique<host::Memory>("memory", config_.host, scheduler_);
-    connect("memory", root_complex_->memory, memory_->port, kUp);
+    sockets_.bind("memory", root_complex_->memory, memory_->port, kUp);
     machine_->use_memory(*memory_);
   }
-  connect("root_down", root_complex_->ports[0].to_link, link_->from_root);
-  connect("root_up", link_->to_root, root_complex_->ports[0].from_link, kUp);
+  sockets_.bind("root_down", root_complex_->ports[0].to_link, link_->from_root);
+  sockets_.bind("root_up", link_->to_root, root_complex_->ports[0].from_link, kUp);
   if (hooks_.wire_trace) {
     wire_trace_ = std::make_unique<check::WireTrace>("wire_trace", scheduler_, hooks_.wire_trace,
                                                      hooks_.wire_options);
-    connect("device_down", link_->to_endpoint, wire_trace_->downstream.in);
+    sockets_.bind("device_down", link_->to_endpoint, wire_trace_->downstream.in);
     wire_trace_->downstream.out.bind(endpoint_->from_link);
-    connect("device_up", endpoint_->to_link, wire_trace_->upstream.in, kUp);
+    sockets_.bind("device_up", endpoint_->to_link, wire_trace_->upstream.in, kUp);
     wire_trace_->upstream.out.bind(link_->from_endpoint);
   } else {
-    connect("device_down", link_->to_endpoint, endpoint_->from_link);
-    connect("device_up", endpoint_->to_link, link_->from_endpoint, kUp);
+    sockets_.bind("device_down", link_->to_endpoint, endpoint_->from_link);
+    sockets_.bind("device_up", endpoint_->to_link, link_->from_endpoint, kUp);
   }
 }
 
@@ -172,12 +157,7 @@ void System::watchdog() {
 }
 
 std::vector<std::string> System::protocol_violations() {
-  std::vector<std::string> texts;
-  for (auto& checker : checkers_) {
-    checker->finish();
-    for (const check::Violation& violation : checker->violations()) texts.push_back(violation.text);
-  }
-  return texts;
+  return sockets_.violations(true);
 }
 
 }  // namespace nvmesim::system_

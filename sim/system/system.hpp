@@ -24,7 +24,7 @@
 #include "sim/base/scheduler.hpp"
 #include "sim/base/stage.hpp"
 #include "sim/base/statistics.hpp"
-#include "sim/check/base_protocol_checker.hpp"
+#include "sim/check/checked_sockets.hpp"
 #include "sim/check/wire_trace.hpp"
 #include "sim/system/system_config.hpp"
 #include "sim/workload/runner.hpp"
@@ -92,9 +92,6 @@ class System {
   class Enumeration;
   void build_device();
   void bind();
-  template <class Initiator, class Target>
-  void connect(const char* name, Initiator& initiator, Target& target,
-               base::Splice::Direction direction = base::Splice::Direction::kDownstream);
   void register_statistics();
   void watchdog();
   void workload_finished();
@@ -113,7 +110,7 @@ class System {
   std::unique_ptr<models::Media> media_;
   std::unique_ptr<device::Controller> controller_;
   std::unique_ptr<check::WireTrace> wire_trace_;
-  std::vector<std::unique_ptr<check::BaseProtocolChecker>> checkers_;
+  check::CheckedSockets sockets_;
   std::unique_ptr<host::Nvme> driver_;
 
   std::vector<pcie::FunctionInfo> functions_;

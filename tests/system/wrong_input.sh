@@ -103,6 +103,23 @@ expect 'missing' compare missing missing
 expect 'report' compare not_a_report.json not_a_report.json
 expect 'broken' compare broken.json broken.json
 expect 'B.json' compare not_a_report.json
+expect 'too many' link now
+expect 'lane.*lanes' link --lane 4
+expect 'lanes is 3' link --lanes 3
+expect 'generation' link --gen 9
+expect 'gen.*four' link --gen four
+expect 'max_payload_bytes is 300' link --mps 300
+expect 'max_read_request_bytes' link --mrrs 64
+expect 'read_completion_boundary_bytes' link --rcb 32
+expect "size: '0'" link --size 0
+expect "size: ''" link --size 64,,128
+expect "size: '65'.*64" link --op mmio-read --size 65
+expect 'dma-raed.*dma-read' link --op dma-raed
+expect 'outstanding' link --outstanding 0
+expect 'count: 8' link --outstanding 8 --count 8
+expect 'window' link --window 1099511627776
+expect 'xeon-e5-2637v4.*xeon-e5-2637v3' link --host xeon-e5-2637v4
+expect 'cannot be written' link --count 100 --json missing/out.json
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

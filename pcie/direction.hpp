@@ -11,14 +11,12 @@
 #include <deque>
 #include <vector>
 
+#include "pcie/traffic.hpp"
 #include "pcie/wire.hpp"
 #include "sim/base/payload_pool.hpp"
 #include "sim/base/scheduler.hpp"
 
 namespace nvmesim::pcie {
-
-enum class TrafficClass : std::uint8_t { kPosted, kNonPosted, kCompletion };
-inline constexpr std::size_t kTrafficClasses = 3;
 
 struct Transfer {
   tlm::tlm_generic_payload* payload = nullptr;

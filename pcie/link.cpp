@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <string>
 
@@ -20,8 +21,21 @@ void require(bool condition, std::string_view name, std::uint64_t value, std::st
   }
 }
 
-constexpr Direction opposite(Direction direction) {
-  return direction == Direction::kDown ? Direction::kUp : Direction::kDown;
+// Of a request.
+TlpType type_of(const tlm::tlm_generic_payload& payload, const Tlp& tlp) {
+  const bool write = payload.is_write();
+  switch (tlp.kind) {
+    case TlpKind::kConfig0:
+      return write ? TlpType::kCfgWr0 : TlpType::kCfgRd0;
+    case TlpKind::kConfig1:
+      return write ? TlpType::kCfgWr1 : TlpType::kCfgRd1;
+    case TlpKind::kMessage:
+      return payload.get_data_length() != 0 ? TlpType::kMsgD : TlpType::kMsg;
+    case TlpKind::kMemory:
+      break;
+  }
+  if ((payload.get_address() >> 32) != 0) return write ? TlpType::kMWr64 : TlpType::kMRd64;
+  return write ? TlpType::kMWr32 : TlpType::kMRd32;
 }
 
 const LinkConfig& validated(const LinkConfig& config) {
@@ -70,6 +84,7 @@ Link::Link(sc_core::sc_module_name name, const LinkConfig& config, base::Schedul
       from_endpoint("from_endpoint", this, scheduler),
       to_root("to_root", this, scheduler),
       config_(validated(config)),
+      scheduler_(scheduler),
       pace_(formula::tlp_pace(config.generation, config.lanes, config.max_payload_bytes)),
       payload_shift_(log2_of(config.max_payload_bytes)),
       request_shift_(log2_of(config.max_read_request_bytes)),
@@ -175,7 +190,45 @@ void Link::send(Direction direction, const Transfer& transfer, std::uint32_t pay
   counters.tlps += transfer.segments.tlps;
   counters.payload_bytes += payload_bytes;
   counters.wire_bytes += transfer.segments.wire_bytes();
+  if (log_) [[unlikely]]
+    log_transfer(direction, transfer);
   wire_of(direction).send(transfer);
+}
+
+void Link::log_transfer(Direction direction, const Transfer& transfer) const {
+  for (std::uint32_t i = 0; i < transfer.segments.tlps; ++i) {
+    log_(describe(direction, transfer, i));
+  }
+}
+
+TlpRecord Link::describe(Direction direction, const Transfer& transfer, std::uint32_t index) const {
+  const tlm::tlm_generic_payload& payload = *transfer.payload;
+  const Tlp& tlp = tlp_of(payload);
+  const bool completion = transfer.traffic == TrafficClass::kCompletion;
+  const bool has_data = completion ? payload.is_read() && payload.is_response_ok()
+                                   : payload.is_write() && payload.get_data_length() != 0;
+  const unsigned shift =
+      completion ? completion_shift_ : (payload.is_read() ? request_shift_ : payload_shift_);
+  const std::uint32_t total = payload.get_data_length();
+  const std::uint32_t begin = index << shift;
+  TlpRecord record;
+  record.when = scheduler_.now();
+  record.direction = direction;
+  record.traffic = transfer.traffic;
+  record.type = completion ? (has_data ? TlpType::kCplD : TlpType::kCpl) : type_of(payload, tlp);
+  record.address = payload.get_address() + begin;
+  record.bytes = std::min(total - std::min(begin, total), std::uint32_t{1} << shift);
+  if (completion && !has_data) record.bytes = 0;
+  record.requester = tlp.requester;
+  record.tag = tlp.tag;
+  record.relaxed_ordering = tlp.relaxed_ordering;
+  record.id_based_ordering = tlp.id_based_ordering;
+  record.no_snoop = tlp.no_snoop;
+  record.poisoned = tlp.poisoned && has_data;
+  record.successful = !completion || payload.is_response_ok();
+  record.index = index;
+  record.count = transfer.segments.tlps;
+  return record;
 }
 
 // BEGIN_RESP to whoever sent a request through `request_direction`.

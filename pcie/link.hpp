@@ -14,9 +14,11 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "pcie/direction.hpp"
 #include "pcie/tlp.hpp"
+#include "pcie/tlp_log.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/sockets.hpp"
 #include "sim/base/statistics.hpp"
@@ -42,8 +44,6 @@ BOOST_DESCRIBE_STRUCT(LinkConfig, (),
                        read_completion_boundary_bytes, propagation_ns, stack_latency_ns,
                        deferral_limit_us))
 
-enum class Direction : std::uint8_t { kDown, kUp };  // towards the endpoint, towards the root
-
 class Link : public sc_core::sc_module {
   // The sockets name these.
   void request_from_root(base::GenericPayload& payload);
@@ -64,6 +64,9 @@ class Link : public sc_core::sc_module {
   // With true, deferrable writes of that direction are delivered at their arrival, and those that
   // have arrived already are delivered by an entry at now().
   void deliver_promptly(Direction direction, bool promptly);
+
+  // From now on `log` is shown every TLP; an empty one ends it.
+  void set_tlp_log(TlpLog log) { log_ = std::move(log); }
 
   const LinkConfig& config() const { return config_; }
   // Time that the wire of a direction needs for everything accepted so far.
@@ -95,6 +98,8 @@ class Link : public sc_core::sc_module {
   void accept(Direction direction, base::GenericPayload& payload);
   void accept_response(Direction request_direction, base::GenericPayload& payload);
   void send(Direction direction, const Transfer& transfer, std::uint32_t payload_bytes);
+  TlpRecord describe(Direction direction, const Transfer& transfer, std::uint32_t index) const;
+  [[gnu::noinline]] void log_transfer(Direction direction, const Transfer& transfer) const;
   void end_posted(Direction direction, base::GenericPayload& payload);
   void answer(Direction request_direction, base::GenericPayload& payload);
   base::Time one_way_delay() const;
@@ -108,6 +113,7 @@ class Link : public sc_core::sc_module {
   }
 
   const LinkConfig config_;
+  base::Scheduler& scheduler_;
   const base::Pace pace_;
   const unsigned payload_shift_;     // log2 of the bytes of a full write TLP
   const unsigned request_shift_;     // ... of what one read request asks for
@@ -117,6 +123,7 @@ class Link : public sc_core::sc_module {
   LinkDirection down_;
   LinkDirection up_;
   std::array<std::array<Counters, kTrafficClasses>, 2> counters_{};
+  TlpLog log_;
 };
 
 }  // namespace nvmesim::pcie

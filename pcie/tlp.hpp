@@ -32,7 +32,11 @@ struct Tlp : tlm::tlm_extension<Tlp> {
       false;  // may pass, and be passed by, other posted writes (TLP attribute RO)
   bool id_based_ordering = false;
   bool no_snoop = false;
+  // EP: the data is known to be bad. Set by the sender, or on the way by a fault; of a read it
+  // speaks of the completion.
   bool poisoned = false;
+  // The requester's tag; the link only logs it.
+  std::uint16_t tag = 0;
 
   // Hints of the model, which no wire carries. The first three change cost, never order or content.
   // deferrable: nobody looks at this posted write before a younger one of its direction arrives,

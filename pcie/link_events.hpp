@@ -1,0 +1,35 @@
+// What a link tells those at its ends: it went down, it came up, an error was met.
+#pragma once
+
+#include <cstdint>
+
+#include "pcie/traffic.hpp"
+
+namespace nvmesim::pcie {
+
+enum class LinkDownCause : std::uint8_t { kSurprise, kDisabled, kHotReset };
+
+// Met by the port that receives `direction` (base specification 6.2.7): bad TLP, bad DLLP, replay
+// timeout and rollover are correctable; a malformed TLP is fatal and has been discarded.
+enum class LinkError : std::uint8_t {
+  kBadTlp,
+  kBadDllp,
+  kReplayTimeout,   // of the transmitter of `direction`
+  kReplayRollover,  // of the transmitter of `direction`; the link retrains
+  kMalformedTlp,
+};
+
+// Called from an entry at the instant of the event. A listener may call the link.
+class LinkListener {
+ public:
+  // What was in flight is lost; posted requests come back undelivered. Before the first call-back
+  // of what comes back.
+  virtual void link_down(LinkDownCause) {}
+  virtual void link_up() {}
+  virtual void link_error(LinkError, Direction /*direction*/) {}
+
+ protected:
+  ~LinkListener() = default;
+};
+
+}  // namespace nvmesim::pcie

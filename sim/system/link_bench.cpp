@@ -203,8 +203,7 @@ class LinkBench::Bench : public pcie::FunctionDevice {
 
   void bring_up() {
     functions_ =
-        pcie::enumerate(host_, {config_.root_complex.mmio_base, config_.root_complex.mmio_bytes},
-                        config_.link.max_read_request_bytes);
+        pcie::enumerate(host_, config_.root_complex.window(), config_.link.max_read_request_bytes);
     NVMESIM_ASSERT(functions_.size() == 1, "the bench's endpoint was not found");
     host_.write32(functions_[0].id, 4, pcie::kCommandMemorySpace | pcie::kCommandBusMaster);
   }
@@ -346,7 +345,12 @@ std::uint64_t LinkResult::bytes_per_second() const {
   return static_cast<std::uint64_t>(Wide{bytes} * 1'000'000'000'000 / ps);
 }
 
-LinkBench::LinkBench(const SystemConfig& config) : bench_(std::make_unique<Bench>(config)) {}
+LinkBench::LinkBench(const SystemConfig& config) {
+  if (config.pcie_switch.ports != 0) {
+    throw base::UserError("pcie_switch.ports: a link is measured without a switch; set it to 0");
+  }
+  bench_ = std::make_unique<Bench>(config);
+}
 LinkBench::~LinkBench() = default;
 
 std::vector<LinkResult> LinkBench::run(const std::vector<LinkMeasurement>& measurements) {

@@ -36,6 +36,10 @@ System::System(const SystemConfig& config, SystemHooks hooks)
   if (hooks_.kernel_log) machine_->log.set_sink(hooks_.kernel_log);
   root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
                                                       scheduler_, *machine_);
+  if (config_.pcie_switch.ports != 0) {
+    uplink_ = std::make_unique<pcie::Link>("uplink", config_.uplink, scheduler_);
+    switch_ = std::make_unique<pcie::Switch>("pcie_switch", config_.pcie_switch, scheduler_);
+  }
   link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_);
   endpoint_ = std::make_unique<pcie::Endpoint>("endpoint", config_.device.endpoint, scheduler_);
   build_device();
@@ -56,6 +60,7 @@ void System::build_device() {
                                                      config_.device.media.keep_data);
   endpoint_->attach(*controller_);
   endpoint_->set_link(*link_);
+  if (switch_) endpoint_->set_switch(*switch_);
 }
 
 void System::bind() {
@@ -68,8 +73,7 @@ void System::bind() {
     sockets_.bind("memory", root_complex_->memory, memory_->port, kUp);
     machine_->use_memory(*memory_);
   }
-  sockets_.bind("root_down", root_complex_->ports[0].to_link, link_->from_root);
-  sockets_.bind("root_up", link_->to_root, root_complex_->ports[0].from_link, kUp);
+  bind_link();
   if (hooks_.wire_trace) {
     wire_trace_ = std::make_unique<check::WireTrace>("wire_trace", scheduler_, hooks_.wire_trace,
                                                      hooks_.wire_options);
@@ -83,10 +87,43 @@ void System::bind() {
   }
 }
 
+// The link's upper end: at the root port, or at the first port of a switch.
+void System::bind_link() {
+  constexpr auto kUp = base::Splice::Direction::kUpstream;
+  pcie::RootPort& root_port = root_complex_->ports[0];
+  if (!switch_) {
+    sockets_.bind("root_down", root_port.to_link, link_->from_root);
+    sockets_.bind("root_up", link_->to_root, root_port.from_link, kUp);
+    root_port.attach_below(*endpoint_);
+    return;
+  }
+  pcie::SwitchPort& port = switch_->ports[0];
+  sockets_.bind("root_down", root_port.to_link, uplink_->from_root);
+  sockets_.bind("root_up", uplink_->to_root, root_port.from_link, kUp);
+  sockets_.bind("switch_down", uplink_->to_endpoint, switch_->from_up);
+  sockets_.bind("switch_up", switch_->to_up, uplink_->from_endpoint, kUp);
+  sockets_.bind("port_down", port.to_link, link_->from_root);
+  sockets_.bind("port_up", link_->to_root, port.from_link, kUp);
+  root_port.attach_below(*switch_);
+  port.attach_below(*endpoint_);
+  switch_->set_uplink(*uplink_);
+  for (std::size_t i = 1; i < switch_->ports.size(); ++i) {
+    auto& slot = empty_slots_.emplace_back(
+        std::make_unique<pcie::EmptySlot>(fmt::format("empty_slot{}", i).c_str(), scheduler_));
+    switch_->ports[i].to_link.bind(slot->from_port);
+    slot->to_port.bind(switch_->ports[i].from_link);
+  }
+}
+
 void System::register_statistics() {
   machine_->add_statistics(statistics_);
   root_complex_->register_statistics(statistics_, "root_complex");
   link_->register_statistics(statistics_, "link");
+  endpoint_->register_statistics(statistics_, "device.endpoint");
+  if (switch_) {
+    uplink_->register_statistics(statistics_, "uplink");
+    switch_->register_statistics(statistics_, "pcie_switch");
+  }
   controller_->register_statistics(statistics_, "device.controller");
 }
 
@@ -109,8 +146,7 @@ bool System::run(std::function<void()> scenario) {
 bool System::boot() {
   Enumeration access(*machine_);
   functions_ =
-      pcie::enumerate(access, {config_.root_complex.mmio_base, config_.root_complex.mmio_bytes},
-                      config_.link.max_read_request_bytes);
+      pcie::enumerate(access, config_.root_complex.window(), config_.link.max_read_request_bytes);
   for (const pcie::FunctionInfo& function : functions_) driver_->probe(function);
   const bool live = driver_->wait_ready();
   driver_->register_statistics(statistics_, "host.nvme");

@@ -16,6 +16,7 @@
 #include "host/kernel/machine.hpp"
 #include "host/nvme/nvme.hpp"
 #include "models/media_factory.hpp"
+#include "pcie/empty_slot.hpp"
 #include "pcie/endpoint.hpp"
 #include "pcie/enumerator.hpp"
 #include "pcie/link.hpp"
@@ -82,6 +83,10 @@ class System {
   host::Machine& machine() { return *machine_; }
   host::Nvme& driver() { return *driver_; }
   pcie::Link& link() { return *link_; }
+  // Null without one.
+  pcie::Switch* pcie_switch() { return switch_.get(); }
+  pcie::Link* uplink() { return uplink_.get(); }
+  pcie::Endpoint& endpoint() { return *endpoint_; }
   pcie::RootComplex& root_complex() { return *root_complex_; }
   models::Media& media() { return *media_; }
   device::Controller& controller() { return *controller_; }
@@ -92,6 +97,7 @@ class System {
   class Enumeration;
   void build_device();
   void bind();
+  void bind_link();
   void register_statistics();
   void watchdog();
   void workload_finished();
@@ -105,6 +111,9 @@ class System {
   std::unique_ptr<host::Machine> machine_;
   std::unique_ptr<host::Memory> memory_;
   std::unique_ptr<pcie::RootComplex> root_complex_;
+  std::unique_ptr<pcie::Link> uplink_;  // these two only if there is a switch
+  std::unique_ptr<pcie::Switch> switch_;
+  std::vector<std::unique_ptr<pcie::EmptySlot>> empty_slots_;
   std::unique_ptr<pcie::Link> link_;
   std::unique_ptr<pcie::Endpoint> endpoint_;
   std::unique_ptr<models::Media> media_;

@@ -63,6 +63,8 @@ void join(SystemConfig& config) {
 
 void validate(const SystemConfig& config) {
   config.link.validate();
+  config.uplink.validate();
+  config.pcie_switch.validate();
   config.root_complex.validate();
   config.device.endpoint.validate();
   device::check_config(config.device.controller, config.device.media.capacity_bytes);
@@ -87,7 +89,9 @@ std::span<const base::ParamInfo> SystemConfig::params() {
 SystemConfig load_config(const ConfigRequest& request) {
   SystemConfig config;
   const auto host = load_preset("hosts", request.host);
-  check_sections(host, request.host, {"description", "sources", "host", "driver", "root_complex"});
+  check_sections(
+      host, request.host,
+      {"description", "sources", "host", "driver", "root_complex", "pcie_switch", "uplink"});
   base::read_config(without_texts(host), config, request.host);
 
   const auto drive = load_preset("drives", request.drive);

@@ -17,6 +17,7 @@
 #include "pcie/endpoint.hpp"
 #include "pcie/link.hpp"
 #include "pcie/root_complex.hpp"
+#include "pcie/switch.hpp"
 #include "sim/base/config.hpp"
 
 namespace nvmesim::system_ {
@@ -46,13 +47,18 @@ struct SystemConfig {
   host::HostConfig host;
   host::DriverConfig driver;
   pcie::RootComplexConfig root_complex;
+  // With a switch the drive hangs at its first port by `link`, and the switch at the root by
+  // `uplink`.
+  pcie::SwitchConfig pcie_switch;
+  pcie::LinkConfig uplink;
   pcie::LinkConfig link;
   DeviceConfig device;
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(SystemConfig, (),
-                      (seed, simulation, host, driver, root_complex, link, device))
+                      (seed, simulation, host, driver, root_complex, pcie_switch, uplink, link,
+                       device))
 
 // What a user asked for.
 struct ConfigRequest {

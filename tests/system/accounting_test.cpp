@@ -21,6 +21,7 @@ Run run_job(const std::string& job, std::vector<std::string> settings,
   system_::ConfigRequest request;
   request.drive = drive;
   request.settings = std::move(settings);
+  request.settings.emplace_back("simulation.check_protocol=true");
   Run run;
   run.config = system_::load_config(request);
   system_::System system(run.config);
@@ -50,6 +51,7 @@ Run run_job(const std::string& job, std::vector<std::string> settings,
     collect(1);
   });
   REQUIRE(ended);
+  CHECK(system.protocol_violations().empty());
   REQUIRE(run.result.complete);
   REQUIRE(run.result.requests_lost() == 0);
   return run;

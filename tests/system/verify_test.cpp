@@ -15,7 +15,9 @@ const std::string kJob = NVMESIM_SOURCE_DIR "/tests/system/verify.fio";
 int run_verified(std::function<void(models::MediaPoints&)> damage) {
   system_::SystemHooks hooks;
   hooks.built = [damage](system_::System& system) { damage(system.media().points()); };
-  return app::run_with({kJob, "--verify", "--no-summary"}, std::move(hooks));
+  return app::run_with(
+      {kJob, "--verify", "--no-summary", "--set", "simulation.check_protocol=true"},
+      std::move(hooks));
 }
 
 TEST_CASE("an undamaged drive passes the verification") {

@@ -119,6 +119,11 @@ expect 'outstanding' link --outstanding 0
 expect 'count: 8' link --outstanding 8 --count 8
 expect 'window' link --window 1099511627776
 expect 'xeon-e5-2637v4.*xeon-e5-2637v3' link --host xeon-e5-2637v4
+expect 'pcie_switch.ports' link --set pcie_switch.ports=1
+expect 'cache_ways' link --set root_complex.iommu.cache_ways=7
+expect 'tag_bits' replay "$trace" --set device.endpoint.tag_bits=9
+expect 'msi_vectors' replay "$trace" --set device.endpoint.msi_vectors=3
+expect 'mmio_high_base' replay "$trace" --set root_complex.mmio_high_base=4294967296
 expect 'cannot be written' link --count 100 --json missing/out.json
 
 echo "$passed passed, $failed failed"

@@ -18,10 +18,6 @@ bool in_message_window(std::uint64_t address) {
   return address - kMsiWindowBase < kMsiWindowBytes;
 }
 
-bool is_configuration(const Tlp& tlp) {
-  return tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1;
-}
-
 const RootComplexConfig& validated(const RootComplexConfig& config) {
   config.validate();
   return config;

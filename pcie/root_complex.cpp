@@ -20,10 +20,6 @@ bool in_message_window(std::uint64_t address) {
   return address - kMsiWindowBase < kMsiWindowBytes;
 }
 
-bool is_configuration(const Tlp& tlp) {
-  return tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1;
-}
-
 // Before a request that was translated goes back to whoever sent it.
 void restore_address(base::GenericPayload& payload) {
   Tlp* tlp = nullptr;

@@ -89,6 +89,10 @@ inline const Tlp& tlp_of(const tlm::tlm_generic_payload& payload) {
   return extension != nullptr ? *extension : plain;
 }
 
+inline bool is_configuration(const Tlp& tlp) {
+  return tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1;
+}
+
 // A posted request has no completion on the wire: memory writes and messages.
 inline bool is_posted(const tlm::tlm_generic_payload& payload) {
   const TlpKind kind = tlp_of(payload).kind;

@@ -14,7 +14,8 @@
 
 namespace nvmesim::host {
 
-inline constexpr std::uint32_t kSectorBytes = 512;
+inline constexpr unsigned kSectorShift = 9;
+inline constexpr std::uint32_t kSectorBytes = 1u << kSectorShift;
 
 enum class BioOp : std::uint8_t { kRead, kWrite, kFlush, kDiscard, kWriteZeroes };
 

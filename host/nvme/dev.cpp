@@ -13,7 +13,6 @@ namespace {
 constexpr unsigned kCommandRegister = 0x04;
 constexpr std::uint16_t kMemorySpace = 1u << 1;
 constexpr std::uint16_t kBusMaster = 1u << 2;
-constexpr std::uint32_t kAbsent = 0xffff'ffff;
 
 }  // namespace
 
@@ -119,7 +118,7 @@ void NvmeDev::remove() {
   std::scoped_lock lock(remove_lock_);
   if (removed_) return;
   ctrl_.change_ctrl_state(CtrlState::kDeleting);
-  if (machine_.read32(function_.id, 0) == kAbsent) {
+  if (machine_.read32(function_.id, 0) == kDeadRegister) {
     ctrl_.change_ctrl_state(CtrlState::kDead);
     dev_disable(true);
   }

@@ -21,10 +21,6 @@ json::string_view key(const std::string& text) {
   return {text.data(), text.size()};
 }
 
-std::uint64_t ps(base::Time time) {
-  return static_cast<std::uint64_t>(time.count());
-}
-
 json::object latency_json(const base::Histogram& histogram) {
   json::object result;
   result["count"] = histogram.count();

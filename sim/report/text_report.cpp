@@ -18,10 +18,6 @@ constexpr std::size_t kLabel = 18;       // first column of every table
 constexpr std::size_t kShortLabel = 14;  // fits every operation
 constexpr std::size_t kOpenShown = 20;   // of a hang's open requests
 
-std::uint64_t ps(base::Time time) {
-  return static_cast<std::uint64_t>(time.count());
-}
-
 class TextReport {
  public:
   TextReport(const RunReport& report, TextOptions options) : report_(report), options_(options) {

@@ -35,7 +35,7 @@ System::System(const SystemConfig& config, SystemHooks hooks)
   if (hooks_.kernel_log) machine_->log.set_sink(hooks_.kernel_log);
   root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
                                                       scheduler_, *machine_);
-  link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_);
+  link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_, config_.seed);
   endpoint_ = std::make_unique<pcie::Endpoint>("endpoint", config_.device.endpoint, scheduler_);
   build_device();
   bind();

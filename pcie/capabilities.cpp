@@ -218,6 +218,17 @@ void PciExpressCapability::wrote(const Access& access) {
   }
   if ((access.reg == 0x08 || access.reg == 0x28) && hooks_.control) hooks_.control();
   if (access.reg == 0x18 && hooks_.slot_control) hooks_.slot_control();
+  if (access.reg == 0x10 && hooks_.link_control) {
+    retrain_requested_ = (access.written & 1U << 5) != 0;  // reads as zero
+    hooks_.link_control();
+    retrain_requested_ = false;
+  }
+}
+
+void PciExpressCapability::set_link_status(unsigned generation, unsigned lanes, bool active) {
+  constexpr std::uint32_t kSpeedWidthActive = 0x23FFU << 16;
+  const std::uint32_t now = (generation | lanes << 4 | (active ? 1U << 13 : 0)) << 16;
+  set(0x10, (value(0x10) & ~kSpeedWidthActive) | now);
 }
 
 LatencyToleranceCapability::LatencyToleranceCapability(ConfigSpace& space)

@@ -147,6 +147,8 @@ class PciExpressCapability final : public Capability {
     base::Callback control;
     // Slot Control was written; a port with it has a slot whose power software controls.
     base::Callback slot_control;
+    // Link Control was written.
+    base::Callback link_control;
   };
   // tag_bits: 5, 8 or 10, what its requester can use at most. latency_tolerance: knows LTR.
   PciExpressCapability(ConfigSpace& space, PciExpressPort port, const Link& link,
@@ -167,6 +169,12 @@ class PciExpressCapability final : public Capability {
   bool latency_tolerance_enabled() const {
     return (value(0x28) & device_control::kLatencyTolerance) != 0;
   }
+  bool link_disabled() const { return (value(0x10) & 1U << 4) != 0; }
+  // Software wrote Retrain Link with the write that is being told.
+  bool retrain_requested() const { return retrain_requested_; }
+  unsigned target_speed() const { return value(0x30) & 0xF; }
+  // Link Status: as negotiated; active: the data link layer is up.
+  void set_link_status(unsigned generation, unsigned lanes, bool active);
   bool slot_power_off() const { return (value(0x18) & 1U << 10) != 0; }
 
   // Device Status (write-one-to-clear): bits 0 to 3 as those of Device Control.
@@ -178,6 +186,7 @@ class PciExpressCapability final : public Capability {
 
   const Hooks hooks_;
   const unsigned tag_bits_;
+  bool retrain_requested_ = false;
 };
 
 // What the requester tolerates, set by software (7.8.2); the message that tells what it needs is

@@ -47,11 +47,11 @@ void LinkDirection::issue(const Transfer& transfer) {
     scheduler_.at<&LinkDirection::sent_event>(end, this, argument_of(*transfer.payload));
   }
   if (forecast_ == nullptr) {
-    book_arrival(transfer, end);
+    book_arrival(transfer, end + delay_);
     return;
   }
   collect_finished();
-  book_arrival(transfer, end);
+  book_arrival(transfer, end + delay_);
   forecast();
 }
 
@@ -64,9 +64,8 @@ void LinkDirection::issue_long(const Transfer& transfer) {
   forecast();
 }
 
-// Its last byte leaves at `end`: everything that happens afterwards is fixed now.
-void LinkDirection::book_arrival(const Transfer& transfer, base::Time end) {
-  const base::Time arrival = end + delay_;
+// When its last byte leaves is known: everything that happens afterwards is fixed now.
+void LinkDirection::book_arrival(const Transfer& transfer, base::Time arrival) {
   const std::uint64_t payload = argument_of(*transfer.payload);
   switch (transfer.traffic) {
     case TrafficClass::kPosted:
@@ -94,15 +93,16 @@ void LinkDirection::collect_finished() {
     auto* node = static_cast<Node*>(finished);
     const bool posted = node->transfer.traffic == TrafficClass::kPosted;
     node->finished = true;
+    node->arrival = node->end + delay_;
     if (posted) {
       --long_posted_;
-      book_arrival(node->transfer, node->end);
+      book_arrival(node->transfer, node->arrival);
     }
     if (node == forecast_) {
       forecast_ = nullptr;
     } else {
       node->entry = scheduler_.at<&LinkDirection::issue_event>(
-          posted ? node->end : node->end + delay_, this, reinterpret_cast<std::uint64_t>(node));
+          posted ? node->end : node->arrival, this, reinterpret_cast<std::uint64_t>(node));
     }
   }
 }
@@ -137,14 +137,14 @@ void LinkDirection::issue_event(std::uint64_t argument) {
     forecast();
   }
   const Transfer transfer = node.transfer;
-  const base::Time arrival = node.end + delay_;
+  const base::Time arrival = node.arrival;
   node.next_held = free_;
   free_ = &node;
   if (transfer.traffic != TrafficClass::kPosted) {
     if (now == arrival) {
       deliver(*transfer.payload, transfer.traffic);
     } else {
-      book_arrival(transfer, arrival - delay_);
+      book_arrival(transfer, arrival);
     }
     return;
   }
@@ -213,6 +213,22 @@ void LinkDirection::limit_event() {
     limit_entry_ = scheduler_.at<&LinkDirection::limit_event>(
         ring_[ring_first_].arrival + deferral_limit_, this);
   }
+}
+
+base::Time LinkDirection::drained_at() const {
+  std::uint64_t held = 0;
+  for (const Node* node = held_; node != nullptr; node = node->next_held) {
+    held += node->transfer.segments.wire_bytes();
+  }
+  return wire_.drained_at(held);
+}
+
+void LinkDirection::set_timing(base::Pace pace, base::Time delay) {
+  wire_.advance(scheduler_.now());
+  collect_finished();
+  forecast();
+  wire_.set_pace(pace);
+  delay_ = delay;
 }
 
 void LinkDirection::release_held() {

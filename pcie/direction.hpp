@@ -48,11 +48,20 @@ class LinkDirection {
   void send(const Transfer& transfer);
   void deliver_promptly(bool promptly);
   std::uint64_t deferred_count() const { return deferred_count_; }
+  // When the last byte of all that was sent has left the wire, if nothing else comes.
+  base::Time drained_at() const;
+  // Delivers the deferred writes that have arrived.
+  void deliver_arrived() {
+    if (ring_count_ != 0) deliver_deferred();
+  }
+  // From now on; all must have left the wire.
+  void set_timing(base::Pace pace, base::Time delay);
 
  private:
   struct Node : LongTransfer {
     Transfer transfer;
     base::Scheduler::Handle entry;
+    base::Time arrival{0};  // once finished
     bool finished = false;
     Node* next_held = nullptr;  // behind a barrier, or among the free
   };
@@ -67,7 +76,7 @@ class LinkDirection {
   }
   void issue(const Transfer& transfer);
   void issue_long(const Transfer& transfer);
-  void book_arrival(const Transfer& transfer, base::Time end);
+  void book_arrival(const Transfer& transfer, base::Time arrival);
   void collect_finished();
   void forecast();
   void issue_event(std::uint64_t node);
@@ -84,7 +93,7 @@ class LinkDirection {
 
   DirectionEnds& ends_;
   base::Scheduler& scheduler_;
-  const base::Time delay_;
+  base::Time delay_;
   const base::Time deferral_limit_;
   Wire wire_;
 

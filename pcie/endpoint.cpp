@@ -124,6 +124,7 @@ Endpoint::Endpoint(sc_core::sc_module_name name, const EndpointConfig& config,
 
 void Endpoint::set_link(Link& link) {
   link_ = &link;
+  link.add_listener(*this);
   express_.describe(
       {link.config().generation, link.config().lanes, link.config().max_payload_bytes});
 }

@@ -110,6 +110,7 @@ class Endpoint : public sc_core::sc_module,
   void hot_reset() override;
 
   void link_down(LinkDownCause cause) override;
+  void link_up() override;
   void link_error(LinkError error, Direction direction) override;
 
   const EndpointConfig& config() const { return config_; }

@@ -72,6 +72,7 @@ void Endpoint::tell_latency_tolerance() {
 void Endpoint::power_changed() {
   tell_latency_tolerance();
   update_pin();
+  if (link_ != nullptr) link_->device_sleeps(power_.power_state() != 0);
   if (power_.power_state() == 0) send_pending();
 }
 
@@ -121,6 +122,10 @@ void Endpoint::hot_reset() {
 
 void Endpoint::link_down(LinkDownCause) {
   hot_reset();
+}
+
+void Endpoint::link_up() {
+  if (link_ != nullptr) express_.set_link_status(link_->generation(), link_->lanes(), false);
 }
 
 }  // namespace nvmesim::pcie

@@ -1,8 +1,9 @@
 // The closed forms of a PCIe link: how many bytes a transfer takes on the wire, and how fast the
 // wire is for transaction layer packets. Pure functions in exact integers; Link uses nothing else.
 //
-// TLP bandwidth = raw x (1 - (8/ack + 8/fc) / lanes - 4/1538): an ACK and an UpdateFC of 8 bytes
-// each every `ack` and `fc` symbol times, and 4 SKP symbols in 1538.
+// Generations 1 to 5: TLP bandwidth = raw x (1 - (8/ack + 8/fc) / lanes - 4/1538): an ACK and an
+// UpdateFC of 8 bytes each every `ack` and `fc` symbol times, and 4 SKP symbols in 1538.
+// Generation 6: raw x 236/256, as acknowledgements and credits have their place in each flit.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 
 namespace nvmesim::pcie::formula {
 
-// Bytes of a TLP besides its payload: framing, sequence number, header, LCRC.
+// Bytes of a TLP besides its payload. Up to generation 5: framing, sequence number, header, LCRC.
 inline constexpr std::uint32_t kHeader64 = 24;          // memory request, 64-bit address; message
 inline constexpr std::uint32_t kHeader32 = 20;          // memory request below 4 GiB
 inline constexpr std::uint32_t kHeaderConfig = 20;      // configuration request
@@ -20,6 +21,25 @@ inline constexpr std::uint32_t kHeaderCompletion = 20;  // with or without data
 constexpr std::uint32_t memory_header(std::uint64_t address) {
   return (address >> 32) != 0 ? kHeader64 : kHeader32;
 }
+
+// The same by generation. A flit frames and protects everything in it, so generation 6 has bare
+// headers of 3 or 4 double words; configuration requests carry one more for their byte enables.
+struct Headers {
+  std::uint32_t memory64 = kHeader64;
+  std::uint32_t memory32 = kHeader32;
+  std::uint32_t config = kHeaderConfig;
+  std::uint32_t completion = kHeaderCompletion;
+  constexpr std::uint32_t memory(std::uint64_t address) const {
+    return (address >> 32) != 0 ? memory64 : memory32;
+  }
+};
+constexpr Headers headers(unsigned generation) {
+  return generation <= 5 ? Headers{} : Headers{16, 12, 16, 12};
+}
+
+// Generation 6: of a flit's 256 bytes 236 are TLPs; 6 are data link information, 8 CRC, 6 FEC.
+inline constexpr std::uint64_t kFlitBytes = 256;
+inline constexpr std::uint64_t kFlitTlpBytes = 236;
 
 // How a request or completion is cut. All TLPs are `full_bytes` on the wire but the last.
 struct Segments {
@@ -44,16 +64,17 @@ constexpr Segments read_request_segments(std::uint32_t bytes, unsigned shift,
   return {whole + 1, header, header};
 }
 
-// Mega-transfers per second of one lane; generations 1 to 5.
+// Mega-transfers per second of one lane.
 constexpr std::uint64_t transfer_rate_mts(unsigned generation) {
   return generation <= 2 ? std::uint64_t{2500} * generation
                          : std::uint64_t{8000} << (generation - 3);
 }
 
-// Time per byte before any overhead but the line code: 8b/10b, from generation 3 on 128b/130b.
+// Time per byte before any overhead but the line code: 8b/10b, from generation 3 on 128b/130b,
+// in generation 6 none (1b/1b).
 constexpr base::Pace raw_pace(unsigned generation, unsigned lanes) {
-  const std::uint64_t code = generation <= 2 ? 10 : 130;
-  const std::uint64_t data = generation <= 2 ? 8 : 128;
+  const std::uint64_t code = generation <= 2 ? 10 : generation <= 5 ? 130 : 1;
+  const std::uint64_t data = generation <= 2 ? 8 : generation <= 5 ? 128 : 1;
   return {8'000'000 * code, transfer_rate_mts(generation) * data * lanes};
 }
 
@@ -72,6 +93,9 @@ constexpr std::uint64_t ack_interval_symbols(unsigned generation, unsigned lanes
 constexpr base::Pace tlp_pace(unsigned generation, unsigned lanes,
                               std::uint64_t max_payload_bytes) {
   const base::Pace raw = raw_pace(generation, lanes);
+  if (generation >= 6) {
+    return {raw.numerator_ps() * kFlitBytes, raw.denominator() * kFlitTlpBytes};
+  }
   const std::uint64_t symbols = ack_interval_symbols(generation, lanes, max_payload_bytes) * lanes;
   // (1 - 16/symbols - 4/1538) = (1534 symbols - 16 x 1538) / (1538 symbols)
   const base::Pace overhead{1538 * symbols, 1534 * symbols - 16 * 1538};

@@ -15,12 +15,6 @@ unsigned log2_of(std::uint32_t power) {
   return static_cast<unsigned>(std::countr_zero(power));
 }
 
-void require(bool condition, std::string_view name, std::uint64_t value, std::string_view allowed) {
-  if (!condition) {
-    throw base::UserError(fmt::format("link.{} is {}; it must be {}", name, value, allowed));
-  }
-}
-
 // Of a request.
 TlpType type_of(const tlm::tlm_generic_payload& payload, const Tlp& tlp) {
   const bool write = payload.is_write();
@@ -45,39 +39,8 @@ const LinkConfig& validated(const LinkConfig& config) {
 
 }  // namespace
 
-std::span<const base::ParamInfo> LinkConfig::params() {
-  static constexpr base::ParamInfo kParams[] = {
-      {"generation", "", 1, 5, "PCIe generation: 2.5, 5, 8, 16, 32 GT/s"},
-      {"lanes", "lanes", 1, 16, "width: 1, 2, 4, 8 or 16"},
-      {"max_payload_bytes", "bytes", 128, 4096, "MPS: longest payload of one TLP, a power of two"},
-      {"max_read_request_bytes", "bytes", 128, 4096,
-       "MRRS: most that one read request asks for, a power of two"},
-      {"read_completion_boundary_bytes", "bytes", 0, 128,
-       "RCB: 64 or 128 if completions are cut at it; 0: they are cut at MPS"},
-      {"propagation_ns", "ns", 0, 100'000, "flight time over the wire"},
-      {"stack_latency_ns", "ns", 0, 100'000,
-       "physical and data link layers of both ends together, per direction"},
-      {"deferral_limit_us", "us", 1, 1'000'000,
-       "a deferrable write is delivered at latest so long after its arrival"},
-  };
-  return kParams;
-}
-
-void LinkConfig::validate() const {
-  require(generation >= 1 && generation <= 5, "generation", generation, "1 to 5");
-  require(std::has_single_bit(lanes) && lanes <= 16, "lanes", lanes, "1, 2, 4, 8 or 16");
-  require(std::has_single_bit(max_payload_bytes) && max_payload_bytes >= 128 &&
-              max_payload_bytes <= 4096,
-          "max_payload_bytes", max_payload_bytes, "a power of two from 128 to 4096");
-  require(std::has_single_bit(max_read_request_bytes) && max_read_request_bytes >= 128 &&
-              max_read_request_bytes <= 4096,
-          "max_read_request_bytes", max_read_request_bytes, "a power of two from 128 to 4096");
-  require(read_completion_boundary_bytes == 0 || read_completion_boundary_bytes == 64 ||
-              read_completion_boundary_bytes == 128,
-          "read_completion_boundary_bytes", read_completion_boundary_bytes, "0, 64 or 128");
-}
-
-Link::Link(sc_core::sc_module_name name, const LinkConfig& config, base::Scheduler& scheduler)
+Link::Link(sc_core::sc_module_name name, const LinkConfig& config, base::Scheduler& scheduler,
+           std::uint64_t run_seed)
     : sc_core::sc_module(name),
       from_root("from_root", this, scheduler),
       to_endpoint("to_endpoint", this, scheduler),
@@ -85,26 +48,25 @@ Link::Link(sc_core::sc_module_name name, const LinkConfig& config, base::Schedul
       to_root("to_root", this, scheduler),
       config_(validated(config)),
       scheduler_(scheduler),
-      pace_(formula::tlp_pace(config.generation, config.lanes, config.max_payload_bytes)),
+      run_seed_(run_seed),
+      headers_(formula::headers(config.generation)),
       payload_shift_(log2_of(config.max_payload_bytes)),
       request_shift_(log2_of(config.max_read_request_bytes)),
       completion_shift_(config.read_completion_boundary_bytes != 0
                             ? log2_of(config.read_completion_boundary_bytes)
                             : payload_shift_),
-      down_(down_ends_, scheduler, pace_, one_way_delay(), deferral_limit()),
-      up_(up_ends_, scheduler, pace_, one_way_delay(), deferral_limit()) {}
-
-base::Time Link::one_way_delay() const {
-  return std::chrono::nanoseconds(config_.propagation_ns) +
-         std::chrono::nanoseconds(config_.stack_latency_ns);
-}
-
-base::Time Link::deferral_limit() const {
-  return std::chrono::microseconds(config_.deferral_limit_us);
+      training_(*this, scheduler, config.training, config.generation, config.lanes),
+      pace_(formula::tlp_pace(config.generation, config.lanes, config.max_payload_bytes)),
+      burst_{std::make_unique<Burst>(*this, Direction::kDown),
+             std::make_unique<Burst>(*this, Direction::kUp)},
+      power_(config.power) {
+  if (config_.needs_tlps()) simulate_tlps();
+  update_attention();
 }
 
 void Link::deliver_promptly(Direction direction, bool promptly) {
-  wire_of(direction).deliver_promptly(promptly);
+  promptly_[static_cast<std::size_t>(direction)] = promptly;
+  burst_of(direction).direction.deliver_promptly(promptly);
 }
 
 void Link::request_from_root(base::GenericPayload& payload) {
@@ -134,8 +96,8 @@ void Link::accept(Direction direction, base::GenericPayload& payload) {
   transfer.payload = &payload;
   if (tlp.kind == TlpKind::kMemory && payload.is_read()) {
     transfer.traffic = TrafficClass::kNonPosted;
-    transfer.segments = formula::read_request_segments(
-        bytes, request_shift_, formula::memory_header(payload.get_address()));
+    transfer.segments = formula::read_request_segments(bytes, request_shift_,
+                                                       headers_.memory(payload.get_address()));
     transfer.is_short = transfer.segments.wire_bytes() <= config_.max_payload_bytes;
     send(direction, transfer, 0);
     return;
@@ -143,13 +105,12 @@ void Link::accept(Direction direction, base::GenericPayload& payload) {
   if (tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1) {
     transfer.traffic = TrafficClass::kNonPosted;
     const std::uint32_t data = payload.is_write() ? bytes : 0;
-    transfer.segments = formula::data_segments(data, payload_shift_, formula::kHeaderConfig);
+    transfer.segments = formula::data_segments(data, payload_shift_, headers_.config);
     send(direction, transfer, data);
     return;
   }
-  const std::uint32_t header = tlp.kind == TlpKind::kMessage
-                                   ? formula::kHeader64
-                                   : formula::memory_header(payload.get_address());
+  const std::uint32_t header =
+      tlp.kind == TlpKind::kMessage ? headers_.memory64 : headers_.memory(payload.get_address());
   transfer.segments = formula::data_segments(bytes, payload_shift_, header);
   transfer.is_short = bytes <= config_.max_payload_bytes;
   transfer.relaxed_ordering = tlp.relaxed_ordering;
@@ -170,7 +131,7 @@ void Link::accept_response(Direction request_direction, base::GenericPayload& pa
   Transfer transfer;
   transfer.payload = &payload;
   transfer.traffic = TrafficClass::kCompletion;
-  transfer.segments = formula::data_segments(bytes, completion_shift_, formula::kHeaderCompletion);
+  transfer.segments = formula::data_segments(bytes, completion_shift_, headers_.completion);
   transfer.is_short = bytes <= config_.max_payload_bytes;
   send(opposite(request_direction), transfer, bytes);
 }
@@ -190,14 +151,10 @@ void Link::send(Direction direction, const Transfer& transfer, std::uint32_t pay
   counters.tlps += transfer.segments.tlps;
   counters.payload_bytes += payload_bytes;
   counters.wire_bytes += transfer.segments.wire_bytes();
-  if (log_) [[unlikely]]
-    log_transfer(direction, transfer);
-  wire_of(direction).send(transfer);
-}
-
-void Link::log_transfer(Direction direction, const Transfer& transfer) const {
-  for (std::uint32_t i = 0; i < transfer.segments.tlps; ++i) {
-    log_(describe(direction, transfer, i));
+  if (attention_ || points_.tlp.armed()) [[unlikely]] {
+    send_specially(direction, transfer);
+  } else {
+    burst_of(direction).direction.send(transfer);
   }
 }
 
@@ -245,7 +202,9 @@ void Link::Ends::sent(tlm::tlm_generic_payload& payload) {
 }
 
 void Link::Ends::arrived(tlm::tlm_generic_payload& payload, TrafficClass traffic) {
-  if (traffic == TrafficClass::kCompletion) {
+  if (cut_) [[unlikely]] {
+    arrived_cut(payload, traffic);
+  } else if (traffic == TrafficClass::kCompletion) {
     link_.answer(opposite(direction_), payload);
   } else if (tlp_of(payload).cancelled) [[unlikely]] {
     payload.set_response_status(kStatusUnsupportedRequest);
@@ -258,36 +217,6 @@ void Link::Ends::arrived(tlm::tlm_generic_payload& payload, TrafficClass traffic
     link_.to_endpoint.request(payload);
   } else {
     link_.to_root.request(payload);
-  }
-}
-
-base::Time Link::busy(Direction direction) const {
-  std::uint64_t bytes = 0;
-  for (const Counters& of_class : counters_[static_cast<std::size_t>(direction)]) {
-    bytes += of_class.wire_bytes;
-  }
-  return pace_(bytes);
-}
-
-void Link::register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const {
-  static constexpr std::string_view kDirections[] = {"down", "up"};
-  static constexpr std::string_view kClasses[] = {"posted", "non_posted", "completion"};
-  for (const Direction direction : {Direction::kDown, Direction::kUp}) {
-    const auto d = static_cast<std::size_t>(direction);
-    const std::string path = fmt::format("{}.{}", prefix, kDirections[d]);
-    registry.add_utilisation(path, "link", [this, direction] { return busy(direction); });
-    registry.add(path + ".deferred", "1", "posted writes that waited for the next delivery",
-                 [this, direction] {
-                   return (direction == Direction::kDown ? down_ : up_).deferred_count();
-                 });
-    for (std::size_t c = 0; c < kTrafficClasses; ++c) {
-      const Counters& of_class = counters_[d][c];
-      const std::string name = fmt::format("{}.{}", path, kClasses[c]);
-      registry.add(name + "_tlps", "1", "TLPs sent", of_class.tlps);
-      registry.add(name + "_payload_bytes", "bytes", "payload sent", of_class.payload_bytes);
-      registry.add(name + "_wire_bytes", "bytes", "TLPs with their headers and framing",
-                   of_class.wire_bytes);
-    }
   }
 }
 

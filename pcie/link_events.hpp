@@ -2,10 +2,23 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "pcie/traffic.hpp"
 
 namespace nvmesim::pcie {
+
+// Of the training and status state machine (base specification 4.2.5).
+enum class LinkState : std::uint8_t {
+  kDetect,
+  kPolling,
+  kConfiguration,
+  kRecovery,
+  kL0,
+  kDisabled,
+  kHotReset,
+};
+std::string_view name_of(LinkState state);
 
 enum class LinkDownCause : std::uint8_t { kSurprise, kDisabled, kHotReset };
 
@@ -26,6 +39,8 @@ class LinkListener {
   // of what comes back.
   virtual void link_down(LinkDownCause) {}
   virtual void link_up() {}
+  // Every step of training, before the call-backs above.
+  virtual void link_state(LinkState) {}
   virtual void link_error(LinkError, Direction /*direction*/) {}
 
  protected:

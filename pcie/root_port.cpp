@@ -23,7 +23,11 @@ RootPort::RootPort(sc_core::sc_module_name name, unsigned index, RootComplex& ro
       scheduler_(scheduler),
       header_(space_, kIdentity, base::Callback::of<&RootPort::bridge_control_written>(this)),
       express_(space_, PciExpressPort::kRootPort, kWidest,
-               {{}, {}, base::Callback::of<&RootPort::slot_control_written>(this)}, 10),
+               {{},
+                {},
+                base::Callback::of<&RootPort::slot_control_written>(this),
+                base::Callback::of<&RootPort::link_control_written>(this)},
+               10),
       msi_(space_, 1, {}),
       advanced_error_(space_, true),
       errors_(express_, advanced_error_) {}
@@ -97,9 +101,32 @@ void RootPort::error_received(MessageCode code, RequesterId source) {
   root_.host_.message_interrupt(msi_.address(), msi_.data(0));
 }
 
-// What the link tells.
+// The link.
+
+void RootPort::set_link(Link& link) {
+  link_ = &link;
+  link.add_listener(*this);
+  express_.describe({link.config().generation, link.config().lanes, kWidest.max_payload_bytes});
+  express_.set_link_status(link.generation(), link.lanes(), link.up());
+}
+
+void RootPort::link_up() {
+  if (link_ != nullptr) express_.set_link_status(link_->generation(), link_->lanes(), true);
+}
+
+void RootPort::link_control_written() {
+  if (link_ == nullptr) return;
+  const bool disabled = express_.link_disabled();
+  if (disabled != link_disabled_) {
+    link_disabled_ = disabled;
+    disabled ? link_->disable() : link_->enable();
+  } else if (express_.retrain_requested() && !disabled) {
+    link_->retrain(express_.target_speed(), link_->config().lanes);
+  }
+}
 
 void RootPort::link_down(LinkDownCause cause) {
+  if (link_ != nullptr) express_.set_link_status(link_->generation(), link_->lanes(), false);
   for (unsigned pin = 0; pin < pins_.size(); ++pin) {
     if (pins_[pin].empty()) continue;
     pins_[pin].clear();

@@ -10,6 +10,7 @@
 #include "pcie/aer.hpp"
 #include "pcie/below_port.hpp"
 #include "pcie/capabilities.hpp"
+#include "pcie/link.hpp"
 #include "pcie/link_events.hpp"
 #include "pcie/msi.hpp"
 #include "pcie/tlp.hpp"
@@ -35,6 +36,9 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   // Who is reset by Secondary Bus Reset and switched by the slot's power controller; once.
   void attach_below(BelowPort& below) { below_ = &below; }
 
+  // The link below: Link Control acts on it, Link Status follows it.
+  void set_link(Link& link);
+
   ConfigSpace& config_space() { return space_; }
   const Type1Header& header() const { return header_; }
   bool owns_bus(unsigned bus) const { return header_.owns_bus(bus); }
@@ -46,6 +50,7 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   std::uint64_t error_messages() const { return error_messages_; }
 
   void link_down(LinkDownCause cause) override;
+  void link_up() override;
   void link_error(LinkError error, Direction direction) override;
 
  private:
@@ -56,11 +61,13 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   void error_received(MessageCode code, RequesterId source);
   void bridge_control_written();
   void slot_control_written();
+  void link_control_written();
 
   const unsigned index_;
   RootComplex& root_;
   base::Scheduler& scheduler_;
   BelowPort* below_ = nullptr;
+  Link* link_ = nullptr;
   ConfigSpace space_;
   Type1Header header_;
   PciExpressCapability express_;
@@ -69,6 +76,7 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   ErrorReporter errors_;
   bool powered_ = true;
   bool in_reset_ = false;
+  bool link_disabled_ = false;
 
   std::array<std::vector<RequesterId>, 4> pins_;  // who asserts each
   std::uint32_t latency_tolerance_ = 0;

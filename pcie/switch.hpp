@@ -70,7 +70,7 @@ class SwitchPort : public sc_core::sc_module {
   bool in_reset_ = false;
 };
 
-class Switch : public sc_core::sc_module, public BelowPort {
+class Switch : public sc_core::sc_module, public BelowPort, public LinkListener {
   void request_from_up(base::GenericPayload& payload);
   void response_from_up(base::GenericPayload& payload);
   unsigned debug_from_up(base::GenericPayload& payload);
@@ -88,6 +88,8 @@ class Switch : public sc_core::sc_module, public BelowPort {
 
   void hot_reset() override;
   void set_power(bool on) override;
+  // The uplink's: all below is reset.
+  void link_down(LinkDownCause) override { hot_reset(); }
 
   const SwitchConfig& config() const { return config_; }
   void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;

@@ -15,7 +15,15 @@ std::uint32_t next_tlp_bytes(const LongTransfer& transfer) {
 
 }  // namespace
 
-Wire::Wire(base::Pace pace) : pace_(pace) {
+Wire::Wire(base::Pace pace) {
+  set_pace(pace);
+}
+
+void Wire::set_pace(base::Pace pace) {
+  NVMESIM_ASSERT(active_ == 0, "the pace of a busy wire was changed");
+  epoch_ = free_at_;
+  position_ = 0;
+  pace_ = pace;
   const std::uint64_t units = base::ceil_div(kSettleBytes, pace.denominator());
   unit_bytes_ = pace.denominator() * units;
   unit_time_ = base::picoseconds(static_cast<std::int64_t>(pace.numerator_ps() * units));
@@ -69,6 +77,19 @@ Wire::Forecast Wire::first_to_finish() const {
   if (active_ == 0) return {};
   const Finish finish = first_finish();
   return {window_[finish.index], epoch_ + pace_(finish.position)};
+}
+
+base::Time Wire::drained_at(std::uint64_t more) const {
+  if (active_ == 0 && more == 0) return free_at_;
+  std::uint64_t bytes = position_ + more;
+  const auto add = [&bytes](const LongTransfer& transfer) {
+    if (transfer.remaining == 0) return;
+    bytes += std::uint64_t{transfer.remaining - 1} * transfer.segments.full_bytes +
+             transfer.segments.last_bytes;
+  };
+  for (std::size_t i = 0; i < active_; ++i) add(*window_[i]);
+  for (const LongTransfer* each = waiting_; each != nullptr; each = each->next) add(*each);
+  return epoch_ + pace_(bytes);
 }
 
 // The first TLP boundary at or behind `now`, and who has finished up to it.

@@ -55,6 +55,10 @@ class Wire {
     base::Time end{0};
   };
   Forecast first_to_finish() const;
+  // When all is sent, and `more` bytes behind it, if nothing else comes.
+  base::Time drained_at(std::uint64_t more) const;
+  // From now on at another pace; all must be sent.
+  void set_pace(base::Pace pace);
 
  private:
   struct Finish {
@@ -72,9 +76,9 @@ class Wire {
   void settle();
   void join(LongTransfer& transfer, bool behind_last);
 
-  const base::Pace pace_;
-  std::uint64_t unit_bytes_;  // takes exactly unit_time_: the position is kept below it
-  base::Time unit_time_;
+  base::Pace pace_;
+  std::uint64_t unit_bytes_ = 0;  // takes exactly unit_time_: the position is kept below it
+  base::Time unit_time_{0};
   base::Time epoch_{0};
   std::uint64_t position_ = 0;  // everything before it is on its way or booked
   base::Time free_at_{0};       // when position_ is reached

@@ -128,7 +128,7 @@ class LinkBench::Bench : public pcie::FunctionDevice {
                    Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))),
         host_("host", scheduler_),
         root_complex_("root_complex", config.root_complex, scheduler_, host_),
-        link_("link", config.link, scheduler_),
+        link_("link", config.link, scheduler_, config.seed),
         endpoint_("endpoint", config.device.endpoint, scheduler_),
         memory_("memory", config.host, scheduler_),
         sockets_(config.simulation.check_protocol, scheduler_) {

@@ -22,20 +22,21 @@ class Forecaster {
   Forecaster(const SystemConfig& config, const LinkMeasurement& measurement)
       : config_(config),
         measurement_(measurement),
+        headers_(formula::headers(config.link.generation)),
         pace_(formula::tlp_pace(config.link.generation, config.link.lanes,
                                 config.link.max_payload_bytes)),
         delay_(std::chrono::nanoseconds(config.link.propagation_ns) +
                std::chrono::nanoseconds(config.link.stack_latency_ns)) {}
 
   LinkForecast dma(std::uint64_t address) const {
-    const std::uint32_t header = formula::memory_header(address);
+    const std::uint32_t header = headers_.memory(address);
     const std::uint32_t bytes = measurement_.bytes;
     const auto first = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, kPageBytes));
     const bool write = measurement_.operation != LinkOperation::dma_read;
     const bool read = measurement_.operation != LinkOperation::dma_write;
     const Time written = write ? pace_(data_bytes(bytes, payload_shift(), header)) : Time(0);
     const Time requested = pace_(request_bytes(bytes, header));
-    const Time completed = pace_(data_bytes(bytes, completion_shift(), formula::kHeaderCompletion));
+    const Time completed = pace_(data_bytes(bytes, completion_shift(), headers_.completion));
     if (!read) return loaded(written, written);
     // The completions of the first page follow its requests; the others are behind them.
     const Time unloaded =
@@ -44,16 +45,16 @@ class Forecaster {
   }
 
   LinkForecast mmio_read(std::uint64_t address) const {
-    const Time request = pace_(formula::memory_header(address));
+    const Time request = pace_(headers_.memory(address));
     const Time completion =
-        pace_(data_bytes(measurement_.bytes, completion_shift(), formula::kHeaderCompletion));
+        pace_(data_bytes(measurement_.bytes, completion_shift(), headers_.completion));
     const Time answer = std::chrono::nanoseconds(config_.device.endpoint.register_latency_ns);
     return loaded(request + completion + 2 * delay_ + answer, std::max(request, completion));
   }
 
   LinkForecast mmio_write(std::uint64_t address) const {
     const Time wire =
-        pace_(data_bytes(measurement_.bytes, payload_shift(), formula::memory_header(address)));
+        pace_(data_bytes(measurement_.bytes, payload_shift(), headers_.memory(address)));
     const Time apart = std::chrono::nanoseconds(config_.host.mmio_write_ns);
     const Time each = std::max(wire, Time(apart.count() / measurement_.outstanding));
     // Processors that are faster than the wire: writes pile up, there is no steady latency.
@@ -104,6 +105,7 @@ class Forecaster {
 
   const SystemConfig& config_;
   const LinkMeasurement& measurement_;
+  const formula::Headers headers_;
   const base::Pace pace_;
   const Time delay_;
 };

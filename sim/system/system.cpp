@@ -38,10 +38,10 @@ System::System(const SystemConfig& config, SystemHooks hooks)
   root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
                                                       scheduler_, *machine_);
   if (config_.pcie_switch.ports != 0) {
-    uplink_ = std::make_unique<pcie::Link>("uplink", config_.uplink, scheduler_);
+    uplink_ = std::make_unique<pcie::Link>("uplink", config_.uplink, scheduler_, config_.seed);
     switch_ = std::make_unique<pcie::Switch>("pcie_switch", config_.pcie_switch, scheduler_);
   }
-  link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_);
+  link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_, config_.seed);
   endpoint_ = std::make_unique<pcie::Endpoint>("endpoint", config_.device.endpoint, scheduler_);
   build_device();
   bind();
@@ -91,6 +91,10 @@ void System::bind() {
   }
 }
 
+pcie::BelowPort& System::below(pcie::Link& link, pcie::BelowPort& end) {
+  return *below_.emplace_back(std::make_unique<pcie::BelowLink>(link, end));
+}
+
 // The link's upper end: at the root port, or at the first port of a switch.
 void System::bind_link() {
   constexpr auto kUp = base::Splice::Direction::kUpstream;
@@ -98,7 +102,8 @@ void System::bind_link() {
   if (!switch_) {
     sockets_.bind("root_down", root_port.to_link, link_->from_root);
     sockets_.bind("root_up", link_->to_root, root_port.from_link, kUp);
-    root_port.attach_below(*endpoint_);
+    root_port.set_link(*link_);
+    root_port.attach_below(below(*link_, *endpoint_));
     return;
   }
   pcie::SwitchPort& port = switch_->ports[0];
@@ -108,8 +113,10 @@ void System::bind_link() {
   sockets_.bind("switch_up", switch_->to_up, uplink_->from_endpoint, kUp);
   sockets_.bind("port_down", port.to_link, link_->from_root);
   sockets_.bind("port_up", link_->to_root, port.from_link, kUp);
-  root_port.attach_below(*switch_);
-  port.attach_below(*endpoint_);
+  root_port.set_link(*uplink_);
+  uplink_->add_listener(*switch_);
+  root_port.attach_below(below(*uplink_, *switch_));
+  port.attach_below(below(*link_, *endpoint_));
   switch_->set_uplink(*uplink_);
   for (std::size_t i = 1; i < switch_->ports.size(); ++i) {
     auto& slot = empty_slots_.emplace_back(

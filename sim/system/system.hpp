@@ -16,6 +16,7 @@
 #include "host/kernel/machine.hpp"
 #include "host/nvme/nvme.hpp"
 #include "models/media_factory.hpp"
+#include "pcie/below_link.hpp"
 #include "pcie/empty_slot.hpp"
 #include "pcie/endpoint.hpp"
 #include "pcie/enumerator.hpp"
@@ -98,6 +99,7 @@ class System {
   void build_device();
   void bind();
   void bind_link();
+  pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);
   void register_statistics();
   void watchdog();
   void workload_finished();
@@ -114,6 +116,7 @@ class System {
   std::unique_ptr<pcie::Link> uplink_;  // these two only if there is a switch
   std::unique_ptr<pcie::Switch> switch_;
   std::vector<std::unique_ptr<pcie::EmptySlot>> empty_slots_;
+  std::vector<std::unique_ptr<pcie::BelowLink>> below_;
   std::unique_ptr<pcie::Link> link_;
   std::unique_ptr<pcie::Endpoint> endpoint_;
   std::unique_ptr<models::Media> media_;

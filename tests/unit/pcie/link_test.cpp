@@ -178,7 +178,7 @@ TEST_CASE("a link that cannot be built is the user's mistake, named") {
     change(config);
     CHECK_THROWS_AS(config.validate(), base::UserError);
   };
-  rejects([](LinkConfig& config) { config.generation = 6; });
+  rejects([](LinkConfig& config) { config.generation = 7; });
   rejects([](LinkConfig& config) { config.generation = 0; });
   rejects([](LinkConfig& config) { config.lanes = 3; });
   rejects([](LinkConfig& config) { config.lanes = 32; });
@@ -186,10 +186,15 @@ TEST_CASE("a link that cannot be built is the user's mistake, named") {
   rejects([](LinkConfig& config) { config.max_payload_bytes = 64; });
   rejects([](LinkConfig& config) { config.max_read_request_bytes = 8192; });
   rejects([](LinkConfig& config) { config.read_completion_boundary_bytes = 32; });
+  rejects([](LinkConfig& config) { config.replay_buffer_tlps = 0; });
+  rejects([](LinkConfig& config) { config.bit_errors_per_petabit = 2'000'000'000'000; });
+  rejects([](LinkConfig& config) { config.credits.posted_data = 15; });
+  rejects([](LinkConfig& config) { config.credits.completion_data = 1; });
+  rejects([](LinkConfig& config) { config.training.initial_us = 100; });
   LinkConfig().validate();
   LinkConfig config;
-  config.generation = 6;
-  CHECK_THROWS_WITH(config.validate(), "link.generation is 6; it must be 1 to 5");
+  config.generation = 7;
+  CHECK_THROWS_WITH(config.validate(), "link.generation is 7; it must be 1 to 6");
 }
 
 }  // namespace nvmesim::pcie

@@ -42,6 +42,10 @@ void fill_ones(base::GenericPayload& payload) {
 
 }  // namespace
 
+std::uint32_t EndpointConfig::vectors() const {
+  return std::max({msix_vectors, msi_vectors, std::uint32_t{1}});
+}
+
 std::span<const base::ParamInfo> EndpointConfig::params() {
   static constexpr base::ParamInfo kParams[] = {
       {"vendor_id", "", 0, 0xFFFE, "PCI vendor"},
@@ -54,7 +58,7 @@ std::span<const base::ParamInfo> EndpointConfig::params() {
       {"bar0_64bit", "", 0, 1, "BAR 0 takes 64-bit addresses"},
       {"bar0_prefetchable", "", 0, 1,
        "BAR 0 is prefetchable; such a one of 64 bits may lie above 4 GiB"},
-      {"msix_vectors", "1", 1, 2048, "MSI-X vectors"},
+      {"msix_vectors", "1", 0, 2048, "MSI-X vectors; 0: no MSI-X capability"},
       {"msix_table_offset", "bytes", 0, 1 << 30, "MSI-X table in BAR 0, a multiple of 8"},
       {"msix_pba_offset", "bytes", 0, 1 << 30, "MSI-X pending bits in BAR 0, a multiple of 8"},
       {"msi_vectors", "1", 0, 32, "MSI messages, a power of two; 0: no MSI capability"},
@@ -74,7 +78,7 @@ std::span<const base::ParamInfo> EndpointConfig::params() {
 void EndpointConfig::validate() const {
   require(std::has_single_bit(bar0_bytes) && bar0_bytes >= kPageBytes, "bar0_bytes",
           "be a power of two of at least 4096");
-  require(msix_vectors >= 1 && msix_vectors <= 2048, "msix_vectors", "be 1 to 2048");
+  require(msix_vectors <= 2048, "msix_vectors", "be 0 to 2048");
   require(msi_vectors == 0 || (std::has_single_bit(msi_vectors) && msi_vectors <= 32),
           "msi_vectors", "be 0 or a power of two up to 32");
   require(tag_bits == 5 || tag_bits == 8 || tag_bits == 10, "tag_bits", "be 5, 8 or 10");
@@ -106,14 +110,16 @@ Endpoint::Endpoint(sc_core::sc_module_name name, const EndpointConfig& config,
                 base::Callback::of<&Endpoint::control_written>(this),
                 {}},
                config.tag_bits, config.latency_tolerance_ns != 0),
-      msix_(space_,
-            {static_cast<std::uint16_t>(config.msix_vectors), 0, config.msix_table_offset, 0,
-             config.msix_pba_offset},
-            base::Callback::of<&Endpoint::send_pending>(this)),
       msix_table_(static_cast<std::uint16_t>(config.msix_vectors)),
       advanced_error_(space_, false),
       errors_(express_, advanced_error_),
-      pin_raised_(config.msix_vectors) {
+      pin_raised_(config.vectors()) {
+  if (config_.msix_vectors != 0) {
+    msix_.emplace(space_,
+                  MsixCapability::Layout{static_cast<std::uint16_t>(config.msix_vectors), 0,
+                                         config.msix_table_offset, 0, config.msix_pba_offset},
+                  base::Callback::of<&Endpoint::send_pending>(this));
+  }
   if (config_.msi_vectors != 0) {
     msi_.emplace(space_, config_.msi_vectors, base::Callback::of<&Endpoint::send_pending>(this));
   }

@@ -52,6 +52,9 @@ struct EndpointConfig {
   std::uint64_t serial_number = 0x5CD2'E400'0000'0001;
   std::uint32_t latency_tolerance_ns = 0;
 
+  // Interrupts that the device may tell apart, by whatever mechanism.
+  std::uint32_t vectors() const;
+
   static std::span<const base::ParamInfo> params();
   // Throws UserError if the values do not fit together.
   void validate() const;
@@ -113,6 +116,8 @@ class Endpoint : public sc_core::sc_module,
   void link_up() override;
   void link_error(LinkError error, Direction direction) override;
 
+  // Interrupts that the device may tell apart.
+  std::uint32_t vectors() const { return static_cast<std::uint32_t>(pin_raised_.size()); }
   const EndpointConfig& config() const { return config_; }
   ConfigSpace& config_space() { return space_; }
   void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;
@@ -176,6 +181,7 @@ class Endpoint : public sc_core::sc_module,
   void send_pending();
   void update_pin();
   void reset_interrupts();
+  void release_pin();
 
   // endpoint_events.cpp: errors, messages, power, resets
   void unsupported(const base::GenericPayload& payload, bool posted);
@@ -197,7 +203,7 @@ class Endpoint : public sc_core::sc_module,
   Type0Header header_;
   PowerManagementCapability power_;
   PciExpressCapability express_;
-  MsixCapability msix_;
+  std::optional<MsixCapability> msix_;
   MsixTable msix_table_;
   std::optional<MsiCapability> msi_;
   AdvancedErrorCapability advanced_error_;

@@ -207,6 +207,7 @@ void Endpoint::drop_requests() {
   waiting_head_ = 0;
   cuts_.clear();
   free_cuts_.clear();
+  release_pin();
 }
 
 // The completion timeout (2.8). One entry for all reads, and only about one in each timeout while

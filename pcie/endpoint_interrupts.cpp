@@ -7,22 +7,22 @@
 namespace nvmesim::pcie {
 
 bool Endpoint::interrupt_by_pin() const {
-  return !msix_.enabled() && !(msi_ && msi_->enabled());
+  return !(msix_ && msix_->enabled()) && !(msi_ && msi_->enabled());
 }
 
 bool Endpoint::interrupt_enabled(VectorId vector) const {
-  if (msix_.enabled()) [[likely]] {
-    return !msix_.function_masked() && !msix_table_.masked(vector) && bus_master();
+  if (msix_ && msix_->enabled()) [[likely]] {
+    return !msix_->function_masked() && !msix_table_.masked(vector) && bus_master();
   }
   if (msi_ && msi_->enabled()) return !msi_->masked(msi_->message_of(vector)) && bus_master();
   return !header_.interrupt_disabled() && !pin_asserted_;
 }
 
 void Endpoint::interrupt(VectorId vector) {
-  NVMESIM_ASSERT(vector.value() < msix_table_.vectors(), "an interrupt of no vector");
-  if (msix_.enabled()) [[likely]] {
+  NVMESIM_ASSERT(vector.value() < pin_raised_.size(), "an interrupt of no vector");
+  if (msix_ && msix_->enabled()) [[likely]] {
     if (!bus_master()) return;
-    if (msix_.function_masked() || msix_table_.masked(vector)) {
+    if (msix_->function_masked() || msix_table_.masked(vector)) {
       msix_table_.set_pending(vector, true);
     } else {
       const MsixTable::Message message = msix_table_.message(vector);
@@ -66,7 +66,7 @@ void Endpoint::send_pending() {
       send_message_interrupt(msi_->address(), msi_->data(message));
     }
   }
-  if (!msix_.enabled() || !msix_table_.any_pending()) return;
+  if (!(msix_ && msix_->enabled()) || !msix_table_.any_pending()) return;
   for (std::uint16_t i = 0; i < msix_table_.vectors(); ++i) {
     const VectorId vector(i);
     if (!msix_table_.pending(vector) || !interrupt_enabled(vector)) continue;
@@ -90,6 +90,12 @@ void Endpoint::update_pin() {
 // The root port forgets the pin's level by itself if the link goes down; else it is told.
 void Endpoint::reset_interrupts() {
   msix_table_.reset();
+  release_pin();
+  update_pin();
+}
+
+void Endpoint::release_pin() {
+  if (pin_raised_count_ == 0) return;
   std::fill(pin_raised_.begin(), pin_raised_.end(), false);
   pin_raised_count_ = 0;
   update_pin();

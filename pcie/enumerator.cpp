@@ -330,7 +330,22 @@ class Walk {
     read_identity(access_, function);
     access_.write32(id, kCommand, 0);  // BARs must not be decoded while they are sized
     size_bars(access_, function);
+    route_pin(function);
     functions_.push_back(function);
+  }
+
+  // The line that the function's pin ends at, in its interrupt line register: bridges turn pins by
+  // the device number of the port that they come from (2.2.8.1).
+  void route_pin(const FunctionInfo& function) {
+    const std::uint32_t registers = access_.read32(function.id, 0x3C);
+    unsigned pin = registers >> 8 & 0xFF;
+    if (pin == 0) return;
+    --pin;
+    for (std::size_t i = 1; i < function.bridges.size(); ++i) {
+      pin += function.bridges[i].value() >> 3 & 31;
+    }
+    const unsigned root = function.bridges.front().value() >> 3 & 31;
+    access_.write32(function.id, 0x3C, (registers & ~0xFFU) | (4 * root + pin % 4));
   }
 
   // Gives addresses to everything on and behind a bus.

@@ -41,11 +41,13 @@ void SwitchConfig::validate() const {
   if (ports > 32) throw base::UserError(fmt::format("switch.ports is {}; at most 32", ports));
 }
 
-SwitchPort::SwitchPort(sc_core::sc_module_name name, Switch& owner, base::Scheduler& scheduler)
+SwitchPort::SwitchPort(sc_core::sc_module_name name, Switch& owner, unsigned index,
+                       base::Scheduler& scheduler)
     : sc_core::sc_module(name),
       to_link("to_link", this, scheduler),
       from_link("from_link", this, scheduler),
       switch_(owner),
+      index_(index),
       header_(space_, kIdentity, base::Callback::of<&SwitchPort::bridge_control_written>(this)),
       express_(space_, PciExpressPort::kSwitchDownstream, kWidest,
                {{}, {}, base::Callback::of<&SwitchPort::slot_control_written>(this)}, 10) {}
@@ -82,8 +84,8 @@ Switch::Switch(sc_core::sc_module_name name, const SwitchConfig& config, base::S
       scheduler_(scheduler),
       header_(space_, kIdentity),
       express_(space_, PciExpressPort::kSwitchUpstream, kWidest, {}, 10) {
-  ports.init(config_.ports, [this, &scheduler](const char* port_name, std::size_t) {
-    return new SwitchPort(port_name, *this, scheduler);
+  ports.init(config_.ports, [this, &scheduler](const char* port_name, std::size_t index) {
+    return new SwitchPort(port_name, *this, static_cast<unsigned>(index), scheduler);
   });
 }
 
@@ -209,6 +211,7 @@ void Switch::answer_down(std::uint64_t which) {
 void Switch::request_from_port(SwitchPort& port, base::GenericPayload& payload) {
   const Tlp& tlp = tlp_of(payload);
   from_below_.insert_or_assign(&payload, &port);
+  if (tlp.kind == TlpKind::kMessage) turn_pin(port, payload);
   SwitchPort* peer = tlp.kind == TlpKind::kMemory && config_.peer_to_peer
                          ? port_of_address(payload.get_address())
                          : nullptr;
@@ -219,6 +222,17 @@ void Switch::request_from_port(SwitchPort& port, base::GenericPayload& payload) 
     ++forwarded_up_;
     scheduler_.after<&Switch::forward_up>(latency(), this, argument(payload));
   }
+}
+
+// INTx messages go on as another pin, by the device number of the port (2.2.8.1).
+void Switch::turn_pin(SwitchPort& port, base::GenericPayload& payload) {
+  Tlp* tlp = nullptr;
+  payload.get_extension(tlp);
+  const auto code = static_cast<unsigned>(tlp->message);
+  const auto assert_a = static_cast<unsigned>(MessageCode::kAssertIntA);
+  if (code < assert_a || code >= assert_a + 8) return;
+  const unsigned turned = (code & ~3U) | ((code + port.index_) & 3U);
+  tlp->message = static_cast<MessageCode>(turned);
 }
 
 void Switch::forward_up(std::uint64_t payload) {

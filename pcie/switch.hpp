@@ -49,7 +49,8 @@ class SwitchPort : public sc_core::sc_module {
   base::TargetSocket<SwitchPort, &SwitchPort::request_from_link, &SwitchPort::debug_from_link>
       from_link;
 
-  SwitchPort(sc_core::sc_module_name name, Switch& owner, base::Scheduler& scheduler);
+  SwitchPort(sc_core::sc_module_name name, Switch& owner, unsigned index,
+             base::Scheduler& scheduler);
 
   // Who is reset by this port's Secondary Bus Reset and switched by its slot's power.
   void attach_below(BelowPort& below) { below_ = &below; }
@@ -62,6 +63,7 @@ class SwitchPort : public sc_core::sc_module {
   void slot_control_written();
 
   Switch& switch_;
+  const unsigned index_;  // and device number on the internal bus
   BelowPort* below_ = nullptr;
   ConfigSpace space_;
   Type1Header header_;
@@ -98,6 +100,7 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
   friend class SwitchPort;
   void request_from_port(SwitchPort& port, base::GenericPayload& payload);
   void response_from_port(base::GenericPayload& payload);
+  void turn_pin(SwitchPort& port, base::GenericPayload& payload);
   void forward_down(std::uint64_t payload);
   void forward_up(std::uint64_t payload);
   void answer_up(std::uint64_t payload);

@@ -5,6 +5,7 @@
 
 #include "sim/app/options.hpp"
 #include "sim/app/output_file.hpp"
+#include "sim/app/tlp_trace.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/parse.hpp"
 #include "sim/report/json_report.hpp"
@@ -205,7 +206,7 @@ po::options_description link_options() {
 
 int link(const Arguments& arguments) {
   po::options_description options = link_options();
-  options.add(system_options());
+  options.add(system_options()).add(trace_options());
   const auto values =
       parse(arguments, "link",
             "Measures the link, root complex and host memory of a configuration with a device\n"
@@ -225,8 +226,10 @@ int link(const Arguments& arguments) {
   if (values.count("json") != 0) {
     json = std::make_unique<OutputFile>(values["json"].as<std::string>());
   }
-  system_::LinkBench bench(config);
+  const auto tlp_trace = TlpTrace::from(values);
+  system_::LinkBench bench(config, tlp_trace ? tlp_trace->log() : pcie::TlpLog());
   const auto results = bench.run(measurements);
+  if (tlp_trace) tlp_trace->commit();
   if (values.count("no-summary") == 0) print_table(config, results);
   if (json) {
     json->write(report::print_json(to_json(config, results)));

@@ -35,6 +35,8 @@ Simulation::Simulation(std::string verb, const po::variables_map& values,
   if (values.count("json") != 0) {
     json_ = std::make_unique<OutputFile>(values["json"].as<std::string>());
   }
+  tlp_trace_ = TlpTrace::from(values);
+  if (tlp_trace_) hooks.tlp_log = tlp_trace_->log();
   hooks.kernel_log = [this](const host::PrintLine& line) {
     kernel_log_.push_back(line.to_string());
   };
@@ -58,6 +60,7 @@ int Simulation::run(const WorkloadFactory& factory) {
   starved_ = !ended && !interrupted_;
   progress.clear();
   const int status = finish();
+  if (tlp_trace_) tlp_trace_->commit();
   if (booted_ && progress.elapsed() > 0) {
     const auto requests =
         static_cast<double>(workload_ ? workload_->result().requests_completed : 0);

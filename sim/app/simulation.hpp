@@ -10,6 +10,7 @@
 
 #include "sim/app/options.hpp"
 #include "sim/app/output_file.hpp"
+#include "sim/app/tlp_trace.hpp"
 #include "sim/report/run_report.hpp"
 #include "sim/system/system.hpp"
 #include "sim/workload/runner.hpp"
@@ -53,6 +54,7 @@ class Simulation {
   workload::RunnerConfig runner_config_;
   bool summary_ = true;
   std::unique_ptr<OutputFile> json_;
+  std::unique_ptr<TlpTrace> tlp_trace_;
   std::vector<std::string> notes_;
   std::optional<report::TraceReport> trace_;
 

@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "host/kernel/memory.hpp"
@@ -122,7 +123,7 @@ class BenchHost : public sc_core::sc_module, public pcie::HostPort, public pcie:
 // The device: keeps `outstanding` operations open, each in a slot of its own.
 class LinkBench::Bench : public pcie::FunctionDevice {
  public:
-  explicit Bench(const SystemConfig& config)
+  Bench(const SystemConfig& config, pcie::TlpLog tlp_log)
       : config_(config),
         scheduler_("scheduler",
                    Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))),
@@ -138,6 +139,7 @@ class LinkBench::Bench : public pcie::FunctionDevice {
     sockets_.bind("root_up", link_.to_root, root_complex_.ports[0].from_link, Direction::kUpstream);
     sockets_.bind("device_down", link_.to_endpoint, endpoint_.from_link);
     sockets_.bind("device_up", endpoint_.to_link, link_.from_endpoint, Direction::kUpstream);
+    if (tlp_log) link_.set_tlp_log(std::move(tlp_log));
     endpoint_.attach(*this);
     endpoint_.set_link(link_);
   }
@@ -345,12 +347,13 @@ std::uint64_t LinkResult::bytes_per_second() const {
   return static_cast<std::uint64_t>(Wide{bytes} * 1'000'000'000'000 / ps);
 }
 
-LinkBench::LinkBench(const SystemConfig& config) {
+LinkBench::LinkBench(const SystemConfig& config, pcie::TlpLog tlp_log) {
   if (config.pcie_switch.ports != 0) {
     throw base::UserError("pcie_switch.ports: a link is measured without a switch; set it to 0");
   }
   // What may fail for the machine's sake is host memory.
-  bench_ = base::with_path("host", [&] { return std::make_unique<Bench>(config); });
+  bench_ =
+      base::with_path("host", [&] { return std::make_unique<Bench>(config, std::move(tlp_log)); });
 }
 LinkBench::~LinkBench() = default;
 

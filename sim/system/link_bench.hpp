@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "pcie/tlp_log.hpp"
 #include "sim/base/statistics.hpp"
 #include "sim/base/units.hpp"
 #include "sim/system/system_config.hpp"
@@ -52,7 +53,8 @@ struct LinkResult {
 class LinkBench {
  public:
   // Uses the link, root complex, host memory and endpoint of the configuration. Throws UserError.
-  explicit LinkBench(const SystemConfig& config);
+  // tlp_log is shown every TLP of the link.
+  explicit LinkBench(const SystemConfig& config, pcie::TlpLog tlp_log = {});
   ~LinkBench();
 
   // Throws UserError if a measurement cannot be made.

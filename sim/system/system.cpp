@@ -44,6 +44,7 @@ System::System(const SystemConfig& config, SystemHooks hooks)
   link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_, config_.seed);
   endpoint_ = std::make_unique<pcie::Endpoint>("endpoint", config_.device.endpoint, scheduler_);
   build_device();
+  if (hooks_.tlp_log) link_->set_tlp_log(hooks_.tlp_log);
   bind();
   driver_ = std::make_unique<host::Nvme>(*machine_, stages_, config_.driver);
   workload_done_ = std::make_unique<host::Completion>(machine_->threads);

@@ -41,6 +41,7 @@ struct SystemHooks {
   host::KernelLog::Sink kernel_log;   // of the simulated host
   check::WireTrace::Sink wire_trace;  // spliced between link and drive if set
   check::WireTraceOptions wire_options;
+  pcie::TlpLog tlp_log;  // of the drive's link
   models::ConstructionOrder construction = models::ConstructionOrder::kForward;
   // Builds another memory than host::Memory and binds the root complex's memory socket to it.
   // Returns the module's transport interface, for the processors' own accesses.

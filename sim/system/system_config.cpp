@@ -57,7 +57,7 @@ boost::json::value without_texts(boost::json::value preset) {
 // One fact is configured in one place; here it is handed to whoever else needs it.
 void join(SystemConfig& config) {
   config.root_complex.memory_bytes = config.host.memory_bytes;
-  config.device.controller.vectors = config.device.endpoint.msix_vectors;
+  config.device.controller.vectors = config.device.endpoint.vectors();
   config.device.controller.identity.vendor_id = config.device.endpoint.vendor_id;
   config.device.controller.identity.subsystem_vendor_id =
       config.device.endpoint.subsystem_vendor_id;

@@ -124,6 +124,8 @@ expect 'cache_ways' link --set root_complex.iommu.cache_ways=7
 expect 'tag_bits' replay "$trace" --set device.endpoint.tag_bits=9
 expect 'msi_vectors' replay "$trace" --set device.endpoint.msi_vectors=3
 expect 'mmio_high_base' replay "$trace" --set root_complex.mmio_high_base=4294967296
+expect 'cannot be written' probe --trace-tlp missing/tlp
+expect 'directory' replay "$trace" --limit 10 --trace-tlp directory
 expect 'cannot be written' link --count 100 --json missing/out.json
 
 expect 'empty' replay "$trace" --limit 10 --json ''

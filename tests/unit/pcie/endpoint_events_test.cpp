@@ -67,6 +67,27 @@ TEST_CASE("MSI sends one address and the vector in the low bits of the data") {
   CHECK(bench.host.pins.empty());
 }
 
+TEST_CASE("a function without MSI-X has its MSI vectors, and the pin before they are enabled") {
+  EndpointConfig config;
+  config.msix_vectors = 0;
+  config.msi_vectors = 4;
+  FullBench bench(1, {}, config);
+  auto& endpoint = bench.drives[0].endpoint;
+  bench.run([&] {
+    CHECK(bench.functions[0].msix.capability == 0);
+    CHECK(endpoint.vectors() == 4);
+    endpoint.interrupt(VectorId(3));
+    bench.host.sleep(5us);
+    enable_msi(bench, 2, 0x40);
+    endpoint.interrupt(VectorId(3));
+    bench.host.writel(bench.bar() + 0x2000, 5);  // no table there
+    bench.host.sleep(5us);
+  });
+  CHECK(bench.host.pins == Pins{{0, true}, {0, false}});
+  CHECK(data_of(bench) == std::vector<std::uint32_t>{0x43});
+  CHECK(bench.drives[0].device.writes.size() == 1);
+}
+
 TEST_CASE("a masked MSI message becomes pending and is sent once when it is unmasked") {
   FullBench bench;
   auto& endpoint = bench.drives[0].endpoint;

@@ -377,7 +377,9 @@ TEST_CASE("an endpoint whose parts do not fit is the user's mistake") {
   rejects([](EndpointConfig& config) { config.bar0_bytes = 12288; });
   rejects([](EndpointConfig& config) { config.msix_table_offset = 0x3F00; });
   rejects([](EndpointConfig& config) { config.msix_pba_offset = 0x2010; });
-  rejects([](EndpointConfig& config) { config.msix_vectors = 0; });
+  rejects([](EndpointConfig& config) { config.msix_vectors = 2049; });
+  rejects([](EndpointConfig& config) { config.msi_vectors = 12; });
+  rejects([](EndpointConfig& config) { config.tag_bits = 6; });
   rejects([](EndpointConfig& config) { config.msix_vectors = 300; });  // runs into pending bits
   EndpointConfig().validate();
 }

@@ -236,6 +236,27 @@ TEST_CASE("without peer to peer the root complex refuses what one drive asks of 
   CHECK(asking.finished.statuses == std::vector<DmaStatus>{DmaStatus::kUnsupportedRequest});
 }
 
+TEST_CASE("pins are turned by the port of the switch, and end at the line that software reads") {
+  SwitchBench bench(5);
+  bench.run([&] {
+    for (std::size_t i = 0; i < 5; ++i) {
+      const unsigned line = bench.host.read32(bench.functions[i].id, 0x3C) & 0xFF;
+      CHECK(line == i % 4);
+      bench.drives[i].endpoint.interrupt(VectorId(0));
+      bench.host.sleep(5us);
+    }
+    // Ports 0 and 4 share a line.
+    CHECK(bench.host.pins ==
+          std::vector<test::HostThread::Pin>{{0, true}, {1, true}, {2, true}, {3, true}});
+    bench.drives[0].endpoint.interrupt_served(VectorId(0));
+    bench.host.sleep(5us);
+    CHECK(bench.host.pins.size() == 4);
+    bench.drives[4].endpoint.interrupt_served(VectorId(0));
+    bench.host.sleep(5us);
+    CHECK(bench.host.pins.back() == test::HostThread::Pin{0, false});
+  });
+}
+
 TEST_CASE("a reset of the bus above the switch resets everything behind it") {
   SwitchBench bench(2);
   bench.run([&] {

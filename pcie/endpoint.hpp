@@ -130,7 +130,7 @@ class Endpoint : public sc_core::sc_module,
     std::uint32_t tags = 0;  // 0: not a read
     base::Time since{0};
   };
-  // A read that is sent request by request, because tags are short.
+  // A read that is sent in parts, because tags are short.
   struct CutRead {
     base::Callback done;
     std::uint32_t open = 0;  // parts sent and not ended

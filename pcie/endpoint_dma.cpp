@@ -70,7 +70,9 @@ void Endpoint::read_now(std::uint64_t address, std::span<std::byte> into, base::
   launch(*payload);
 }
 
-// Too few tags: the read goes out request by request, each with a tag of its own.
+// Too few tags: the read goes out in parts that end, and give back their tags, by themselves. A
+// part is one request, or 1/16 of all tags where these are many: so much sooner or later they come
+// back.
 void Endpoint::queue_read(std::uint64_t address, std::span<std::byte> into, base::BufferRef keep,
                           base::Callback done) {
   ++counters_.waited_for_tag;
@@ -88,8 +90,10 @@ void Endpoint::queue_read(std::uint64_t address, std::span<std::byte> into, base
 void Endpoint::send_waiting() {
   while (waiting_head_ < waiting_.size() && tags_used_ < tag_limit_) {
     WaitingRead& read = waiting_[waiting_head_];
+    const std::uint32_t tags = std::min({requests_for(read.into.size()), tag_limit_ - tags_used_,
+                                         std::max(tag_limit_ / 16, std::uint32_t{1})});
     const std::size_t bytes =
-        std::min<std::size_t>(read.into.size(), std::size_t{1} << request_shift_);
+        std::min<std::size_t>(read.into.size(), std::size_t{tags} << request_shift_);
     const auto part = read.into.first(bytes);
     const std::uint64_t address = read.address;
     const std::size_t cut = read.cut;
@@ -103,7 +107,7 @@ void Endpoint::send_waiting() {
       ++waiting_head_;
     }
     read_now(address, part, std::move(keep), base::Callback::of<&Endpoint::part_ended>(this, cut),
-             1);
+             tags);
   }
   if (waiting_head_ == waiting_.size()) {
     waiting_.clear();

@@ -107,18 +107,6 @@ TEST_CASE("closed loop keeps its depth in flight and ignores the arrival times")
   CHECK(device.buffers() == 4);
 }
 
-TEST_CASE("the limit takes the first requests only") {
-  base::Scheduler scheduler("scheduler");
-  FakeDevice device(scheduler, {});
-  const Trace trace = every(1us, 100);
-  workload::ReplayConfig config;
-  config.limit = 7;
-  Replayer replayer(scheduler, device, trace, config);
-  CHECK(run_to_end(replayer) == 1);
-  CHECK(replayer.result().requests_completed == 7);
-  CHECK(replayer.result().replay.trace_requests == 7);
-}
-
 TEST_CASE("what is submitted during the warm-up runs but is not counted") {
   base::Scheduler scheduler("scheduler");
   FakeDevice device(scheduler, {.latency = 10us});
@@ -204,10 +192,97 @@ TEST_CASE("an overloaded drive shows as waits for tags, by the closed form") {
   CHECK(result.backlog->tag_wait_max == 49 * 6us);
   CHECK(result.backlog->tag_wait_sum == 49 * 50 / 2 * 6us);
   CHECK(result.backlog->behind_max == 49 * 6us);
-  CHECK(result.backlog->end_behind == 50 * 10us - 49 * 4us);
+  CHECK(result.backlog->end_behind == 49 * 10us - 49 * 4us);
+  CHECK(result.backlog->processor_wait_max == 0us);
   CHECK(result.backlog->waiting_for_tag_max > 25);
   CHECK(of(result, Operation::kWrite).stage_time[static_cast<std::size_t>(base::Stage::kTagWait)] ==
         49 * 50 / 2 * 6us);
+}
+
+TEST_CASE("an overloaded processor shows as waits for it, by the closed form") {
+  // 3 us of submission each on one processor, an arrival each us: request i waits 2 us * i.
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {.latency = 10us, .one_processor = true});
+  const Trace trace = every(1us, 50);
+  workload::ReplayConfig config;
+  config.engine_cost_ns = 3'000;
+  Replayer replayer(scheduler, device, trace, config);
+  run_to_end(replayer);
+  const auto result = replayer.result();
+  REQUIRE(result.backlog);
+  CHECK(result.backlog->tag_waits == 0);
+  CHECK(result.backlog->behind_max == 49 * 2us);
+  CHECK(result.backlog->behind_sum == 49 * 50 / 2 * 2us);
+  CHECK(result.backlog->processor_wait_max == 49 * 2us);
+  CHECK(result.backlog->processor_wait_sum == 49 * 50 / 2 * 2us);
+  CHECK(result.backlog->end_behind == 49 * 2us);
+}
+
+TEST_CASE("a replay that keeps up is not behind, also not at its end") {
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {.latency = 400us, .one_processor = true});
+  const Trace trace = every(4us, 50);
+  workload::ReplayConfig config;
+  config.engine_cost_ns = 3'000;
+  Replayer replayer(scheduler, device, trace, config);
+  run_to_end(replayer);
+  REQUIRE(replayer.result().backlog);
+  CHECK(replayer.result().backlog->behind_max == 0us);
+  CHECK(replayer.result().backlog->end_behind == 0us);
+}
+
+TEST_CASE("the measured part begins at the end of the warm-up, before its first request") {
+  struct Watch {
+    base::Scheduler* scheduler;
+    Replayer* replayer;
+    base::Time measuring{-1};
+    std::uint64_t before = 0;
+    base::Time ended{-1};
+    void begins() {
+      measuring = scheduler->now();
+      before = replayer->result().requests_submitted;
+    }
+    void ends() { ended = scheduler->now(); }
+  };
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {.latency = 10us});
+  const Trace trace = every(1us, 100);
+  workload::ReplayConfig config;
+  config.run.warmup_us = 40;
+  Replayer replayer(scheduler, device, trace, config);
+  Watch watch{&scheduler, &replayer};
+  replayer.set_measuring(base::Callback::of<&Watch::begins>(&watch));
+  replayer.set_run_ended(base::Callback::of<&Watch::ends>(&watch));
+  CHECK(run_to_end(replayer) == 1);
+  CHECK(watch.measuring == 40us);
+  CHECK(watch.before == 40);
+  CHECK(watch.ended == 109us);
+}
+
+TEST_CASE("a warm-up that outlasts the run begins no measured part and holds nothing up") {
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {.latency = 10us});
+  const Trace trace = every(1us, 10);
+  workload::ReplayConfig config;
+  config.run.warmup_us = 5'000'000;
+  Replayer replayer(scheduler, device, trace, config);
+  Ends begins;
+  replayer.set_measuring(base::Callback::of<&Ends::ended>(&begins));
+  CHECK(run_to_end(replayer) == 1);
+  CHECK(begins.count == 0);
+  CHECK(scheduler.now() == 19us);
+}
+
+TEST_CASE("the work done grows with ended requests and with the read-back, not with time") {
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {});
+  const Trace trace = every(1us, 10);
+  workload::ReplayConfig config;
+  config.run.verify = true;
+  Replayer replayer(scheduler, device, trace, config);
+  CHECK(replayer.work_done() == 0);
+  CHECK(run_to_end(replayer) == 1);
+  CHECK(replayer.work_done() == 10 + 80);
 }
 
 TEST_CASE("at most max_open requests are open; the others are late and say so") {

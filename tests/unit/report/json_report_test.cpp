@@ -83,8 +83,8 @@ TEST_CASE("no percentile is above the maximum, also where that is no whole nanos
   of(stages, base::Stage::kArray) = base::picoseconds(305'666'554);
   add_request(run.of(Operation::kRead), stages, 512);
   const std::string text = report::print_json(report::to_json(run));
-  for (const char* line : {"\"p50_ns\": 305666.554", "\"p99_99_ns\": 305666.554",
-                           "\"max_ns\": 305666.554"}) {
+  for (const char* line :
+       {"\"p50_ns\": 305666.554", "\"p99_99_ns\": 305666.554", "\"max_ns\": 305666.554"}) {
     CHECK(text.find(line) != std::string::npos);
   }
 }

@@ -31,7 +31,8 @@ System::System(const SystemConfig& config, SystemHooks hooks)
       hooks_(std::move(hooks)),
       scheduler_("scheduler",
                  base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))) {
-  machine_ = std::make_unique<host::Machine>("host", config_.host, scheduler_);
+  machine_ = base::with_path(
+      "host", [&] { return std::make_unique<host::Machine>("host", config_.host, scheduler_); });
   if (hooks_.kernel_log) machine_->log.set_sink(hooks_.kernel_log);
   root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
                                                       scheduler_, *machine_);
@@ -48,8 +49,10 @@ System::System(const SystemConfig& config, SystemHooks hooks)
 System::~System() = default;
 
 void System::build_device() {
-  media_ = models::make_media(config_.device.media, scheduler_, config_.seed, statistics_,
+  media_ = base::with_path("device.media", [&] {
+    return models::make_media(config_.device.media, scheduler_, config_.seed, statistics_,
                               "device.media", hooks_.construction);
+  });
   controller_ = std::make_unique<device::Controller>(config_.device.controller, scheduler_,
                                                      *endpoint_, *media_, stages_, hooks_.log,
                                                      config_.device.media.keep_data);
@@ -79,7 +82,8 @@ void System::bind() {
   if (hooks_.foreign_memory) {
     machine_->use_debug_transport(hooks_.foreign_memory(*root_complex_, config_.host));
   } else {
-    memory_ = std::make_unique<host::Memory>("memory", config_.host, scheduler_);
+    memory_ = base::with_path(
+        "host", [&] { return std::make_unique<host::Memory>("memory", config_.host, scheduler_); });
     connect("memory", root_complex_->memory, memory_->port, kUp);
     machine_->use_memory(*memory_);
   }

@@ -33,7 +33,9 @@ std::string driver_setting(const std::string& setting) {
 
 // A preset may name only what is its own: a drive preset does not change the host.
 void check_sections(const boost::json::value& preset, std::string_view source,
-                    const std::vector<std::string>& allowed) {
+                    std::string_view kind) {
+  std::vector<std::string> allowed = preset_sections(kind);
+  allowed.insert(allowed.begin(), {"description", "sources"});
   if (!preset.is_object()) throw base::UserError(fmt::format("{}: not a JSON object", source));
   for (const auto& member : preset.as_object()) {
     bool known = false;
@@ -64,8 +66,10 @@ void join(SystemConfig& config) {
 void validate(const SystemConfig& config) {
   config.link.validate();
   config.root_complex.validate();
-  config.device.endpoint.validate();
-  device::check_config(config.device.controller, config.device.media.capacity_bytes);
+  base::with_path("device", [&] {
+    config.device.endpoint.validate();
+    device::check_config(config.device.controller, config.device.media.capacity_bytes);
+  });
   const auto& endpoint = config.device.endpoint;
   const std::uint64_t registers = config.device.controller.register_bytes();
   if (registers > endpoint.msix_table_offset) {
@@ -84,14 +88,19 @@ std::span<const base::ParamInfo> SystemConfig::params() {
   return kSystemParams;
 }
 
+std::vector<std::string> preset_sections(std::string_view kind) {
+  if (kind == "drive") return {"link", "device"};
+  return {"host", "driver", "root_complex"};
+}
+
 SystemConfig load_config(const ConfigRequest& request) {
   SystemConfig config;
   const auto host = load_preset("hosts", request.host);
-  check_sections(host, request.host, {"description", "sources", "host", "driver", "root_complex"});
+  check_sections(host, request.host, "host");
   base::read_config(without_texts(host), config, request.host);
 
   const auto drive = load_preset("drives", request.drive);
-  check_sections(drive, request.drive, {"description", "sources", "link", "device"});
+  check_sections(drive, request.drive, "drive");
   base::read_config(without_texts(drive), config, request.drive);
 
   boost::json::value settings = boost::json::object{};

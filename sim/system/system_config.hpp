@@ -67,6 +67,9 @@ struct ConfigRequest {
 // are fine alone but not together.
 SystemConfig load_config(const ConfigRequest& request);
 
+// The sections that a "drive" or a "host" file may have.
+std::vector<std::string> preset_sections(std::string_view kind);
+
 // The configuration as results show it: everything that can change a result, and the seed apart.
 boost::json::value describe_config(const SystemConfig& config);
 

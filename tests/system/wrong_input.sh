@@ -124,5 +124,51 @@ expect 'bare_report.json.*whole' compare bare_report.json bare_report.json
 expect 'broken' compare broken.json broken.json
 expect 'B.json' compare not_a_report.json
 
+expect 'empty' replay "$trace" --limit 10 --json ''
+expect 'nosuch' config --filter nosuch
+expect 'show.*both' config --show both
+expect 'capacity_bytes.*"1000000000000000000000"' config --set device.media.capacity_bytes=1000000000000000000000
+
+# Standard output that takes nothing is an error too, and one that is closed.
+full() { # OUTPUT ARGUMENTS...
+  local output=$1
+  shift
+  if eval '"$nvmesim" "$@" 2>stderr '"$output" || [ "$(grep -c '^nvmesim: standard output: ' stderr)" -ne 1 ]; then
+    echo "FAILED: nvmesim $* to a full device: $(head -3 stderr)"
+    failed=$((failed + 1))
+  else
+    passed=$((passed + 1))
+  fi
+  rm -f stderr
+}
+full '>/dev/full' --help
+full '>/dev/full' config
+full '>&-' drives
+
+# A run that is killed in the middle leaves no part of a file.
+for signal in HUP KILL; do
+  "$nvmesim" replay "$trace" --json out.json >/dev/null 2>&1 &
+  sleep 0.2
+  kill -$signal $!
+  wait $! 2>/dev/null
+  if [ "$(ls -A | sort)" = "$before" ]; then
+    passed=$((passed + 1))
+  else
+    echo "FAILED: SIG$signal left $(ls -A | sort | comm -13 <(echo "$before") -)"
+    failed=$((failed + 1))
+  fi
+done
+
+# What config prints as a file is one, and gives the same.
+for kind in drive host; do
+  "$nvmesim" config --drive 970pro --set host.cpus=3 --show $kind >printed.json
+  if "$nvmesim" config --$kind ./printed.json --show $kind | cmp -s - printed.json; then
+    passed=$((passed + 1))
+  else
+    echo "FAILED: config --show $kind is no file for --$kind"
+    failed=$((failed + 1))
+  fi
+done
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

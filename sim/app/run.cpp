@@ -1,6 +1,8 @@
 // nvmesim run: a fio job file on a simulated system.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "sim/app/simulation.hpp"
 #include "sim/workload/job_file.hpp"
 #include "sim/workload/job_runner.hpp"
@@ -53,14 +55,15 @@ int run_with(const Arguments& arguments, system_::SystemHooks hooks) {
   const workload::JobFile file = workload::read_job(values["JOB.fio"].as<std::string>());
   Simulation simulation("run", values, std::move(hooks));
   check_memory(file, simulation.config().host.memory_bytes);
+  std::set<std::string> named;
   for (const workload::JobOptions& job : file.jobs) {
     if (job.verify) {
       simulation.want_verification(
           fmt::format("{}:{}: verify= of job '{}'", file.path, job.line, job.name));
     }
-    if (!job.filename.empty()) {
-      simulation.note(fmt::format("job '{}': filename={} stands for the drive {}", job.name,
-                                  job.filename, values["drive"].as<std::string>()));
+    if (!job.filename.empty() && named.insert(job.filename).second) {
+      simulation.note(fmt::format("filename={} stands for the drive {}", job.filename,
+                                  values["drive"].as<std::string>()));
     }
   }
   simulation.set_workload(describe(file));

@@ -31,7 +31,13 @@ Simulation::Simulation(std::string verb, const po::variables_map& values,
   summary_ = values.count("no-summary") == 0;
   if (runner_config_.verify) want_verification("--verify");
   if (values.count("json") != 0) {
-    json_ = std::make_unique<OutputFile>(values["json"].as<std::string>());
+    std::vector<std::string> inputs;
+    for (const char* name : {"TRACE", "JOB.fio", "drive", "host"}) {
+      if (values.count(name) != 0) inputs.push_back(values[name].as<std::string>());
+    }
+    const std::string& path = values["json"].as<std::string>();
+    json_ = std::make_unique<OutputFile>(path, inputs);
+    if (path == "-") summary_ = false;  // it stands alone
   }
   hooks.kernel_log = [this](const host::PrintLine& line) { host_log_.add(line); };
   system_ = std::make_unique<system_::System>(config_, std::move(hooks));

@@ -58,6 +58,10 @@ printf 'fio version 3 iolog\n0 a read 0 4096\n5000 a read 8192 4096\n' >slow.iol
 ends 0 replay slow.iolog
 holds 'r["backlog"]["behind_max_ns"] < 1000' 'r["backlog"]["end_behind_ns"] == 0'
 
+# On standard output the JSON stands alone.
+"$nvmesim" replay slow.iolog --json - 2>stderr >a.json || fail 'JSON on standard output'
+holds 'r["requests"]["completed"] == 2'
+
 # Both reads were of a new drive; what the workload was can be told from the result alone.
 holds 'r["media_reads"] == {"commands": 2, "unwritten": 2}' \
   'r["workload"]["file_bytes"] == os.path.getsize("slow.iolog")' \
@@ -104,6 +108,11 @@ holds 'r["verification"]["media_reads_checked"] > 0' \
 job large rw=read bs=512 size=100g runtime=30ms
 ends 0 run large.fio --no-summary --set simulation.hang_after_ms=1
 holds '"hang" not in r' 'r["operations"]["read"]["count"] > 1000'
+
+# Nor does one hang that was idle for long and has just begun something.
+printf 'fio version 3 iolog\n0 a read 0 4096\n4990 a read 8192 4096\n' >idle.iolog
+ends 0 replay idle.iolog --no-summary --set simulation.hang_after_ms=1
+holds '"hang" not in r' 'r["requests"]["completed"] == 2'
 
 # One that has stopped does hang, though its clock runs on; each request says where it is.
 job stuck rw=randread bs=4k size=64m time_based=1 runtime=1s

@@ -98,6 +98,9 @@ expect 'limit' replay "$trace" --limit -1
 expect 'seed' replay "$trace" --seed one
 expect 'directory: is a directory' replay "$trace" --limit 10 --json directory
 expect 'cannot be written' replay "$trace" --limit 10 --json missing/out.json
+cp iolog both
+before=$(ls -A | sort)
+expect 'both' replay both --json both
 expect '16 MiB' replay /dev/zero
 expect 'two_times:2: is 104 days later than line 1' replay two_times
 expect 'event Q.*no events' replay iolog --event Q

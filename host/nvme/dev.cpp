@@ -178,8 +178,8 @@ void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::stri
                sum(&NvmeQueue::invalid_ids));
   registry.add(at + "admin_commands", "1", "commands put into the admin queue",
                [this] { return queues_[0]->commands(); });
-  registry.add(at + "online_queues", "1", "usable queues, the admin queue included",
-               [this] { return std::uint64_t{online_queues_}; });
+  registry.add_level(at + "online_queues", "1", "usable queues, the admin queue included",
+                     [this] { return std::uint64_t{online_queues_}; });
   registry.add(at + "resets", "1", "resets of the controller, the first start included",
                [this] { return ctrl_.resets(); });
   registry.add(at + "async_events", "1", "asynchronous events",

@@ -46,12 +46,8 @@ double ns(std::uint64_t ps);
 inline double ns(base::Time time) {
   return ns(ps(time));
 }
-// Nanoseconds, rounded.
-inline std::uint64_t whole_ns(std::uint64_t ps) {
-  return (ps + 500) / 1000;
-}
-
-// Counts, bytes and errors of all kinds together; no latencies.
+// Counts and errors of all kinds together, bytes of reads and writes (a discard moves none); no
+// latencies.
 OperationReport sum_of(const OperationReports& operations);
 
 struct GroupUse {

@@ -173,7 +173,7 @@ void System::shutdown() {
 std::optional<Hang> System::run_workload(workload::Runner& workload) {
   workload_ = &workload;
   hang_.reset();
-  last_progress_ = 0;
+  last_done_ = 0;
   workload_done_->reinit();
   watchdog_ =
       scheduler_.after<&System::watchdog>(milliseconds(config_.simulation.hang_after_ms), this);
@@ -188,14 +188,14 @@ void System::workload_finished() {
   workload_done_->complete();
 }
 
-// Ends a workload of which nothing has ended since the last look although requests are open.
+// Ends a workload of which nothing has ended since the last look although a request was open then.
 void System::watchdog() {
-  const workload::Progress progress = workload_->progress();
-  const auto open = workload_->open_requests();
-  if (progress.done != last_progress_ || open.empty()) {
-    last_progress_ = progress.done;
-    watchdog_ =
-        scheduler_.after<&System::watchdog>(milliseconds(config_.simulation.hang_after_ms), this);
+  const base::Time period = milliseconds(config_.simulation.hang_after_ms);
+  const std::uint64_t done = workload_->work_done();
+  const auto open = workload_->open_requests();  // oldest first
+  if (done != last_done_ || open.empty() || open.front().submitted > scheduler_.now() - period) {
+    last_done_ = done;
+    watchdog_ = scheduler_.after<&System::watchdog>(period, this);
     return;
   }
   hang_ = Hang{

@@ -133,7 +133,7 @@ class System {
   std::unique_ptr<host::Completion> workload_done_;
   workload::Runner* workload_ = nullptr;
   base::Scheduler::Handle watchdog_;
-  std::uint64_t last_progress_ = 0;
+  std::uint64_t last_done_ = 0;  // Runner::work_done() at the last look
   std::optional<Hang> hang_;
   bool scenario_ended_ = false;
   std::exception_ptr scenario_error_;

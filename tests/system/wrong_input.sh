@@ -29,6 +29,12 @@ printf '{"link": {"lanes": "four"}}\n' >wrong_type.json
 printf '{"link": {' >broken.json
 printf '{"host": {"cpus": 2}}\n' >wrong_section.json
 printf '{}' >not_a_report.json
+printf '{"format": "nvmesim-report", "format_version": 1}' >bare_report.json
+printf '7,0 0 0.5 1 D W 8 + 8 [x]\n7,0 0 9000000.5 1 D W 8 + 8 [x]\n' >two_times
+printf 'fio version 3 iolog\n0 a read 0 4096\n10 a read 8192 4096\n' >iolog
+printf 'fio version 2 iolog\na read 0 4096\n' >untimed
+printf '[job]\nrw=read\nsize=1m\nverify=crc32c\n' >verify.fio
+printf '[job]\nrw=read\nbs=1g\niodepth=8\nioengine=libaio\n' >memory.fio
 before=$(ls -A | sort)
 
 # expect PATTERN ARGUMENTS...: the line matches PATTERN.
@@ -92,6 +98,22 @@ expect 'limit' replay "$trace" --limit -1
 expect 'seed' replay "$trace" --seed one
 expect 'directory: is a directory' replay "$trace" --limit 10 --json directory
 expect 'cannot be written' replay "$trace" --limit 10 --json missing/out.json
+cp iolog both
+before=$(ls -A | sort)
+expect 'both' replay both --json both
+expect '16 MiB' replay /dev/zero
+expect 'two_times:2: is 104 days later than line 1' replay two_times
+expect 'event Q.*no events' replay iolog --event Q
+expect 'speed 2' replay iolog --closed-loop 4 --speed 2
+expect 'speed 2.*no arrival times' replay untimed --speed 2
+expect 'max-open' replay iolog --max-open 0
+expect 'max-open 4' replay iolog --max-open 4 --closed-loop 4
+expect 'warmup 5000.*within the warm-up' replay iolog --warmup 5000 --json never.json
+expect '--verify.*keep_data' replay iolog --verify --set device.media.keep_data=false
+expect '16 MiB' run /dev/zero
+expect "verify.fio:1: verify= of job 'job'.*keep_data" run verify.fio \
+  --set device.media.keep_data=false
+expect "memory.fio:1: job 'job'.*8192 MiB.*4096 MiB" run memory.fio
 expect 'missing' run missing.fio
 expect 'unknown_option.fio:4.*frobnicate' run unknown_option.fio
 expect 'bad_value.fio:2' run bad_value.fio
@@ -101,6 +123,7 @@ expect 'huge.fio:3' run huge.fio
 expect 'directory' run directory
 expect 'missing' compare missing missing
 expect 'report' compare not_a_report.json not_a_report.json
+expect 'bare_report.json.*whole' compare bare_report.json bare_report.json
 expect 'broken' compare broken.json broken.json
 expect 'B.json' compare not_a_report.json
 expect 'too many' link now

@@ -53,6 +53,10 @@ std::span<const base::ParamInfo> PipelineConfig::params() {
 std::span<const base::ParamInfo> NamespaceConfig::params() {
   static constexpr base::ParamInfo kParams[] = {
       {"blocks", "logical blocks", 0, base::kNoLimit, "size; 0 = what is left of the media"},
+      {"metadata_bytes", "bytes", 0, 64, "metadata of a block: 0, 8, 16 or 64"},
+      {"extended_metadata", "", 0, 1, "metadata follows its block in the data (FLBAS bit 4)"},
+      {"protection_type", "", 0, 3, "end-to-end protection (DPS bits 2:0); 0 = none"},
+      {"protection_first", "", 0, 1, "protection information is first in the metadata"},
   };
   return kParams;
 }
@@ -74,8 +78,17 @@ std::span<const base::ParamInfo> ControllerConfig::params() {
       {"acl", "", 0, 255, "outstanding Abort commands, 0's based"},
       {"elpe", "", 0, 63, "entries of the error log, 0's based"},
       {"rab", "", 0, 7, "initial arbitration burst is 2^rab commands; 7 = no limit"},
-      {"oncs", "", 0, 0x1C, "optional NVM commands: 4 DSM, 8 Write Zeroes, 10h save/select"},
+      {"oncs", "", 0, 0x1FF,
+       "optional NVM commands: 1 Compare, 2 Write Uncorrectable, 4 DSM, 8 Write Zeroes, 10h "
+       "save/select, 20h reservations, 40h Timestamp, 80h Verify, 100h Copy"},
       {"lpa", "", 0, 4, "log page attributes: 4 = offsets and long lengths"},
+      {"sgls", "", 0, 2, "Identify SGLS: 0 = PRPs only, 1 = SGLs, 2 = SGLs aligned to dwords"},
+      {"sgl_max_descriptors", "descriptors", 1, 1'048'576, "most SGL descriptors of a command"},
+      {"fuses", "", 0, 1, "Identify FUSES: 1 = Compare and Write"},
+      {"weighted_arbitration", "", 0, 1, "CAP.AMS: weighted round robin with urgent class"},
+      {"doorbell_buffer_config", "", 0, 1, "OACS: shadow doorbells (Doorbell Buffer Config)"},
+      {"dulbe", "", 0, 1, "NSFEAT: reads of deallocated blocks can be errors"},
+      {"deallocated_ones", "", 0, 1, "DLFEAT: deallocated blocks read as FFh instead of 0"},
       {"logical_block_bytes", "bytes", 512, 4096, "512 or 4096"},
       {"temperature_kelvin", "K", 0, 1000, "composite temperature"},
       {"warning_temperature_kelvin", "K", 0, 1000,
@@ -119,6 +132,39 @@ void check_namespaces(const ControllerConfig& config, std::uint64_t media_bytes)
   }
 }
 
+void check_data_path(const ControllerConfig& config) {
+  if ((config.fuses & 1) != 0 && (config.oncs & spec::kOncsCompare) == 0) {
+    throw base::UserError("controller.fuses: Compare and Write needs Compare (oncs 1)");
+  }
+  if (config.limits.awupf > config.limits.awun || config.limits.acwu > config.limits.awun) {
+    throw base::UserError("controller.limits: awupf and acwu are at most awun");
+  }
+  if (config.limits.nabsn != 0 && config.limits.nabsn < config.limits.awun) {
+    throw base::UserError("controller.limits.nabsn: 0 or at least awun");
+  }
+  for (const std::uint32_t bar : {config.cmb.bar, config.pmr.bar}) {
+    if (bar != 2 && bar != 4) throw base::UserError("controller.cmb.bar, pmr.bar: 2 or 4");
+  }
+  if (config.cmb.pages != 0 && config.pmr.pages != 0 && config.cmb.bar == config.pmr.bar) {
+    throw base::UserError("controller.pmr.bar: the controller memory buffer is in this BAR");
+  }
+  if (config.hmb.hmmin_pages > config.hmb.hmpre_pages) {
+    throw base::UserError("controller.hmb.hmmin_pages: at most hmpre_pages");
+  }
+  for (std::size_t i = 0; i < config.namespaces.size(); ++i) {
+    const NamespaceConfig& space = config.namespaces[i];
+    const std::uint32_t metadata = space.metadata_bytes;
+    if (metadata != 0 && metadata != 8 && metadata != 16 && metadata != 64) {
+      throw base::UserError(
+          fmt::format("controller.namespaces.{}.metadata_bytes: 0, 8, 16 or 64", i));
+    }
+    if (space.protection_type != 0 && metadata == 0) {
+      throw base::UserError(fmt::format(
+          "controller.namespaces.{}.protection_type: needs at least 8 metadata_bytes", i));
+    }
+  }
+}
+
 }  // namespace
 
 void check_config(const ControllerConfig& config, std::uint64_t media_bytes) {
@@ -130,11 +176,7 @@ void check_config(const ControllerConfig& config, std::uint64_t media_bytes) {
   if (config.logical_block_bytes != 512 && config.logical_block_bytes != 4096) {
     throw base::UserError("controller.logical_block_bytes: 512 or 4096");
   }
-  constexpr std::uint32_t kKnownOncs =
-      spec::kOncsDsm | spec::kOncsWriteZeroes | spec::kOncsSaveSelect;
-  if ((config.oncs & ~kKnownOncs) != 0) {
-    throw base::UserError("controller.oncs: only the bits 4, 8 and 10h can be set");
-  }
+  check_data_path(config);
   if ((config.lpa & ~4u) != 0) throw base::UserError("controller.lpa: 0 or 4");
   if (config.pipeline.admin_command_slots < config.acl + 2) {
     throw base::UserError("controller.pipeline.admin_command_slots: at least acl + 2");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "device/data_config.hpp"
 #include "device/spec/identify.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
@@ -66,11 +67,17 @@ BOOST_DESCRIBE_STRUCT(PipelineConfig, (),
                        admin_command_slots))
 
 struct NamespaceConfig {
-  std::uint64_t blocks = 0;  // logical blocks; 0 = all that is left of the media
+  std::uint64_t blocks = 0;          // logical blocks; 0 = all that is left of the media
+  std::uint32_t metadata_bytes = 0;  // needs a media with keep_metadata
+  bool extended_metadata = false;
+  std::uint32_t protection_type = 0;
+  bool protection_first = false;
 
   static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(NamespaceConfig, (), (blocks))
+BOOST_DESCRIBE_STRUCT(NamespaceConfig, (),
+                      (blocks, metadata_bytes, extended_metadata, protection_type,
+                       protection_first))
 
 struct ControllerConfig {
   IdentityConfig identity;
@@ -99,6 +106,19 @@ struct ControllerConfig {
   std::uint32_t oncs = spec::kOncsDsm | spec::kOncsWriteZeroes | spec::kOncsSaveSelect;
   std::uint32_t lpa = 4;  // bit 2: extended data for Get Log Page
 
+  // data path
+  std::uint32_t sgls = 0;  // Identify SGLS bits 1:0; 0 = PRPs only
+  std::uint32_t sgl_max_descriptors = 4096;
+  std::uint32_t fuses = 0;              // Identify FUSES: 1 = Compare and Write
+  bool weighted_arbitration = false;    // CAP.AMS bit 0
+  bool doorbell_buffer_config = false;  // OACS bit 8
+  bool dulbe = false;                   // NSFEAT bit 2
+  bool deallocated_ones = false;        // DLFEAT: deallocated blocks read as FFh instead of 0
+  CmbConfig cmb;
+  PmrConfig pmr;
+  HmbConfig hmb;
+  BlockLimitsConfig limits;
+
   // media
   std::uint32_t logical_block_bytes = 512;
   std::vector<NamespaceConfig> namespaces = {NamespaceConfig{}};
@@ -118,8 +138,10 @@ struct ControllerConfig {
 BOOST_DESCRIBE_STRUCT(ControllerConfig, (),
                       (identity, pipeline, mqes, dstrd, timeout_500ms, mpsmax, nssrs,
                        ready_latency_us, disable_latency_us, shutdown_latency_us, max_io_queues,
-                       mdts, aerl, acl, elpe, rab, oncs, lpa, logical_block_bytes, namespaces,
-                       temperature_kelvin, warning_temperature_kelvin, critical_temperature_kelvin,
+                       mdts, aerl, acl, elpe, rab, oncs, lpa, sgls, sgl_max_descriptors, fuses,
+                       weighted_arbitration, doorbell_buffer_config, dulbe, deallocated_ones, cmb,
+                       pmr, hmb, limits, logical_block_bytes, namespaces, temperature_kelvin,
+                       warning_temperature_kelvin, critical_temperature_kelvin,
                        max_power_centiwatts))
 
 // What no range of a single parameter can say. Throws UserError. `media_bytes`: capacity.

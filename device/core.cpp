@@ -8,6 +8,11 @@ namespace {
 
 const ControllerConfig& checked(const ControllerConfig& config, const models::Media& media) {
   check_config(config, media.capacity_units() * models::kUnitBytes);
+  for (const NamespaceConfig& space : config.namespaces) {
+    if (space.metadata_bytes != 0 && !media.keeps_spare()) {
+      throw base::UserError("controller.namespaces: metadata needs media.keep_metadata");
+    }
+  }
   return config;
 }
 

@@ -20,7 +20,9 @@ base::Time Dispatcher::latency_of(const Command& command) const {
   switch (static_cast<spec::NvmOpcode>(command.sqe.opc)) {
     case spec::NvmOpcode::kRead: {
       const std::uint64_t blocks = std::uint64_t{spec::RwControl{command.sqe.cdw12}.nlb()} + 1;
-      const bool large = blocks << core_.namespaces.block_shift() > models::kUnitBytes;
+      const Namespace* space = core_.namespaces.find(command.sqe.nsid);
+      const bool large =
+          space != nullptr && blocks << space->format.block_shift > models::kUnitBytes;
       extra = large ? pipeline.large_read_latency_ns : pipeline.read_latency_ns;
       break;
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "device/block_format.hpp"
 #include "device/controller_config.hpp"
 
 namespace nvmesim::device {
@@ -13,6 +14,7 @@ struct Namespace {
   std::uint32_t id = 0;
   std::uint64_t first_byte = 0;  // in the media's space
   std::uint64_t blocks = 0;
+  BlockFormat format;
 };
 
 class Namespaces {
@@ -24,10 +26,8 @@ class Namespaces {
     return nsid - 1 < spaces_.size() ? &spaces_[nsid - 1] : nullptr;
   }
   std::uint32_t count() const { return static_cast<std::uint32_t>(spaces_.size()); }
-  unsigned block_shift() const { return block_shift_; }
 
  private:
-  unsigned block_shift_;
   std::vector<Namespace> spaces_;
 };
 

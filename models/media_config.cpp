@@ -11,6 +11,8 @@ constexpr auto kMedia = std::to_array<ParamInfo>({
     {"kind", "", 0, 0, "what the data is stored on"},
     {"capacity_bytes", "bytes", 4096, 17'592'186'044'416, "logical capacity, in whole 4 KiB units"},
     {"keep_data", "", 0, 1, "keep the bytes that are written; without, reads return zeroes"},
+    {"keep_metadata", "", 0, 1,
+     "room for 64 bytes of metadata with each 512 bytes of data, for formats with metadata"},
 });
 
 constexpr auto kNand = std::to_array<ParamInfo>({

@@ -20,6 +20,7 @@ struct MediaConfig {
   MediaKind kind = MediaKind::nand;
   std::uint64_t capacity_bytes = 1'000'000'000'000;  // logical; rounded down to whole units
   bool keep_data = true;
+  bool keep_metadata = false;  // a spare area with every unit
   NandConfig nand;
   FtlConfig ftl;
   WriteBufferConfig write_buffer;
@@ -28,6 +29,7 @@ struct MediaConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(MediaConfig, (),
-                      (kind, capacity_bytes, keep_data, nand, ftl, write_buffer, xpoint))
+                      (kind, capacity_bytes, keep_data, keep_metadata, nand, ftl, write_buffer,
+                       xpoint))
 
 }  // namespace nvmesim::models

@@ -98,13 +98,13 @@ void name_space(Core& core, Command& command) {
   data.nsze = data.ncap = data.nuse = space.blocks;
   if (core.namespaces.count() == 1) {  // the media counts for all namespaces together
     const std::uint64_t used_bytes = core.media.used_units() * models::kUnitBytes;
-    data.nuse = std::min(space.blocks, used_bytes >> core.namespaces.block_shift());
+    data.nuse = std::min(space.blocks, used_bytes >> space.format.block_shift);
   }
   data.dlfeat = 0x01;  // deallocated blocks read as zeroes
   if ((core.config.oncs & spec::kOncsWriteZeroes) != 0) data.dlfeat |= 0x08;
   data.nguid = nguid_of(core.config, space.id);
   data.eui64 = eui64_of(core.config, space.id);
-  data.lbaf[0].lbads = static_cast<std::uint8_t>(core.namespaces.block_shift());
+  data.lbaf[0].lbads = static_cast<std::uint8_t>(space.format.block_shift);
 }
 
 void active_list(Core& core, Command& command) {

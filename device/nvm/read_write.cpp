@@ -22,8 +22,8 @@ std::uint64_t blocks_of(const Command& command) {
   return std::uint64_t{spec::RwControl{command.sqe.cdw12}.nlb()} + 1;
 }
 
-Range range_of(const Core& core, const Command& command) {
-  const unsigned shift = core.namespaces.block_shift();
+Range range_of(const Command& command) {
+  const unsigned shift = command.space->format.block_shift;
   return {command.space->first_byte + (starting_lba(command) << shift), blocks_of(command)
                                                                             << shift};
 }
@@ -36,7 +36,7 @@ bool check_range(Core& core, Command& command) {
 }
 
 bool check_transfer(Core& core, Command& command) {
-  const std::uint64_t bytes = blocks_of(command) << core.namespaces.block_shift();
+  const std::uint64_t bytes = blocks_of(command) << command.space->format.block_shift;
   if (bytes > core.config.max_transfer_bytes()) {
     core.reject(command, Status::kInvalidField, "the transfer is larger than MDTS allows", "5.15");
     return false;
@@ -45,13 +45,13 @@ bool check_transfer(Core& core, Command& command) {
 }
 
 void start_read(Core& core, Command& command) {
-  const Range range = range_of(core, command);
+  const Range range = range_of(command);
   core.mover.start_transfer(command, MediaOp::kRead, range.first_byte, range.bytes,
                             spec::RwControl{command.sqe.cdw12}.fua());
 }
 
 void start_write(Core& core, Command& command) {
-  const Range range = range_of(core, command);
+  const Range range = range_of(command);
   // With the write cache switched off every write is durable before it completes (5.21.1.6).
   const bool durable =
       spec::RwControl{command.sqe.cdw12}.fua() || !core.features.write_cache_enabled();
@@ -62,17 +62,17 @@ void start_write(Core& core, Command& command) {
 
 void read(Core& core, Command& command) {
   if (!check_transfer(core, command)) return;
-  core.prps.map(command, range_of(core, command).bytes, start_read);
+  core.prps.map(command, range_of(command).bytes, start_read);
 }
 
 void write(Core& core, Command& command) {
   if (!check_transfer(core, command)) return;
-  core.prps.map(command, range_of(core, command).bytes, start_write);
+  core.prps.map(command, range_of(command).bytes, start_write);
 }
 
 void write_zeroes(Core& core, Command& command) {
   if (!check_range(core, command)) return;
-  const Range range = range_of(core, command);
+  const Range range = range_of(command);
   core.mover.start_operation(command, MediaOp::kWriteZeroes, range.first_byte, range.bytes,
                              nullptr);
 }

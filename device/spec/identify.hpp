@@ -221,5 +221,6 @@ inline constexpr std::uint16_t kOncsSaveSelect = 1u << 4;
 inline constexpr std::uint16_t kOncsReservations = 1u << 5;
 inline constexpr std::uint16_t kOncsTimestamp = 1u << 6;
 inline constexpr std::uint16_t kOncsVerify = 1u << 7;
+inline constexpr std::uint16_t kOncsCopy = 1u << 8;
 
 }  // namespace nvmesim::device::spec

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "device/async_events.hpp"
+#include "device/bad_blocks.hpp"
+#include "device/block_transfer.hpp"
 #include "device/coalescer.hpp"
 #include "device/command.hpp"
 #include "device/completion_poster.hpp"
@@ -21,7 +23,9 @@
 #include "device/points.hpp"
 #include "device/prp_walker.hpp"
 #include "device/queues.hpp"
+#include "device/range_locks.hpp"
 #include "device/register_file.hpp"
+#include "device/sgl_walker.hpp"
 #include "device/spec/command_key.hpp"
 #include "models/media.hpp"
 #include "pcie/function.hpp"
@@ -48,6 +52,9 @@ struct Core {
   void complete(Command& command, spec::Status status, std::uint32_t dw0 = 0);
   // The same for a command that broke a rule, with one log line.
   void reject(Command& command, spec::Status status, const char* rule, const char* section);
+  // The last piece of a command that has ended came back: it was aborted, or its data could not be
+  // read from host memory.
+  void complete_ended(Command& command);
   // One log line for an access or event that broke a rule.
   void report(const char* rule, const char* section) const;
   // The completion entry is out, or the command was completed implicitly: its slot becomes free.
@@ -69,6 +76,7 @@ struct Core {
   base::StageJoin& stages;
   const base::Log& log;
   const bool keep_data;
+  const bool keep_spare;  // buffers of the media have a spare area
 
   Points points;
   base::BufferPool buffers{models::kUnitBytes};
@@ -82,7 +90,11 @@ struct Core {
   Fetcher fetcher;
   Dispatcher dispatcher;
   PrpWalker prps;
+  SglWalker sgls;
   DataMover mover;
+  BlockTransfer blocks;
+  BadBlocks bad_blocks;
+  RangeLocks locks;
   Coalescer coalescer;
   CompletionPoster poster;
   AsyncEvents events;

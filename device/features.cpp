@@ -1,5 +1,6 @@
 #include "device/features.hpp"
 
+#include <algorithm>
 #include <span>
 
 #include "device/core.hpp"
@@ -67,17 +68,22 @@ struct FeatureHandlers {
   }
 
   static Status set_error_recovery(Features& self, Command& command) {
-    if ((command.sqe.cdw11 & kDulbe) != 0) return Status::kInvalidField;  // NSFEAT.DULBE is 0
+    const bool dulbe = (command.sqe.cdw11 & kDulbe) != 0;
+    if (dulbe && !self.core_.config.dulbe) return Status::kInvalidField;  // NSFEAT.DULBE is 0
     const auto tler = static_cast<std::uint16_t>(command.sqe.cdw11);
     for (std::uint32_t i = 0; i < self.namespace_tler_.size(); ++i) {
       if (command.sqe.nsid == spec::kNsidAll || command.sqe.nsid == i + 1) {
         self.namespace_tler_[i] = tler;
+        self.dulbe_[i] = dulbe;
       }
     }
+    self.dulbe_set_ =
+        std::find(self.dulbe_.begin(), self.dulbe_.end(), std::uint8_t{1}) != self.dulbe_.end();
     return Status::kSuccess;
   }
   static Status get_error_recovery(Features& self, Command& command, bool current) {
     command.dw0 = current ? self.namespace_tler_[command.sqe.nsid - 1] : 0;
+    if (current && self.dulbe(command.sqe.nsid)) command.dw0 |= kDulbe;
     return Status::kSuccess;
   }
 
@@ -173,13 +179,16 @@ struct FeatureHandlers {
 Features::Features(Core& core)
     : core_(core),
       values_(std::size(FeatureHandlers::kRows)),
-      namespace_tler_(core.namespaces.count()) {}
+      namespace_tler_(core.namespaces.count()),
+      dulbe_(core.namespaces.count()) {}
 
 void Features::reset() {
   for (std::size_t i = 0; i < values_.size(); ++i) {
     values_[i] = default_of(FeatureHandlers::kRows[i].id);
   }
   namespace_tler_.assign(namespace_tler_.size(), 0);
+  dulbe_.assign(dulbe_.size(), 0);
+  dulbe_set_ = false;
   over_threshold_ = static_cast<std::uint16_t>(core_.config.warning_temperature_kelvin);
   under_threshold_ = 0;
   write_cache_ = true;

@@ -83,6 +83,16 @@ void fill_controller(const Core& core, spec::IdentifyController& data) {
   data.cqes = spec::kIocqes << 4 | spec::kIocqes;
   data.nn = core.namespaces.count();
   data.oncs = static_cast<std::uint16_t>(config.oncs);
+  data.fuses = static_cast<std::uint16_t>(config.fuses);
+  data.awun = static_cast<std::uint16_t>(config.limits.awun);
+  data.awupf = static_cast<std::uint16_t>(config.limits.awupf);
+  data.acwu = static_cast<std::uint16_t>(config.limits.acwu);
+  data.ocfs = (config.oncs & spec::kOncsCopy) != 0 ? 1 : 0;
+  if (config.sgls != 0) data.sgls = config.sgls | spec::kSglsBitBucket | spec::kSglsMetadataSegment;
+  data.hmpre = config.hmb.hmpre_pages;
+  data.hmmin = config.hmb.hmmin_pages;
+  data.hmminds = config.hmb.hmminds_pages;
+  data.hmmaxd = static_cast<std::uint16_t>(config.hmb.hmmaxd);
   data.vwc = core.media.volatile_cache() ? 0x07 : 0;  // present; Flush takes NSID FFFFFFFFh
   std::copy(identity.subnqn.begin(), identity.subnqn.end(), data.subnqn.begin());
   data.psd[0].mp = static_cast<std::uint16_t>(config.max_power_centiwatts);
@@ -90,6 +100,29 @@ void fill_controller(const Core& core, spec::IdentifyController& data) {
 
 void controller(Core& core, Command& command) {
   fill_controller(core, structure_in<spec::IdentifyController>(command));
+}
+
+// What the data path knows of a namespace.
+void fill_format(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
+  const BlockFormat& format = space.format;
+  const BlockLimitsConfig& limits = core.config.limits;
+  data.lbaf[0].lbads = static_cast<std::uint8_t>(format.block_shift);
+  data.lbaf[0].ms = static_cast<std::uint16_t>(format.metadata_bytes);
+  if (!format.plain()) {
+    data.flbas = format.extended ? 0x10 : 0;
+    data.mc = 0x03;  // both ways of transferring metadata
+    data.dpc = 0x1F;
+    data.dps =
+        static_cast<std::uint8_t>(format.protection_type | (format.protection_first ? 8u : 0));
+  }
+  if (core.config.dulbe) data.nsfeat |= 0x04;
+  data.nabsn = static_cast<std::uint16_t>(limits.nabsn);
+  data.nabo = static_cast<std::uint16_t>(limits.nabo);
+  if ((core.config.oncs & spec::kOncsCopy) != 0) {
+    data.mssrl = static_cast<std::uint16_t>(limits.mssrl);
+    data.mcl = limits.mcl;
+    data.msrc = static_cast<std::uint8_t>(limits.msrc);
+  }
 }
 
 void name_space(Core& core, Command& command) {
@@ -100,11 +133,14 @@ void name_space(Core& core, Command& command) {
     const std::uint64_t used_bytes = core.media.used_units() * models::kUnitBytes;
     data.nuse = std::min(space.blocks, used_bytes >> space.format.block_shift);
   }
-  data.dlfeat = 0x01;  // deallocated blocks read as zeroes
-  if ((core.config.oncs & spec::kOncsWriteZeroes) != 0) data.dlfeat |= 0x08;
+  fill_format(core, space, data);
+  data.dlfeat = core.config.deallocated_ones ? 0x02 : 0x01;
+  if ((core.config.oncs & spec::kOncsWriteZeroes) != 0 && space.format.plain() &&
+      !core.config.deallocated_ones) {
+    data.dlfeat |= 0x08;  // Write Zeroes deallocates with DEAC
+  }
   data.nguid = nguid_of(core.config, space.id);
   data.eui64 = eui64_of(core.config, space.id);
-  data.lbaf[0].lbads = static_cast<std::uint8_t>(space.format.block_shift);
 }
 
 void active_list(Core& core, Command& command) {

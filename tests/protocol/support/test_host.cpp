@@ -18,10 +18,17 @@ device::ControllerConfig small_config() {
   return config;
 }
 
-Bench::Bench(device::ControllerConfig wanted)
+namespace {
+bool has_metadata(const device::ControllerConfig& config) {
+  return std::any_of(config.namespaces.begin(), config.namespaces.end(),
+                     [](const auto& space) { return space.metadata_bytes != 0; });
+}
+}  // namespace
+
+Bench::Bench(device::ControllerConfig wanted, bool spare)
     : scheduler("scheduler"),
       port(scheduler, wanted.vectors),
-      media(scheduler, kMediaUnits),
+      media(scheduler, kMediaUnits, spare || has_metadata(wanted)),
       log([this](base::LogLevel, base::Time, std::string_view,
                  std::string_view text) { lines.emplace_back(text); },
           base::LogLevel::kDebug),

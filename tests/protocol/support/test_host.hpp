@@ -37,7 +37,8 @@ struct Completion {
 
 class Bench {
  public:
-  explicit Bench(device::ControllerConfig wanted = small_config());
+  // With `spare` the media keeps metadata; it does if a namespace has any.
+  explicit Bench(device::ControllerConfig wanted = small_config(), bool spare = false);
 
   // Lets simulated time pass.
   void run(base::Time duration);

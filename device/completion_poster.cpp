@@ -71,6 +71,7 @@ void CompletionPoster::hand_over(Command& command) {
   queue.first_waiting = queue.last_waiting = &command;
   // The head doorbell that makes room may be here already, held back by the endpoint.
   if (++waiting_queues_ == 1) core_.port.deliver_promptly(true);
+  if (core_.shadows.active() && queue.id != 0) core_.shadows.look(queue);
 }
 
 void CompletionPoster::stop_waiting(CompletionQueue& queue) {

@@ -3,6 +3,7 @@
 //   doorbells -> fetcher -> dispatcher -> handlers (admin/, nvm/) -> prps -> mover -> poster
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "device/async_events.hpp"
@@ -19,6 +20,8 @@
 #include "device/features.hpp"
 #include "device/fetcher.hpp"
 #include "device/health.hpp"
+#include "device/local_memory.hpp"
+#include "device/memory_registers.hpp"
 #include "device/namespaces.hpp"
 #include "device/points.hpp"
 #include "device/prp_walker.hpp"
@@ -26,6 +29,7 @@
 #include "device/range_locks.hpp"
 #include "device/register_file.hpp"
 #include "device/sgl_walker.hpp"
+#include "device/shadow_doorbells.hpp"
 #include "device/spec/command_key.hpp"
 #include "models/media.hpp"
 #include "pcie/function.hpp"
@@ -71,7 +75,8 @@ struct Core {
 
   const ControllerConfig config;
   base::Scheduler& scheduler;
-  pcie::FunctionPort& port;
+  const std::unique_ptr<LocalMemory> local;  // none without CMB and PMR
+  pcie::FunctionPort& port;                  // in front of it, if there is one
   models::Media& media;
   base::StageJoin& stages;
   const base::Log& log;
@@ -85,8 +90,10 @@ struct Core {
   CommandPool commands;
   Health health;
   ErrorLog errors;
+  MemoryRegisters memory;
   RegisterFile registers;
   DoorbellFile doorbells;
+  ShadowDoorbells shadows;
   Fetcher fetcher;
   Dispatcher dispatcher;
   PrpWalker prps;

@@ -33,7 +33,10 @@ struct Features::Row {
 // The features' own rules. A friend, so that the table stays out of the header.
 struct FeatureHandlers {
   static Status set_arbitration(Features& self, Command& command) {
-    self.core_.fetcher.set_arbitration_burst(command.sqe.cdw11 & 7);
+    const std::uint32_t cdw11 = command.sqe.cdw11;
+    self.core_.fetcher.set_arbitration_burst(cdw11 & 7);
+    self.core_.fetcher.set_weights(spec::bits(cdw11, 31, 24) + 1, spec::bits(cdw11, 23, 16) + 1,
+                                   spec::bits(cdw11, 15, 8) + 1);
     return Status::kSuccess;
   }
 
@@ -194,6 +197,7 @@ void Features::reset() {
   write_cache_ = true;
   core_.health.set_thresholds(over_threshold_, under_threshold_);
   core_.fetcher.set_arbitration_burst(core_.config.rab);
+  core_.fetcher.set_weights(1, 1, 1);
 }
 
 std::uint32_t Features::default_of(FeatureId feature) const {

@@ -13,6 +13,9 @@ constexpr std::uint32_t kCcMask = 0x00FF'FFF1;  // reserved bits read as 0
 RegisterFile::RegisterFile(Core& core) : core_(core) {
   const ControllerConfig& config = core.config;
   cap_.set(15, 0, config.mqes);
+  cap_.set(18, 17, config.weighted_arbitration ? 1 : 0);
+  cap_.set(56, 56, config.pmr.pages != 0);
+  cap_.set(57, 57, config.cmb.pages != 0);
   cap_.set(16, 16, 1);  // queues are physically contiguous
   cap_.set(31, 24, config.timeout_500ms);
   cap_.set(35, 32, config.dstrd);
@@ -24,6 +27,7 @@ RegisterFile::RegisterFile(Core& core) : core_(core) {
 std::uint32_t RegisterFile::read(std::uint32_t offset) const {
   const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
   const auto high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
+  if (MemoryRegisters::owns(offset)) return core_.memory.read(offset);
   switch (offset) {
     case spec::kRegCap:
       return low(cap_.value);
@@ -54,6 +58,10 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) const {
 }
 
 void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
+  if (MemoryRegisters::owns(offset)) {
+    core_.memory.write(offset, value);
+    return;
+  }
   switch (offset) {
     case spec::kRegIntms:
       interrupt_mask_ |= value;
@@ -124,7 +132,8 @@ void RegisterFile::write_cc(spec::Cc wanted) {
 const char* RegisterFile::enable_fault() const {
   if (cc_.css() != 0) return "CC.CSS selects a command set that is not supported";
   if (cc_.mps() > core_.config.mpsmax) return "CC.MPS is above CAP.MPSMAX";
-  if (cc_.ams() != 0) return "CC.AMS selects an arbitration that is not supported";
+  const unsigned best = core_.config.weighted_arbitration ? spec::kAmsWeighted : 0;
+  if (cc_.ams() > best) return "CC.AMS selects an arbitration that is not supported";
   if (cc_.iosqes() != 0 && cc_.iosqes() != spec::kIosqes) return "CC.IOSQES is not 6";
   if (cc_.iocqes() != 0 && cc_.iocqes() != spec::kIocqes) return "CC.IOCQES is not 4";
   if (aqa_.asqs() == 0 || aqa_.acqs() == 0) return "AQA gives a queue of one entry";
@@ -158,6 +167,7 @@ void RegisterFile::enable() {
 void RegisterFile::enabled() {
   core_.queues.create_cq(0, aqa_.acqs() + 1u, acq_, true, 0);
   core_.queues.create_sq(0, aqa_.asqs() + 1u, asq_, 0);
+  core_.fetcher.set_weighted(cc_.ams() == spec::kAmsWeighted);
   csts_.set_rdy(true);
 }
 
@@ -218,6 +228,7 @@ void RegisterFile::reset() {
   aqa_ = {};
   asq_ = acq_ = 0;
   interrupt_mask_ = 0;
+  core_.memory.reset();
 }
 
 }  // namespace nvmesim::device

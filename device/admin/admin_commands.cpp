@@ -30,6 +30,7 @@ constexpr CommandRow kRows[] = {
     row(AdminOpcode::kSetFeatures, set_features),
     row(AdminOpcode::kGetFeatures, get_features),
     row(AdminOpcode::kAsyncEventRequest, async_event_request),
+    row(AdminOpcode::kDoorbellBufferConfig, doorbell_buffer_config),
 };
 
 }  // namespace

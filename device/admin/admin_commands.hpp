@@ -20,6 +20,8 @@ void delete_io_sq(Core& core, Command& command);
 void identify(Core& core, Command& command);
 // log_pages.cpp
 void get_log_page(Core& core, Command& command);
+// doorbell_buffer.cpp
+void doorbell_buffer_config(Core& core, Command& command);
 // abort.cpp
 void abort_command(Core& core, Command& command);
 void async_event_request(Core& core, Command& command);

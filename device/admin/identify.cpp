@@ -72,6 +72,7 @@ void fill_controller(const Core& core, spec::IdentifyController& data) {
   data.rtd3r = config.ready_latency_us;
   data.rtd3e = config.shutdown_latency_us;
   data.cntrltype = 1;  // I/O controller
+  if (config.doorbell_buffer_config) data.oacs |= spec::kOacsDoorbellBufferConfig;
   data.acl = static_cast<std::uint8_t>(config.acl);
   data.aerl = static_cast<std::uint8_t>(config.aerl);
   data.frmw = 0x03;  // one slot, read only

@@ -216,6 +216,8 @@ inline constexpr std::uint8_t kNidtEui64 = 1;  // 8 bytes
 inline constexpr std::uint8_t kNidtNguid = 2;  // 16 bytes
 inline constexpr std::uint8_t kNidtUuid = 3;   // 16 bytes
 
+inline constexpr std::uint16_t kOacsDoorbellBufferConfig = 1u << 8;
+
 // ONCS bits.
 inline constexpr std::uint16_t kOncsCompare = 1u << 0;
 inline constexpr std::uint16_t kOncsWriteUncorrectable = 1u << 1;

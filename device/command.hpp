@@ -10,6 +10,7 @@
 #include "device/prp.hpp"
 #include "device/spec/commands.hpp"
 #include "models/media.hpp"
+#include "sim/base/buffer.hpp"
 #include "sim/base/scheduler.hpp"
 #include "sim/base/stage.hpp"
 
@@ -48,8 +49,11 @@ struct Command {
   std::uint32_t position = 0;  // of a command that works through a list
   const Namespace* space = nullptr;
   Step next_step = nullptr;
-  Command* waiter = nullptr;  // an Abort that waits for this command's end
-  Command* next = nullptr;    // in a completion queue's waiting list
+  Step then = nullptr;                 // of AdminData: behind the data
+  std::uint32_t data_bytes = 0;        // of AdminData
+  std::vector<base::BufferRef> pages;  // of AdminData
+  Command* waiter = nullptr;           // an Abort that waits for this command's end
+  Command* next = nullptr;             // in a completion queue's waiting list
   base::Scheduler::Handle timer;
   base::Time completion_at{0};
   base::BufferRef staged;

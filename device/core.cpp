@@ -20,7 +20,7 @@ const ControllerConfig& checked(const ControllerConfig& config, const models::Me
 
 Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
            pcie::FunctionPort& function, models::Media& storage, base::StageJoin& records,
-           const base::Log& messages, bool keeps_data)
+           const base::Log& messages, bool keeps_data, std::shared_ptr<Subsystem> shared)
     : config(checked(wanted, storage)),
       scheduler(events_of_time),
       port(function),
@@ -28,7 +28,11 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       stages(records),
       log(messages),
       keep_data(keeps_data),
-      namespaces(config, media.capacity_units()),
+      shared_subsystem(shared ? std::move(shared)
+                              : std::make_shared<Subsystem>(wanted, events_of_time, storage)),
+      subsystem(*shared_subsystem),
+      index(subsystem.join(*this)),
+      namespaces(subsystem.namespaces, index),
       queues(config.max_io_queues),
       // Outstanding event requests never take the slots that other admin commands need.
       commands(config.pipeline.command_slots,
@@ -44,8 +48,20 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       coalescer(*this, config.vectors),
       poster(*this),
       events(*this, config.aerl + 1),
+      admin_data(*this),
+      self_test(*this),
+      power(*this),
+      thermal(*this),
+      keep_alive(*this),
+      directives(*this),
+      ana(*this),
+      cores(config),
       features(*this) {
   features.reset();
+}
+
+Core::~Core() {
+  subsystem.leave(index);
 }
 
 void Core::complete(Command& command, Status status, std::uint32_t dw0) {
@@ -82,6 +98,8 @@ void Core::report(const char* rule, const char* section) const {
 void Core::release(Command& command) {
   if (!command.admin()) {
     health.io_ends(scheduler.now());
+    if (power.concerns_io() && health.io_open() == 0) [[unlikely]]
+      power.idle();
   } else if (command.sqe.opc == static_cast<std::uint8_t>(spec::AdminOpcode::kAbort) &&
              command.position != 0) {
     --aborts_open;
@@ -130,6 +148,13 @@ Termination Core::terminate(Command& command, Status status) {
   return Termination::kEnded;
 }
 
+void Core::terminate_io(Status status, std::uint32_t nsid) {
+  for (Command& command : commands.all()) {
+    if (command.state == CommandState::kFree || command.admin()) continue;
+    if (nsid == 0 || command.sqe.nsid == nsid) terminate(command, status);
+  }
+}
+
 void Core::finish_deletion(SubmissionQueue& queue) {
   if (queue.commands_open != 0 || queue.fetches_open != 0) return;
   Command* deletion = queue.deletion;
@@ -140,6 +165,7 @@ void Core::finish_deletion(SubmissionQueue& queue) {
 }
 
 void Core::reset_controller() {
+  ++epoch;
   port.drop_requests();
   for (Command& command : commands.all()) {
     if (command.state == CommandState::kFree) continue;
@@ -153,6 +179,13 @@ void Core::reset_controller() {
   events.reset();
   commands.reset();
   queues.reset();
+  keep_alive.reset();
+  self_test.controller_reset();
+  directives.reset();
+  power.reset();
+  thermal.reset();
+  changed.clear();
+  event_log_context.clear();
   features.reset();
   aborts_open = 0;
 }

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "device/command.hpp"
-#include "sim/base/timeline.hpp"
+#include "device/pipeline_stage.hpp"
 
 namespace nvmesim::device {
 
@@ -23,7 +23,13 @@ struct CommandRow {
   NsidRule nsid = NsidRule::kIgnored;
   std::uint16_t oncs = 0;  // bit that must be set for the command to exist; 0 = always there
   void (*handler)(Core&, Command&) = nullptr;
+  bool (*exists)(const Core&) = nullptr;  // more than the bit says; nullptr: always
+  std::uint32_t effects = 0;              // of log page 05h, beside CSUPP
+  bool in_sanitize = false;               // an admin command allowed while a sanitize runs
 };
+
+// The command exists for this controller.
+bool offered(const Core& core, const CommandRow& row);
 
 class Dispatcher {
  public:
@@ -31,16 +37,19 @@ class Dispatcher {
 
   // A submission entry has arrived in `command.sqe`.
   void accept(Command& command);
-  const base::Timeline& unit() const { return unit_; }
+  const PipelineStage& unit() const { return unit_; }
 
  private:
   base::Time latency_of(const Command& command) const;
   void decoded(std::uint64_t index);
+  void handle(std::uint64_t index);
   bool common_checks(Command& command, const CommandRow& row);
+  bool passes_gates(Command& command, const CommandRow& row);
+  std::uint64_t bytes_of(const Command& command) const;
+  base::Time core_work(const Command& command) const;
 
   Core& core_;
-  base::Timeline unit_{"decode"};
-  const base::Time interval_;
+  PipelineStage unit_;
   const base::Time latency_;
 };
 

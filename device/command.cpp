@@ -66,6 +66,7 @@ void CommandPool::release(Command& command) {
   NVMESIM_ASSERT(command.pieces_open == 0 && !command.media_open, "a busy command was released");
   command.state = CommandState::kFree;
   command.staged.reset();
+  command.pages.clear();
   for (models::MediaPart& part : command.media.parts) part.data.reset();
   --in_use_;
   free_.push_back(command.index);
@@ -89,6 +90,7 @@ void CommandPool::reset() {
     command.pieces_open = 0;
     command.media_open = false;
     command.staged.reset();
+    command.pages.clear();
     for (models::MediaPart& part : command.media.parts) part.data.reset();
   }
   link_all();

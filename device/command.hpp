@@ -11,6 +11,7 @@
 #include "device/sgl.hpp"
 #include "device/spec/commands.hpp"
 #include "models/media.hpp"
+#include "sim/base/buffer.hpp"
 #include "sim/base/scheduler.hpp"
 #include "sim/base/stage.hpp"
 
@@ -54,10 +55,13 @@ struct Command {
   std::uint32_t position = 0;  // of a command that works through a list
   const Namespace* space = nullptr;
   Step next_step = nullptr;
-  Command* waiter = nullptr;   // an Abort that waits for this command's end
-  Command* partner = nullptr;  // the other half of a fused pair, until the first ends
-  BlockWork* work = nullptr;   // of BlockTransfer
-  Command* next = nullptr;     // in a completion queue's waiting list
+  Step then = nullptr;                 // of AdminData: behind the data
+  std::uint32_t data_bytes = 0;        // of AdminData
+  std::vector<base::BufferRef> pages;  // of AdminData
+  Command* waiter = nullptr;           // an Abort that waits for this command's end
+  Command* partner = nullptr;          // the other half of a fused pair, until the first ends
+  BlockWork* work = nullptr;           // of BlockTransfer
+  Command* next = nullptr;             // in a completion queue's waiting list
   base::Scheduler::Handle timer;
   base::Time completion_at{0};
   base::BufferRef staged;

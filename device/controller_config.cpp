@@ -38,6 +38,15 @@ std::span<const base::ParamInfo> PipelineConfig::params() {
       {"completion_cycles", "cycles", 0, 1'000'000,
        "building one completion entry; overlaps the data transfer"},
       {"completion_interval_cycles", "cycles", 0, 1'000'000, "least distance of two completions"},
+      {"fetch_width", "fetches", 1, 64, "fetches that one fetch_interval_cycles can start"},
+      {"decode_width", "commands", 1, 64, "commands that one decode_interval_cycles can start"},
+      {"completion_width", "entries", 1, 64,
+       "entries that one completion_interval_cycles can start"},
+      {"read_core_cycles", "cycles", 0, 100'000'000,
+       "Read: work of a firmware core behind decode, if there are firmware_cores"},
+      {"write_core_cycles", "cycles", 0, 100'000'000, "the same for a Write"},
+      {"other_core_cycles", "cycles", 0, 100'000'000, "the same for other I/O commands"},
+      {"admin_core_cycles", "cycles", 0, 100'000'000, "the same for an admin command"},
       {"read_latency_ns", "ns", 0, 1'000'000'000,
        "fixed latency of a Read of at most 4 KiB; no limit of throughput"},
       {"large_read_latency_ns", "ns", 0, 1'000'000'000, "the same for a Read of more than 4 KiB"},
@@ -57,6 +66,8 @@ std::span<const base::ParamInfo> NamespaceConfig::params() {
       {"extended_metadata", "", 0, 1, "metadata follows its block in the data (FLBAS bit 4)"},
       {"protection_type", "", 0, 3, "end-to-end protection (DPS bits 2:0); 0 = none"},
       {"protection_first", "", 0, 1, "protection information is first in the metadata"},
+      {"shared", "", 0, 1, "NMIC bit 0: attached to every controller of the subsystem"},
+      {"ana_group", "", 1, 128, "ANA group, if management.ana is on"},
   };
   return kParams;
 }
@@ -73,7 +84,7 @@ std::span<const base::ParamInfo> ControllerConfig::params() {
       {"shutdown_latency_us", "us", 0, 100'000'000,
        "least time of a shutdown, beside the media's own"},
       {"max_io_queues", "pairs", 1, 65'534, "I/O submission and completion queues granted"},
-      {"mdts", "", 1, 12, "largest transfer is 4 KiB << mdts"},
+      {"mdts", "", 1, 12, "largest transfer is the smallest memory page << mdts"},
       {"aerl", "", 0, 255, "outstanding Asynchronous Event Requests, 0's based"},
       {"acl", "", 0, 255, "outstanding Abort commands, 0's based"},
       {"elpe", "", 0, 63, "entries of the error log, 0's based"},
@@ -81,7 +92,13 @@ std::span<const base::ParamInfo> ControllerConfig::params() {
       {"oncs", "", 0, 0x1FF,
        "optional NVM commands: 1 Compare, 2 Write Uncorrectable, 4 DSM, 8 Write Zeroes, 10h "
        "save/select, 20h reservations, 40h Timestamp, 80h Verify, 100h Copy"},
-      {"lpa", "", 0, 4, "log page attributes: 4 = offsets and long lengths"},
+      {"lpa", "", 0, 0x3F,
+       "log page attributes: 1 SMART by namespace, 2 effects, 4 offsets and long lengths, 8 "
+       "telemetry, 10h persistent events, 20h supported pages (2.0)"},
+      {"ocp_log", "", 0, 1,
+       "log page C0h: SMART as the OCP Datacenter NVMe SSD specification has it"},
+      {"firmware_cores", "cores", 0, 64,
+       "cores that every command passes behind decode; 0 = hardware alone"},
       {"sgls", "", 0, 2, "Identify SGLS: 0 = PRPs only, 1 = SGLs, 2 = SGLs aligned to dwords"},
       {"sgl_max_descriptors", "descriptors", 1, 1'048'576, "most SGL descriptors of a command"},
       {"fuses", "", 0, 1, "Identify FUSES: 1 = Compare and Write"},
@@ -177,7 +194,7 @@ void check_config(const ControllerConfig& config, std::uint64_t media_bytes) {
     throw base::UserError("controller.logical_block_bytes: 512 or 4096");
   }
   check_data_path(config);
-  if ((config.lpa & ~4u) != 0) throw base::UserError("controller.lpa: 0 or 4");
+  check_admin_config(config);
   if (config.pipeline.admin_command_slots < config.acl + 2) {
     throw base::UserError("controller.pipeline.admin_command_slots: at least acl + 2");
   }

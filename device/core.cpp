@@ -6,12 +6,15 @@ using spec::Status;
 
 namespace {
 
-const ControllerConfig& checked(const ControllerConfig& config, const models::Media& media) {
+const ControllerConfig& checked(const ControllerConfig& config, models::Media& media) {
   check_config(config, media.capacity_units() * models::kUnitBytes);
   for (const NamespaceConfig& space : config.namespaces) {
     if (space.metadata_bytes != 0 && !media.keeps_spare()) {
       throw base::UserError("controller.namespaces: metadata needs media.keep_metadata");
     }
+  }
+  if (config.hmb.hmpre_pages != 0 && media.memory_user() == nullptr) {
+    throw base::UserError("controller.hmb.hmpre_pages: the media has no use for host memory");
   }
   return config;
 }
@@ -26,7 +29,7 @@ std::unique_ptr<LocalMemory> make_local(const ControllerConfig& config, base::Sc
 
 Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
            pcie::FunctionPort& function, models::Media& storage, base::StageJoin& records,
-           const base::Log& messages, bool keeps_data)
+           const base::Log& messages, bool keeps_data, std::shared_ptr<Subsystem> shared)
     : config(checked(wanted, storage)),
       scheduler(events_of_time),
       local(make_local(wanted, events_of_time, function)),
@@ -36,7 +39,11 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       log(messages),
       keep_data(keeps_data),
       keep_spare(storage.keeps_spare()),
-      namespaces(config, media.capacity_units()),
+      shared_subsystem(shared ? std::move(shared)
+                              : std::make_shared<Subsystem>(wanted, events_of_time, storage)),
+      subsystem(*shared_subsystem),
+      index(subsystem.join(*this)),
+      namespaces(subsystem.namespaces, index),
       queues(config.max_io_queues),
       // Outstanding event requests never take the slots that other admin commands need.
       commands(config.pipeline.command_slots,
@@ -53,12 +60,28 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       sgls(*this),
       mover(*this),
       blocks(*this),
+      bad_blocks(subsystem.bad_blocks),
       locks(*this),
       coalescer(*this, config.vectors),
       poster(*this),
       events(*this, config.aerl + 1),
+      admin_data(*this),
+      self_test(*this),
+      power(*this),
+      thermal(*this),
+      keep_alive(*this),
+      directives(*this),
+      ana(*this),
+      cores(config),
+      reservation_log(*this),
+      hmb(*this),
       features(*this) {
   features.reset();
+  if (subsystem.reservations.any_held()) gates |= kGateReservation;
+}
+
+Core::~Core() {
+  subsystem.leave(index);
 }
 
 void Core::complete(Command& command, Status status, std::uint32_t dw0) {
@@ -110,6 +133,8 @@ void Core::report(const char* rule, const char* section) const {
 void Core::release(Command& command) {
   if (!command.admin()) {
     health.io_ends(scheduler.now());
+    if (power.concerns_io() && health.io_open() == 0) [[unlikely]]
+      power.idle();
   } else if (command.sqe.opc == static_cast<std::uint8_t>(spec::AdminOpcode::kAbort) &&
              command.position != 0) {
     --aborts_open;
@@ -165,6 +190,13 @@ Termination Core::terminate(Command& command, Status status) {
   return Termination::kEnded;
 }
 
+void Core::terminate_io(Status status, std::uint32_t nsid) {
+  for (Command& command : commands.all()) {
+    if (command.state == CommandState::kFree || command.admin()) continue;
+    if (nsid == 0 || command.sqe.nsid == nsid) terminate(command, status);
+  }
+}
+
 void Core::finish_deletion(SubmissionQueue& queue) {
   if (queue.commands_open != 0 || queue.fetches_open != 0) return;
   Command* deletion = queue.deletion;
@@ -175,6 +207,7 @@ void Core::finish_deletion(SubmissionQueue& queue) {
 }
 
 void Core::reset_controller() {
+  ++epoch;
   port.drop_requests();
   for (Command& command : commands.all()) {
     if (command.state == CommandState::kFree) continue;
@@ -186,11 +219,20 @@ void Core::reset_controller() {
   poster.reset();
   coalescer.reset();
   shadows.reset();
+  hmb.reset();
+  reservation_log.reset();
   locks.reset();
   events.reset();
   commands.reset();
   blocks.reset();
   queues.reset();
+  keep_alive.reset();
+  self_test.controller_reset();
+  directives.reset();
+  power.reset();
+  thermal.reset();
+  changed.clear();
+  event_log_context.clear();
   features.reset();
   aborts_open = 0;
 }

@@ -70,6 +70,7 @@ void DataMover::prepare_parts(Command& command, MediaOp op, std::uint64_t first_
   media.force_unit_access = force_unit_access;
   std::uint64_t unit = first_byte / kUnitBytes;
   auto offset = static_cast<std::uint32_t>(first_byte % kUnitBytes);
+  if ((first_byte | bytes) % kUnitBytes != 0) core_.health.count_unaligned();
   media.parts.resize((offset + bytes + kUnitBytes - 1) / kUnitBytes);
   for (MediaPart& part : media.parts) {
     part.command = &media;

@@ -20,7 +20,8 @@ Fetcher::Fetcher(Core& core)
                core.config.pipeline.cycles(core.config.pipeline.fetch_cycles)),
       interval_(core.config.pipeline.cycles(core.config.pipeline.fetch_interval_cycles)),
       slots_(core.config.pipeline.fetch_slots),
-      waiting_(core.config.max_io_queues / 64 + 1) {
+      waiting_(core.config.max_io_queues / 64 + 1),
+      issued_(core.config.pipeline.fetch_width, -interval_) {
   for (Slot& slot : slots_) slot.buffer = core_.buffers.take();
 }
 
@@ -63,6 +64,11 @@ std::uint32_t Fetcher::next_waiting(std::uint32_t from) const {
 void Fetcher::doorbell(SubmissionQueue& queue) {
   set_waiting(queue.id, true);
   if (running_ && slots_busy_ < slots_.size()) schedule(queue.arrived[queue.fetch_head] + latency_);
+}
+
+void Fetcher::resume() {
+  running_ = true;
+  plan_next();
 }
 
 void Fetcher::wake() {
@@ -204,8 +210,10 @@ void Fetcher::decide() {
     SubmissionQueue* queue = pick(now);
     if (queue == nullptr) break;
     issue(*queue, now);
-    next_issue_ = now + interval_;
-    if (interval_ > base::kTimeZero) break;
+    issued_[oldest_] = now;
+    if (++oldest_ == issued_.size()) oldest_ = 0;
+    next_issue_ = issued_[oldest_] + interval_;
+    if (next_issue_ > now) break;
   }
   plan_next();
 }

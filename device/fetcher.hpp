@@ -35,6 +35,8 @@ class Fetcher {
   // No fetch is issued any more until the next reset.
   void start() { running_ = true; }
   void stop() { running_ = false; }
+  // Goes on after stop() with what waits.
+  void resume();
   void reset();
   // `queue` is being deleted.
   void forget(SubmissionQueue& queue);
@@ -101,6 +103,8 @@ class Fetcher {
   bool decision_pending_ = false;
   base::Time decision_at_{0};
   base::Time next_issue_{0};
+  std::vector<base::Time> issued_;  // the last fetch_width fetches; the oldest is next
+  std::size_t oldest_ = 0;
   base::Scheduler::Handle decision_;
   std::uint64_t fetches_ = 0;
   std::uint64_t entries_ = 0;

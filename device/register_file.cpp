@@ -1,5 +1,7 @@
 #include "device/register_file.hpp"
 
+#include <algorithm>
+
 #include "device/core.hpp"
 
 namespace nvmesim::device {
@@ -8,6 +10,19 @@ namespace {
 constexpr std::uint32_t kLow12 = 0xFFF;
 constexpr std::uint32_t kAqaMask = 0x0FFF'0FFF;
 constexpr std::uint32_t kCcMask = 0x00FF'FFF1;  // reserved bits read as 0
+constexpr std::uint32_t kCrime = 1u << 24;
+constexpr unsigned kCrims = 2;  // CAP.CRMS bit: ready independent of media
+
+// CRTO: what the host has to wait, in units of 500 ms.
+std::uint32_t crto(const ControllerConfig& config) {
+  if (config.registers.crms == 0) return 0;
+  const auto units = [](std::uint64_t us) { return static_cast<std::uint32_t>(us / 500'000 + 1); };
+  const std::uint64_t ready = config.ready_latency_us;
+  const std::uint64_t media = ready + config.registers.media_ready_latency_us;
+  const std::uint32_t independent =
+      (config.registers.crms & kCrims) != 0 ? std::min(units(ready), 0xFFFFu) : 0;
+  return std::min(units(media), 0xFFFFu) | (independent << 16);
+}
 }  // namespace
 
 RegisterFile::RegisterFile(Core& core) : core_(core) {
@@ -21,7 +36,10 @@ RegisterFile::RegisterFile(Core& core) : core_(core) {
   cap_.set(35, 32, config.dstrd);
   cap_.set(36, 36, config.nssrs);
   cap_.set(44, 37, spec::kCssNvm);
+  cap_.set(47, 46, config.registers.cps);
+  cap_.set(51, 48, config.registers.mpsmin);
   cap_.set(55, 52, config.mpsmax);
+  cap_.set(60, 59, config.registers.crms);
 }
 
 std::uint32_t RegisterFile::read(std::uint32_t offset) const {
@@ -34,7 +52,7 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) const {
     case spec::kRegCap + 4:
       return high(cap_.value);
     case spec::kRegVs:
-      return spec::kVersion14;
+      return core_.config.version();
     case spec::kRegIntms:
     case spec::kRegIntmc:
       return interrupt_mask_;
@@ -52,6 +70,8 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) const {
       return low(acq_);
     case spec::kRegAcq + 4:
       return high(acq_);
+    case spec::kRegCrto:
+      return crto(core_.config);
     default:
       return 0;  // NSSR, optional registers that are absent, and what is reserved
   }
@@ -70,14 +90,14 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
       interrupt_mask_ &= ~value;
       return;
     case spec::kRegCc:
-      write_cc(spec::Cc{value & kCcMask});
+      write_cc(spec::Cc{value & ((cap_.crms() & kCrims) != 0 ? kCcMask | kCrime : kCcMask)});
       return;
     case spec::kRegCsts:
       if (spec::Csts{value}.nssro()) csts_.set_nssro(false);  // write 1 to clear
       return;
     case spec::kRegNssr:
       if (core_.config.nssrs && value == spec::kNssrMagic) {
-        subsystem_reset();
+        core_.subsystem.reset();
       } else {
         core_.report("write to NSSR without effect", "3.1.7");
       }
@@ -116,7 +136,7 @@ void RegisterFile::write_half(std::uint64_t& whole, bool upper, std::uint32_t va
 void RegisterFile::write_cc(spec::Cc wanted) {
   const spec::Cc before = cc_;
   if (before.en() && wanted.en()) {
-    constexpr std::uint32_t kFixed = 0x3FF0;  // CSS, MPS, AMS
+    constexpr std::uint32_t kFixed = 0x3FF0 | kCrime;  // CSS, MPS, AMS
     if (((before.value ^ wanted.value) & kFixed) != 0) {
       core_.report("CC.CSS, MPS or AMS changed while CC.EN is 1", "3.1.5");
       wanted.value = (wanted.value & ~kFixed) | (before.value & kFixed);
@@ -132,6 +152,7 @@ void RegisterFile::write_cc(spec::Cc wanted) {
 const char* RegisterFile::enable_fault() const {
   if (cc_.css() != 0) return "CC.CSS selects a command set that is not supported";
   if (cc_.mps() > core_.config.mpsmax) return "CC.MPS is above CAP.MPSMAX";
+  if (cc_.mps() < core_.config.registers.mpsmin) return "CC.MPS is below CAP.MPSMIN";
   const unsigned best = core_.config.weighted_arbitration ? spec::kAmsWeighted : 0;
   if (cc_.ams() > best) return "CC.AMS selects an arbitration that is not supported";
   if (cc_.iosqes() != 0 && cc_.iosqes() != spec::kIosqes) return "CC.IOSQES is not 6";
@@ -160,11 +181,27 @@ void RegisterFile::enable() {
     fatal(fault, "3.1.5");
     return;
   }
-  transition_ = core_.scheduler.after<&RegisterFile::enabled>(
-      std::chrono::microseconds(core_.config.ready_latency_us), this);
+  transition_ = core_.scheduler.after<&RegisterFile::enabled>(ready_latency(), this);
+}
+
+// Without CC.CRIME ready means that the media is ready too.
+base::Time RegisterFile::ready_latency() {
+  base::Time latency = std::chrono::microseconds(core_.config.ready_latency_us);
+  const base::Time media = std::chrono::microseconds(core_.config.registers.media_ready_latency_us);
+  if (new_firmware_) latency += std::chrono::milliseconds(core_.config.firmware.activation_ms);
+  new_firmware_ = false;
+  if (!cc_.crime()) return latency + media;
+  core_.gates |= Core::kGateMedia;
+  media_timer_ = core_.scheduler.after<&RegisterFile::media_ready>(latency + media, this);
+  return latency;
+}
+
+void RegisterFile::media_ready() {
+  core_.gates &= ~Core::kGateMedia;
 }
 
 void RegisterFile::enabled() {
+  core_.subsystem.events.add(core_, spec::kEventPowerOnOrReset, core_.subsystem.firmware.log());
   core_.queues.create_cq(0, aqa_.acqs() + 1u, acq_, true, 0);
   core_.queues.create_sq(0, aqa_.asqs() + 1u, asq_, 0);
   core_.fetcher.set_weighted(cc_.ams() == spec::kAmsWeighted);
@@ -177,7 +214,11 @@ void RegisterFile::disable() {
   forget_shutdown();
   ++resets_;
   csts_.set_cfs(false);
+  csts_.set_pp(false);
   interrupt_mask_ = 0;
+  core_.scheduler.cancel(media_timer_);
+  core_.gates &= ~Core::kGateMedia;
+  if (core_.subsystem.firmware.reset(FirmwareReset::kController)) new_firmware_ = true;
   core_.reset_controller();
   if (!csts_.rdy()) return;
   transition_ = core_.scheduler.after<&RegisterFile::disabled>(
@@ -212,15 +253,35 @@ void RegisterFile::fatal(const char* why, const char* section) {
 }
 
 // The configuration space of the function is not reset: FunctionPort has no way to say so.
-void RegisterFile::subsystem_reset() {
+void RegisterFile::subsystem_reset_arrived() {
   core_.reset_controller();
   reset();
+  if (core_.subsystem.firmware.reset(FirmwareReset::kSubsystem)) new_firmware_ = true;
   csts_.set_nssro(true);
+}
+
+void RegisterFile::function_reset() {
+  reset();
+  if (core_.subsystem.firmware.reset(FirmwareReset::kConventional)) new_firmware_ = true;
+}
+
+void RegisterFile::pause() {
+  if (!ready()) return;
+  csts_.set_pp(true);
+  core_.fetcher.stop();
+}
+
+void RegisterFile::resume() {
+  if (!csts_.pp()) return;
+  csts_.set_pp(false);
+  if (ready() && csts_.shst() == spec::kShstNormal) core_.fetcher.resume();
 }
 
 void RegisterFile::reset() {
   core_.scheduler.cancel(transition_);
   core_.scheduler.cancel(shutdown_timer_);
+  core_.scheduler.cancel(media_timer_);
+  core_.gates &= ~Core::kGateMedia;
   ++shutdown_round_;
   ++resets_;
   cc_ = {};

@@ -1,5 +1,6 @@
-// Asynchronous events (section 5.2): outstanding requests, one pending event per type, and the mask
-// that an event sets on its type until the host has read the log page that belongs to it.
+// Asynchronous events (section 5.2): outstanding requests, one pending event per source, and the
+// mask that a reported event sets on its source until the host has read the log page that belongs
+// to it. A source is a type of event together with its log page.
 #pragma once
 
 #include <array>
@@ -24,6 +25,11 @@ class AsyncEvents {
   void raise_error(spec::AsyncErrorInfo information);
   // Looks whether a critical warning that the host wants to hear of has appeared.
   void check_health();
+  // Dropped unless the host asked for this notice (feature 0Bh).
+  void raise_notice(spec::AsyncNoticeInfo information);
+  void raise_sanitize_completed();
+  // Log page 80h has a page for the host.
+  void raise_reservation();
   // Get Log Page without Retain Asynchronous Event.
   void log_read(spec::LogPageId page);
   // Feature 0Bh.
@@ -34,20 +40,21 @@ class AsyncEvents {
   const std::uint64_t& sent_counter() const { return sent_; }
 
  private:
-  static constexpr std::size_t kTypes = 2;  // error, SMART
-  struct Type {
+  struct Source {
+    spec::AsyncEventType type;
+    spec::LogPageId page;
     bool pending = false;
     bool masked = false;
     std::uint32_t dword = 0;
   };
-  void raise(spec::AsyncEventType type, std::uint32_t dword);
+  void raise(spec::AsyncEventType type, unsigned information, spec::LogPageId page);
   void deliver();
 
   Core& core_;
   std::size_t limit_;
   std::vector<Command*> requests_;  // oldest first
-  std::array<Type, kTypes> types_{};
-  std::uint8_t smart_mask_ = 0;
+  std::vector<Source> sources_;     // in the order in which they are reported
+  std::uint32_t config_ = 0;
   std::uint8_t reported_warning_ = 0;
   std::uint64_t sent_ = 0;
 };

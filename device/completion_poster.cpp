@@ -18,6 +18,13 @@ bool is_final(Status status) {
     case Status::kAbortedSqDeletion:
     case Status::kAbortLimitExceeded:
     case Status::kAsyncEventLimitExceeded:
+    case Status::kSanitizeInProgress:
+    case Status::kFormatInProgress:
+    case Status::kNamespaceNotReady:
+    case Status::kAdminMediaNotReady:
+    case Status::kSelfTestInProgress:
+    case Status::kAnaInaccessible:
+    case Status::kAnaTransition:
       return false;
     default:
       return sct_of(status) != spec::kSctMedia;
@@ -28,12 +35,13 @@ bool is_final(Status status) {
 
 CompletionPoster::CompletionPoster(Core& core)
     : core_(core),
-      interval_(core.config.pipeline.cycles(core.config.pipeline.completion_interval_cycles)),
+      unit_("completion", core.config.pipeline.completion_width,
+            core.config.pipeline.cycles(core.config.pipeline.completion_interval_cycles)),
       latency_(core.config.pipeline.cycles(core.config.pipeline.completion_cycles)) {}
 
 void CompletionPoster::prepare(Command& command) {
   command.prepared = true;
-  command.completion_at = unit_.reserve(core_.scheduler.now(), interval_) + latency_;
+  command.completion_at = unit_.reserve(core_.scheduler.now()) + latency_;
 }
 
 void CompletionPoster::post(Command& command) {
@@ -71,6 +79,7 @@ void CompletionPoster::hand_over(Command& command) {
   queue.first_waiting = queue.last_waiting = &command;
   // The head doorbell that makes room may be here already, held back by the endpoint.
   if (++waiting_queues_ == 1) core_.port.deliver_promptly(true);
+  if (core_.shadows.active() && queue.id != 0) core_.shadows.look(queue);
 }
 
 void CompletionPoster::stop_waiting(CompletionQueue& queue) {

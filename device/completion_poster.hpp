@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "device/command.hpp"
+#include "device/pipeline_stage.hpp"
 #include "device/queues.hpp"
-#include "sim/base/timeline.hpp"
 
 namespace nvmesim::device {
 
@@ -26,7 +26,7 @@ class CompletionPoster {
   void drop_waiting(SubmissionQueue& queue);
   void reset();
 
-  const base::Timeline& unit() const { return unit_; }
+  const PipelineStage& unit() const { return unit_; }
   const std::uint64_t& posted_counter() const { return posted_; }
   const std::uint64_t& full_counter() const { return full_; }
   const std::uint64_t& errors_counter() const { return errors_; }
@@ -39,8 +39,7 @@ class CompletionPoster {
   void stop_waiting(CompletionQueue& queue);
 
   Core& core_;
-  base::Timeline unit_{"completion"};
-  const base::Time interval_;
+  PipelineStage unit_;
   const base::Time latency_;
   std::uint32_t waiting_queues_ = 0;
   std::uint64_t posted_ = 0;

@@ -21,13 +21,15 @@ bool width_ok(std::uint64_t offset, std::size_t bytes) {
 
 Controller::Controller(const ControllerConfig& config, base::Scheduler& scheduler,
                        pcie::FunctionPort& port, models::Media& media, base::StageJoin& stages,
-                       const base::Log& log, bool keep_data)
-    : core_(std::make_unique<Core>(config, scheduler, port, media, stages, log, keep_data)) {}
+                       const base::Log& log, bool keep_data, std::shared_ptr<Subsystem> subsystem)
+    : core_(std::make_unique<Core>(config, scheduler, port, media, stages, log, keep_data,
+                                   std::move(subsystem))) {}
 
 Controller::~Controller() = default;
 
 void Controller::bar_write(unsigned bar, std::uint64_t offset, std::span<const std::byte> data) {
   if (bar != kRegisterBar) {
+    if (core_->memory.bar_write(bar, offset, data)) return;
     core_->report("write to a BAR without registers", "3.1");
     return;
   }
@@ -53,6 +55,7 @@ void Controller::bar_write(unsigned bar, std::uint64_t offset, std::span<const s
 // Doorbells read as 0, and so does what is reserved. Narrow reads give their bytes of the register.
 void Controller::bar_read(unsigned bar, std::uint64_t offset, std::span<std::byte> data) {
   std::memset(data.data(), 0, data.size());
+  if (bar != kRegisterBar && core_->memory.bar_read(bar, offset, data)) return;
   if (bar != kRegisterBar || data.size() > 8) {
     core_->report("read of a BAR without registers, or of a wrong width", "3.1");
     return;
@@ -74,7 +77,19 @@ void Controller::bar_read(unsigned bar, std::uint64_t offset, std::span<std::byt
 
 void Controller::function_reset() {
   core_->reset_controller();
-  core_->registers.reset();
+  core_->registers.function_reset();
+}
+
+PersistentState Controller::save() const {
+  return collect_state(*core_);
+}
+
+void Controller::restore(const PersistentState& state, std::string_view source) {
+  apply_state(*core_, state, source);
+}
+
+void Controller::set_ana_state(std::uint32_t group, spec::AnaState state) {
+  core_->ana.set_state(group, state);
 }
 
 Points& Controller::points() {
@@ -133,8 +148,24 @@ void Controller::register_statistics(base::StatisticsRegistry& registry, std::st
   add("errors_logged", "1", "entries made in the error log", core.errors.count());
   add("aborted", "1", "commands ended by Abort or queue deletion", core.aborted);
   add("resets", "1", "controller resets", core.registers.resets_counter());
+  add("sgl_segment_reads", "1", "DMA reads of SGL segments", core.sgls.segment_reads_counter());
+  add("range_waits", "1", "commands that waited for an atomic write", core.locks.waits_counter());
+  add("shadow_doorbell_reads", "1", "looks at shadow doorbells", core.shadows.reads_counter());
+  add("host_memory_reads", "1", "accesses to the host memory buffer", core.hmb.reads_counter());
+  add("host_memory_writes", "1", "the same, writing", core.hmb.writes_counter());
+  if (core.local) {
+    add("local_memory_accesses", "1", "accesses of the controller to its CMB or PMR",
+        core.local->accesses_counter());
+  }
+  add("power_transitions", "1", "changes of the power state", core.power.changes_counter());
+  add("autonomous_transitions", "1", "those of them that APST made",
+      core.power.autonomous_counter());
   registry.add_utilisation(fmt::format("{}.decode", prefix), "controller",
                            [&core] { return core.dispatcher.unit().busy(); });
+  if (core.cores.present()) {
+    registry.add_utilisation(fmt::format("{}.firmware_cores", prefix), "controller",
+                             [&core] { return core.cores.busy(); });
+  }
   registry.add_utilisation(fmt::format("{}.completion", prefix), "controller",
                            [&core] { return core.poster.unit().busy(); });
 }

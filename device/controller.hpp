@@ -14,6 +14,7 @@
 
 #include "device/controller_config.hpp"
 #include "device/points.hpp"
+#include "device/spec/management.hpp"
 #include "models/media.hpp"
 #include "pcie/function.hpp"
 #include "sim/base/log.hpp"
@@ -24,15 +25,18 @@
 namespace nvmesim::device {
 
 struct Core;
+struct PersistentState;
+class Subsystem;
 
 class Controller : public pcie::FunctionDevice {
  public:
   // All references outlive the controller. keep_data says whether bytes mean anything in this run
   // (an empty MediaPart::data then stands for zeroes); without, data writes are marked dataless.
+  // subsystem: the NVM subsystem that it joins as one more controller; one of its own if empty.
   // Throws UserError for a configuration that does not fit together.
   Controller(const ControllerConfig& config, base::Scheduler& scheduler, pcie::FunctionPort& port,
              models::Media& media, base::StageJoin& stages, const base::Log& log,
-             bool keep_data = true);
+             bool keep_data = true, std::shared_ptr<Subsystem> subsystem = nullptr);
   ~Controller() override;
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
@@ -45,6 +49,13 @@ class Controller : public pcie::FunctionDevice {
   Points& points();
 
   void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix);
+
+  // What the drive remembers without power. restore() throws UserError for a state that is not one
+  // of this drive; it comes before the first enable.
+  PersistentState save() const;
+  void restore(const PersistentState& state, std::string_view source);
+  // An asymmetric namespace access state changes (group: 1 to management.ana_groups).
+  void set_ana_state(std::uint32_t group, spec::AnaState state);
 
   const ControllerConfig& config() const;
   // Commands fetched and not yet completed, outstanding Asynchronous Event Requests apart.

@@ -38,6 +38,15 @@ std::span<const base::ParamInfo> PipelineConfig::params() {
       {"completion_cycles", "cycles", 0, 1'000'000,
        "building one completion entry; overlaps the data transfer"},
       {"completion_interval_cycles", "cycles", 0, 1'000'000, "least distance of two completions"},
+      {"fetch_width", "fetches", 1, 64, "fetches that one fetch_interval_cycles can start"},
+      {"decode_width", "commands", 1, 64, "commands that one decode_interval_cycles can start"},
+      {"completion_width", "entries", 1, 64,
+       "entries that one completion_interval_cycles can start"},
+      {"read_core_cycles", "cycles", 0, 100'000'000,
+       "Read: work of a firmware core behind decode, if there are firmware_cores"},
+      {"write_core_cycles", "cycles", 0, 100'000'000, "the same for a Write"},
+      {"other_core_cycles", "cycles", 0, 100'000'000, "the same for other I/O commands"},
+      {"admin_core_cycles", "cycles", 0, 100'000'000, "the same for an admin command"},
       {"read_latency_ns", "ns", 0, 1'000'000'000,
        "fixed latency of a Read of at most 4 KiB; no limit of throughput"},
       {"large_read_latency_ns", "ns", 0, 1'000'000'000, "the same for a Read of more than 4 KiB"},
@@ -53,6 +62,12 @@ std::span<const base::ParamInfo> PipelineConfig::params() {
 std::span<const base::ParamInfo> NamespaceConfig::params() {
   static constexpr base::ParamInfo kParams[] = {
       {"blocks", "logical blocks", 0, base::kNoLimit, "size; 0 = what is left of the media"},
+      {"metadata_bytes", "bytes", 0, 64, "metadata of a block: 0, 8, 16 or 64"},
+      {"extended_metadata", "", 0, 1, "metadata follows its block in the data (FLBAS bit 4)"},
+      {"protection_type", "", 0, 3, "end-to-end protection (DPS bits 2:0); 0 = none"},
+      {"protection_first", "", 0, 1, "protection information is first in the metadata"},
+      {"shared", "", 0, 1, "NMIC bit 0: attached to every controller of the subsystem"},
+      {"ana_group", "", 1, 128, "ANA group, if management.ana is on"},
   };
   return kParams;
 }
@@ -69,13 +84,28 @@ std::span<const base::ParamInfo> ControllerConfig::params() {
       {"shutdown_latency_us", "us", 0, 100'000'000,
        "least time of a shutdown, beside the media's own"},
       {"max_io_queues", "pairs", 1, 65'534, "I/O submission and completion queues granted"},
-      {"mdts", "", 1, 12, "largest transfer is 4 KiB << mdts"},
+      {"mdts", "", 1, 12, "largest transfer is the smallest memory page << mdts"},
       {"aerl", "", 0, 255, "outstanding Asynchronous Event Requests, 0's based"},
       {"acl", "", 0, 255, "outstanding Abort commands, 0's based"},
       {"elpe", "", 0, 63, "entries of the error log, 0's based"},
       {"rab", "", 0, 7, "initial arbitration burst is 2^rab commands; 7 = no limit"},
-      {"oncs", "", 0, 0x1C, "optional NVM commands: 4 DSM, 8 Write Zeroes, 10h save/select"},
-      {"lpa", "", 0, 4, "log page attributes: 4 = offsets and long lengths"},
+      {"oncs", "", 0, 0x1FF,
+       "optional NVM commands: 1 Compare, 2 Write Uncorrectable, 4 DSM, 8 Write Zeroes, 10h "
+       "save/select, 20h reservations, 40h Timestamp, 80h Verify, 100h Copy"},
+      {"lpa", "", 0, 0x3F,
+       "log page attributes: 1 SMART by namespace, 2 effects, 4 offsets and long lengths, 8 "
+       "telemetry, 10h persistent events, 20h supported pages (2.0)"},
+      {"ocp_log", "", 0, 1,
+       "log page C0h: SMART as the OCP Datacenter NVMe SSD specification has it"},
+      {"firmware_cores", "cores", 0, 64,
+       "cores that every command passes behind decode; 0 = hardware alone"},
+      {"sgls", "", 0, 2, "Identify SGLS: 0 = PRPs only, 1 = SGLs, 2 = SGLs aligned to dwords"},
+      {"sgl_max_descriptors", "descriptors", 1, 1'048'576, "most SGL descriptors of a command"},
+      {"fuses", "", 0, 1, "Identify FUSES: 1 = Compare and Write"},
+      {"weighted_arbitration", "", 0, 1, "CAP.AMS: weighted round robin with urgent class"},
+      {"doorbell_buffer_config", "", 0, 1, "OACS: shadow doorbells (Doorbell Buffer Config)"},
+      {"dulbe", "", 0, 1, "NSFEAT: reads of deallocated blocks can be errors"},
+      {"deallocated_ones", "", 0, 1, "DLFEAT: deallocated blocks read as FFh instead of 0"},
       {"logical_block_bytes", "bytes", 512, 4096, "512 or 4096"},
       {"temperature_kelvin", "K", 0, 1000, "composite temperature"},
       {"warning_temperature_kelvin", "K", 0, 1000,
@@ -119,6 +149,39 @@ void check_namespaces(const ControllerConfig& config, std::uint64_t media_bytes)
   }
 }
 
+void check_data_path(const ControllerConfig& config) {
+  if ((config.fuses & 1) != 0 && (config.oncs & spec::kOncsCompare) == 0) {
+    throw base::UserError("controller.fuses: Compare and Write needs Compare (oncs 1)");
+  }
+  if (config.limits.awupf > config.limits.awun || config.limits.acwu > config.limits.awun) {
+    throw base::UserError("controller.limits: awupf and acwu are at most awun");
+  }
+  if (config.limits.nabsn != 0 && config.limits.nabsn < config.limits.awun) {
+    throw base::UserError("controller.limits.nabsn: 0 or at least awun");
+  }
+  for (const std::uint32_t bar : {config.cmb.bar, config.pmr.bar}) {
+    if (bar != 2 && bar != 4) throw base::UserError("controller.cmb.bar, pmr.bar: 2 or 4");
+  }
+  if (config.cmb.pages != 0 && config.pmr.pages != 0 && config.cmb.bar == config.pmr.bar) {
+    throw base::UserError("controller.pmr.bar: the controller memory buffer is in this BAR");
+  }
+  if (config.hmb.hmmin_pages > config.hmb.hmpre_pages) {
+    throw base::UserError("controller.hmb.hmmin_pages: at most hmpre_pages");
+  }
+  for (std::size_t i = 0; i < config.namespaces.size(); ++i) {
+    const NamespaceConfig& space = config.namespaces[i];
+    const std::uint32_t metadata = space.metadata_bytes;
+    if (metadata != 0 && metadata != 8 && metadata != 16 && metadata != 64) {
+      throw base::UserError(
+          fmt::format("controller.namespaces.{}.metadata_bytes: 0, 8, 16 or 64", i));
+    }
+    if (space.protection_type != 0 && metadata == 0) {
+      throw base::UserError(fmt::format(
+          "controller.namespaces.{}.protection_type: needs at least 8 metadata_bytes", i));
+    }
+  }
+}
+
 }  // namespace
 
 void check_config(const ControllerConfig& config, std::uint64_t media_bytes) {
@@ -130,12 +193,8 @@ void check_config(const ControllerConfig& config, std::uint64_t media_bytes) {
   if (config.logical_block_bytes != 512 && config.logical_block_bytes != 4096) {
     throw base::UserError("controller.logical_block_bytes: 512 or 4096");
   }
-  constexpr std::uint32_t kKnownOncs =
-      spec::kOncsDsm | spec::kOncsWriteZeroes | spec::kOncsSaveSelect;
-  if ((config.oncs & ~kKnownOncs) != 0) {
-    throw base::UserError("controller.oncs: only the bits 4, 8 and 10h can be set");
-  }
-  if ((config.lpa & ~4u) != 0) throw base::UserError("controller.lpa: 0 or 4");
+  check_data_path(config);
+  check_admin_config(config);
   if (config.pipeline.admin_command_slots < config.acl + 2) {
     throw base::UserError("controller.pipeline.admin_command_slots: at least acl + 2");
   }

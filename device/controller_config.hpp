@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "device/admin_config.hpp"
+#include "device/data_config.hpp"
 #include "device/spec/identify.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
@@ -46,6 +48,13 @@ struct PipelineConfig {
   std::uint32_t decode_interval_cycles = 160;
   std::uint32_t completion_cycles = 120;
   std::uint32_t completion_interval_cycles = 80;
+  std::uint32_t fetch_width = 1;
+  std::uint32_t decode_width = 1;
+  std::uint32_t completion_width = 1;
+  std::uint32_t read_core_cycles = 1'600;
+  std::uint32_t write_core_cycles = 2'400;
+  std::uint32_t other_core_cycles = 2'400;
+  std::uint32_t admin_core_cycles = 8'000;
   std::uint32_t read_latency_ns = 0;
   std::uint32_t large_read_latency_ns = 0;
   std::uint32_t write_latency_ns = 0;
@@ -61,16 +70,25 @@ struct PipelineConfig {
 BOOST_DESCRIBE_STRUCT(PipelineConfig, (),
                       (clock_mhz, doorbell_cycles, fetch_cycles, fetch_interval_cycles,
                        fetch_burst_entries, fetch_slots, decode_cycles, decode_interval_cycles,
-                       completion_cycles, completion_interval_cycles, read_latency_ns,
-                       large_read_latency_ns, write_latency_ns, admin_latency_ns, command_slots,
-                       admin_command_slots))
+                       completion_cycles, completion_interval_cycles, fetch_width, decode_width,
+                       completion_width, read_core_cycles, write_core_cycles, other_core_cycles,
+                       admin_core_cycles, read_latency_ns, large_read_latency_ns, write_latency_ns,
+                       admin_latency_ns, command_slots, admin_command_slots))
 
 struct NamespaceConfig {
-  std::uint64_t blocks = 0;  // logical blocks; 0 = all that is left of the media
+  std::uint64_t blocks = 0;          // logical blocks; 0 = all that is left of the media
+  std::uint32_t metadata_bytes = 0;  // needs a media with keep_metadata
+  bool extended_metadata = false;
+  std::uint32_t protection_type = 0;
+  bool protection_first = false;
+  bool shared = false;
+  std::uint32_t ana_group = 1;
 
   static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(NamespaceConfig, (), (blocks))
+BOOST_DESCRIBE_STRUCT(NamespaceConfig, (),
+                      (blocks, metadata_bytes, extended_metadata, protection_type, protection_first,
+                       shared, ana_group))
 
 struct ControllerConfig {
   IdentityConfig identity;
@@ -99,6 +117,32 @@ struct ControllerConfig {
   std::uint32_t oncs = spec::kOncsDsm | spec::kOncsWriteZeroes | spec::kOncsSaveSelect;
   std::uint32_t lpa = 4;  // bit 2: extended data for Get Log Page
 
+  bool ocp_log = false;  // log page C0h of the OCP specification
+
+  // administration
+  std::uint32_t firmware_cores = 0;  // 0: hardware alone handles commands
+  RegisterConfig registers;
+  ManagementConfig management;
+  FirmwareConfig firmware;
+  SelfTestConfig self_test;
+  SanitizeConfig sanitize;
+  PowerConfig power;
+  ThermalConfig thermal;
+  WearConfig wear;
+
+  // data path
+  std::uint32_t sgls = 0;  // Identify SGLS bits 1:0; 0 = PRPs only
+  std::uint32_t sgl_max_descriptors = 4096;
+  std::uint32_t fuses = 0;              // Identify FUSES: 1 = Compare and Write
+  bool weighted_arbitration = false;    // CAP.AMS bit 0
+  bool doorbell_buffer_config = false;  // OACS bit 8
+  bool dulbe = false;                   // NSFEAT bit 2
+  bool deallocated_ones = false;        // DLFEAT: deallocated blocks read as FFh instead of 0
+  CmbConfig cmb;
+  PmrConfig pmr;
+  HmbConfig hmb;
+  BlockLimitsConfig limits;
+
   // media
   std::uint32_t logical_block_bytes = 512;
   std::vector<NamespaceConfig> namespaces = {NamespaceConfig{}};
@@ -111,16 +155,25 @@ struct ControllerConfig {
 
   // Bytes of BAR0 that registers and doorbells of these queues need.
   std::uint64_t register_bytes() const { return spec::cq_head_doorbell(max_io_queues, dstrd) + 4; }
-  std::uint64_t max_transfer_bytes() const { return std::uint64_t{4096} << mdts; }
+  std::uint64_t max_transfer_bytes() const {
+    return std::uint64_t{4096} << (mdts + registers.mpsmin);
+  }
+
+  std::uint32_t version() const {
+    return registers.revision == Revision::v1_4 ? spec::kVersion14 : spec::kVersion20;
+  }
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(ControllerConfig, (),
                       (identity, pipeline, mqes, dstrd, timeout_500ms, mpsmax, nssrs,
                        ready_latency_us, disable_latency_us, shutdown_latency_us, max_io_queues,
-                       mdts, aerl, acl, elpe, rab, oncs, lpa, logical_block_bytes, namespaces,
-                       temperature_kelvin, warning_temperature_kelvin, critical_temperature_kelvin,
-                       max_power_centiwatts))
+                       mdts, aerl, acl, elpe, rab, oncs, lpa, ocp_log, firmware_cores, registers,
+                       management, firmware, self_test, sanitize, power, thermal, wear, sgls,
+                       sgl_max_descriptors, fuses, weighted_arbitration, doorbell_buffer_config,
+                       dulbe, deallocated_ones, cmb, pmr, hmb, limits, logical_block_bytes,
+                       namespaces, temperature_kelvin, warning_temperature_kelvin,
+                       critical_temperature_kelvin, max_power_centiwatts))
 
 // What no range of a single parameter can say. Throws UserError. `media_bytes`: capacity.
 void check_config(const ControllerConfig& config, std::uint64_t media_bytes);

@@ -28,15 +28,16 @@ void ErrorLog::add_command(const Command& command) {
   }
 }
 
-void ErrorLog::add_event(std::uint16_t sqid) {
+void ErrorLog::add_event(std::uint16_t sqid, spec::Status status) {
   spec::ErrorLogEntry& entry = next();
   entry.sqid = sqid;
   entry.cid = kNoCommand;
+  entry.status_field = spec::status_word(status, false);
   entry.nsid = 0;
 }
 
 spec::ErrorLogEntry ErrorLog::entry(std::uint32_t index) const {
-  if (index >= ring_.size() || index >= count_) return {};
+  if (index >= ring_.size() || index >= count_ - first_) return {};
   return ring_[(count_ - 1 - index) % ring_.size()];
 }
 

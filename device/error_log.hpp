@@ -17,7 +17,9 @@ class ErrorLog {
   // A command that completes with `command.status`.
   void add_command(const Command& command);
   // An error of no command (a bad doorbell of queue `sqid`).
-  void add_event(std::uint16_t sqid);
+  void add_event(std::uint16_t sqid, spec::Status status = spec::Status::kSuccess);
+  // The count goes on from that of an earlier life; entries are not kept.
+  void restore(std::uint64_t count) { first_ = count_ = count; }
 
   std::uint32_t entries() const { return static_cast<std::uint32_t>(ring_.size()); }
   const std::uint64_t& count() const { return count_; }
@@ -28,6 +30,7 @@ class ErrorLog {
   spec::ErrorLogEntry& next();
 
   std::vector<spec::ErrorLogEntry> ring_;
+  std::uint64_t first_ = 0;  // entries up to here belong to an earlier life
   std::uint64_t count_ = 0;
 };
 

@@ -1,8 +1,9 @@
 #include "device/features.hpp"
 
-#include <span>
+#include <cstring>
 
 #include "device/core.hpp"
+#include "device/feature_table.hpp"
 
 namespace nvmesim::device {
 
@@ -11,271 +12,279 @@ using spec::FeatureSelect;
 using spec::Status;
 
 namespace {
-constexpr std::uint32_t kCurrentTemperature = 0;  // TMPSEL: the composite temperature
-constexpr std::uint32_t kAllTemperatures = 0xF;
-constexpr std::uint32_t kOverThreshold = 0;  // THSEL
-constexpr std::uint32_t kUnderThreshold = 1;
-constexpr std::uint32_t kNoMoreQueues = 0xFFFF;
-constexpr std::uint32_t kDulbe = 1u << 16;
-constexpr auto kCoalescingUnit = std::chrono::microseconds(100);
+
+constexpr unsigned kCurrent = static_cast<unsigned>(FeatureSelect::kCurrent);
+constexpr unsigned kDefault = static_cast<unsigned>(FeatureSelect::kDefault);
+constexpr unsigned kSupported = static_cast<unsigned>(FeatureSelect::kSupported);
+constexpr std::uint64_t kTimestampByHost = 1ull << 49;  // origin 001b
+
+std::uint32_t id_of(const FeatureRow& row) {
+  return static_cast<std::uint32_t>(row.id);
+}
+
+FeatureValue default_of(const Core& core, const FeatureRow& row, std::uint32_t instance) {
+  return row.default_value == nullptr ? FeatureValue{} : row.default_value(core, instance);
+}
+
+// Data bytes that go over the wire: host identifiers have two lengths.
+std::uint32_t data_bytes(const FeatureRow& row, const Command& command) {
+  if (row.id != FeatureId::kHostIdentifier) return row.data_bytes;
+  return (command.sqe.cdw11 & 1) != 0 ? 16 : 8;
+}
+
+// A saved value of a feature of the controller is of an instance that it has.
+bool instance_exists(const Core& core, const FeatureRow& row, const PersistentFeature& feature) {
+  switch (row.id) {
+    case FeatureId::kInterruptVectorConfiguration:
+      return feature.instance < core.config.vectors && (feature.value & 0xFFFF) == feature.instance;
+    case FeatureId::kTemperatureThreshold:
+      return feature.instance <= 1;
+    case FeatureId::kEnduranceGroupEventConfiguration:
+      return feature.instance == 1;
+    default:
+      return row.scope == FeatureScope::kNamespace || feature.instance == 0;
+  }
+}
+
+const FeatureRow& row_of(const Core& core, const Command& command) {
+  return *find_feature(core, spec::bits(command.sqe.cdw10, 7, 0));
+}
+
 }  // namespace
 
-struct Features::Row {
-  FeatureId id;
-  bool per_namespace;
-  // Checks dword 11 and applies it; values_ is then set by the caller.
-  Status (*set)(Features&, Command&);
-  // For features whose value depends on more than the identifier; nullptr: the stored value.
-  Status (*get)(Features&, Command&, bool current);
-};
+Features::Features(Core& core) : core_(core) {}
 
-// The features' own rules. A friend, so that the table stays out of the header.
-struct FeatureHandlers {
-  static Status set_arbitration(Features& self, Command& command) {
-    self.core_.fetcher.set_arbitration_burst(command.sqe.cdw11 & 7);
-    return Status::kSuccess;
-  }
-
-  static Status set_power(Features&, Command& command) {
-    return (command.sqe.cdw11 & 0x1F) == 0 ? Status::kSuccess : Status::kInvalidField;
-  }
-
-  static bool temperature_choice_ok(std::uint32_t cdw11) {
-    const std::uint32_t sensor = spec::bits(cdw11, 19, 16);
-    return (sensor == kCurrentTemperature || sensor == kAllTemperatures) &&
-           spec::bits(cdw11, 21, 20) <= kUnderThreshold;
-  }
-  static Status set_temperature(Features& self, Command& command) {
-    const std::uint32_t cdw11 = command.sqe.cdw11;
-    if (!temperature_choice_ok(cdw11)) return Status::kInvalidField;
-    const auto kelvin = static_cast<std::uint16_t>(cdw11);
-    (spec::bits(cdw11, 21, 20) == kOverThreshold ? self.over_threshold_ : self.under_threshold_) =
-        kelvin;
-    self.core_.health.set_thresholds(self.over_threshold_, self.under_threshold_);
-    self.core_.events.check_health();
-    return Status::kSuccess;
-  }
-  static Status get_temperature(Features& self, Command& command, bool current) {
-    if (!temperature_choice_ok(command.sqe.cdw11)) return Status::kInvalidField;
-    const bool over = spec::bits(command.sqe.cdw11, 21, 20) == kOverThreshold;
-    if (current) {
-      command.dw0 = over ? self.over_threshold_ : self.under_threshold_;
-    } else {
-      command.dw0 = over ? self.core_.config.warning_temperature_kelvin : 0;
-    }
-    return Status::kSuccess;
-  }
-
-  static Status set_error_recovery(Features& self, Command& command) {
-    if ((command.sqe.cdw11 & kDulbe) != 0) return Status::kInvalidField;  // NSFEAT.DULBE is 0
-    const auto tler = static_cast<std::uint16_t>(command.sqe.cdw11);
-    for (std::uint32_t i = 0; i < self.namespace_tler_.size(); ++i) {
-      if (command.sqe.nsid == spec::kNsidAll || command.sqe.nsid == i + 1) {
-        self.namespace_tler_[i] = tler;
-      }
-    }
-    return Status::kSuccess;
-  }
-  static Status get_error_recovery(Features& self, Command& command, bool current) {
-    command.dw0 = current ? self.namespace_tler_[command.sqe.nsid - 1] : 0;
-    return Status::kSuccess;
-  }
-
-  static Status set_write_cache(Features& self, Command& command) {
-    self.write_cache_ = (command.sqe.cdw11 & 1) != 0;
-    return Status::kSuccess;
-  }
-
-  static Status set_queue_count(Features& self, Command& command) {
-    const std::uint32_t wanted = command.sqe.cdw11;
-    if (self.core_.queues.io_queue_created()) return Status::kCommandSequenceError;
-    if (spec::bits(wanted, 15, 0) == kNoMoreQueues || spec::bits(wanted, 31, 16) == kNoMoreQueues) {
-      return Status::kInvalidField;
-    }
-    command.dw0 = self.default_of(FeatureId::kNumberOfQueues);  // granted, whatever was asked for
-    return Status::kSuccess;
-  }
-  static Status get_queue_count(Features& self, Command& command, bool) {
-    command.dw0 = self.default_of(FeatureId::kNumberOfQueues);
-    return Status::kSuccess;
-  }
-
-  static Status set_coalescing(Features& self, Command& command) {
-    const std::uint32_t cdw11 = command.sqe.cdw11;
-    self.core_.coalescer.configure(spec::bits(cdw11, 7, 0),
-                                   spec::bits(cdw11, 15, 8) * kCoalescingUnit);
-    return Status::kSuccess;
-  }
-  static Status set_vector(Features& self, Command& command) {
-    const std::uint32_t vector = spec::bits(command.sqe.cdw11, 15, 0);
-    if (vector >= self.core_.config.vectors) return Status::kInvalidField;
-    self.core_.coalescer.set_disabled(static_cast<std::uint16_t>(vector),
-                                      spec::bits(command.sqe.cdw11, 16, 16) != 0);
-    return Status::kSuccess;
-  }
-  static Status get_vector(Features& self, Command& command, bool current) {
-    const std::uint32_t vector = spec::bits(command.sqe.cdw11, 15, 0);
-    if (vector >= self.core_.config.vectors) return Status::kInvalidField;
-    const bool disabled =
-        current && self.core_.coalescer.disabled(static_cast<std::uint16_t>(vector));
-    command.dw0 = vector | (disabled ? 1u << 16 : 0);
-    return Status::kSuccess;
-  }
-
-  static Status set_atomicity(Features&, Command&) { return Status::kSuccess; }
-
-  static Status set_events(Features& self, Command& command) {
-    self.core_.events.configure(command.sqe.cdw11);
-    return Status::kSuccess;
-  }
-
-  static constexpr Features::Row kRows[] = {
-      {FeatureId::kArbitration, false, set_arbitration, nullptr},
-      {FeatureId::kPowerManagement, false, set_power, nullptr},
-      {FeatureId::kTemperatureThreshold, false, set_temperature, get_temperature},
-      {FeatureId::kErrorRecovery, true, set_error_recovery, get_error_recovery},
-      {FeatureId::kVolatileWriteCache, false, set_write_cache, nullptr},
-      {FeatureId::kNumberOfQueues, false, set_queue_count, get_queue_count},
-      {FeatureId::kInterruptCoalescing, false, set_coalescing, nullptr},
-      {FeatureId::kInterruptVectorConfiguration, false, set_vector, get_vector},
-      {FeatureId::kWriteAtomicityNormal, false, set_atomicity, nullptr},
-      {FeatureId::kAsyncEventConfiguration, false, set_events, nullptr},
-  };
-
-  // Bits of dword 11 that a feature keeps.
-  static std::uint32_t kept_bits(FeatureId id) {
-    switch (id) {
-      case FeatureId::kArbitration:
-        return 0xFFFF'FF07;
-      case FeatureId::kPowerManagement:
-      case FeatureId::kAsyncEventConfiguration:
-        return 0xFF;  // no notice is ever sent: OAES is 0
-      case FeatureId::kVolatileWriteCache:
-      case FeatureId::kWriteAtomicityNormal:
-        return 1;
-      default:
-        return 0xFFFF;
-    }
-  }
-
-  static const Features::Row* find(const Core& core, std::uint32_t id) {
-    if (id == static_cast<std::uint32_t>(FeatureId::kVolatileWriteCache) &&
-        !core.media.volatile_cache()) {
-      return nullptr;
-    }
-    for (const Features::Row& row : kRows) {
-      if (static_cast<std::uint32_t>(row.id) == id) return &row;
-    }
-    return nullptr;
-  }
-};
-
-Features::Features(Core& core)
-    : core_(core),
-      values_(std::size(FeatureHandlers::kRows)),
-      namespace_tler_(core.namespaces.count()) {}
+void Features::set_dulbe(std::uint32_t nsid, bool on) {
+  if (dulbe_.size() < nsid) dulbe_.resize(nsid);
+  if (dulbe_[nsid - 1] != on) dulbe_count_ += on ? 1u : ~std::uint32_t{0};
+  dulbe_[nsid - 1] = on;
+}
 
 void Features::reset() {
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    values_[i] = default_of(FeatureHandlers::kRows[i].id);
-  }
-  namespace_tler_.assign(namespace_tler_.size(), 0);
-  over_threshold_ = static_cast<std::uint16_t>(core_.config.warning_temperature_kelvin);
-  under_threshold_ = 0;
+  dulbe_.assign(core_.namespaces.count(), false);
+  dulbe_count_ = 0;
+  current_ = saved_;
+  timestamp_base_ = 0;
+  timestamp_set_ = core_.scheduler.now();
+  timestamp_by_host_ = false;
   write_cache_ = true;
-  core_.health.set_thresholds(over_threshold_, under_threshold_);
-  core_.fetcher.set_arbitration_burst(core_.config.rab);
-}
-
-std::uint32_t Features::default_of(FeatureId feature) const {
-  switch (feature) {
-    case FeatureId::kArbitration:
-      return core_.config.rab;
-    case FeatureId::kVolatileWriteCache:
-      return 1;
-    case FeatureId::kNumberOfQueues: {
-      const std::uint32_t granted = core_.config.max_io_queues - 1;
-      return granted | (granted << 16);
-    }
-    default:
-      return 0;
+  for (const FeatureRow& row : feature_rows()) {
+    if (row.apply == nullptr || row.scope == FeatureScope::kNamespace) continue;
+    if (row.exists != nullptr && !row.exists(core_)) continue;
+    if (row.instance == nullptr) row.apply(core_, 0, value_for(row, 0, kCurrent));
+  }
+  for (const std::uint32_t threshold : {0u, 1u}) {
+    const FeatureRow& row = *find_feature(core_, 0x04);
+    row.apply(core_, threshold, value_for(row, threshold, kCurrent));
+  }
+  for (const auto& [key, value] : saved_) {
+    const FeatureRow* row = find_feature(core_, key.first);
+    if (row != nullptr && row->apply != nullptr) row->apply(core_, key.second, value);
   }
 }
 
-std::uint32_t Features::value(FeatureId feature) const {
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    if (FeatureHandlers::kRows[i].id == feature) return values_[i];
+FeatureValue Features::value_for(const FeatureRow& row, std::uint32_t instance,
+                                 unsigned select) const {
+  const auto& values = select == kCurrent ? current_ : saved_;
+  const auto found = values.find({id_of(row), instance});
+  FeatureValue value = select == kDefault || found == values.end()
+                           ? default_of(core_, row, instance)
+                           : found->second;
+  if (select == kCurrent && row.read != nullptr) row.read(core_, value);
+  return value;
+}
+
+std::uint32_t Features::value(FeatureId feature, std::uint32_t instance) const {
+  const FeatureRow* row = find_feature(core_, static_cast<std::uint32_t>(feature));
+  return row == nullptr ? 0 : value_for(*row, instance, kCurrent).dword;
+}
+
+const std::vector<std::byte>* Features::data(FeatureId feature, std::uint32_t instance) const {
+  const auto found = current_.find({static_cast<std::uint32_t>(feature), instance});
+  return found == current_.end() ? nullptr : &found->second.data;
+}
+
+std::uint64_t Features::timestamp() const {
+  const auto passed = static_cast<std::uint64_t>((core_.scheduler.now() - timestamp_set_) /
+                                                 std::chrono::milliseconds(1));
+  return ((timestamp_base_ + passed) & 0xFFFF'FFFF'FFFF) |
+         (timestamp_by_host_ ? kTimestampByHost : 0);
+}
+
+void Features::set_timestamp(std::uint64_t milliseconds) {
+  timestamp_base_ = milliseconds;
+  timestamp_set_ = core_.scheduler.now();
+  timestamp_by_host_ = true;
+}
+
+void Features::forget_namespace(std::uint32_t nsid) {
+  for (const FeatureRow& row : feature_rows()) {
+    if (row.scope != FeatureScope::kNamespace) continue;
+    current_.erase({id_of(row), nsid});
+    saved_.erase({id_of(row), nsid});
   }
-  return 0;
 }
 
 void Features::set(Command& command) {
   const std::uint32_t cdw10 = command.sqe.cdw10;
   const std::uint32_t nsid = command.sqe.nsid;
-  const Row* row = FeatureHandlers::find(core_, spec::bits(cdw10, 7, 0));
+  const FeatureRow* row = find_feature(core_, spec::bits(cdw10, 7, 0));
+  const bool save = (cdw10 & spec::kSetFeaturesSave) != 0;
+  const bool may_save = (core_.config.oncs & spec::kOncsSaveSelect) != 0;
   if (row == nullptr) {
     core_.reject(command, Status::kInvalidField, "this feature is not supported", "5.21");
     return;
   }
-  if ((cdw10 & spec::kSetFeaturesSave) != 0) {
-    core_.reject(command, Status::kFeatureNotSaveable, "no feature can be saved", "5.21");
+  if (save && (!row->saveable || !may_save)) {
+    core_.reject(command, Status::kFeatureNotSaveable, "this feature cannot be saved", "5.21");
     return;
   }
   const bool one_namespace = nsid != 0 && nsid != spec::kNsidAll;
+  const bool per_namespace = row->scope == FeatureScope::kNamespace;
   const bool known = core_.namespaces.find(nsid) != nullptr;
-  if ((one_namespace && !known) || (row->per_namespace && nsid == 0)) {
+  if ((one_namespace && !known) || (per_namespace && nsid == 0)) {
     core_.reject(command, Status::kInvalidNamespace, "NSID names no namespace", "5.21");
     return;
   }
-  if (one_namespace && !row->per_namespace) {
+  if (one_namespace && !per_namespace) {
     core_.reject(command, Status::kFeatureNotNamespaceSpecific, "NSID given for such a feature",
                  "5.21");
     return;
   }
-  const Status status = row->set(*this, command);
+  if (row->instance != nullptr && row->instance(core_, command.sqe.cdw11) == kNoInstance) {
+    core_.reject(command, Status::kInvalidField, "dword 11 names no such value", "5.21.1");
+    return;
+  }
+  if (row->set != nullptr) {
+    row->set(core_, command);
+  } else if (row->data_bytes != 0) {
+    core_.admin_data.receive(command, data_bytes(*row, command), data_arrived);
+  } else {
+    stored(command, *row, {command.sqe.cdw11 & row->kept_bits, {}});
+  }
+}
+
+void Features::data_arrived(Core& core, Command& command) {
+  const FeatureRow& row = row_of(core, command);
+  FeatureValue value{command.sqe.cdw11 & row.kept_bits, AdminData::received(command)};
+  value.data.resize(row.data_bytes);
+  core.features.stored(command, row, std::move(value));
+}
+
+void Features::stored(Command& command, const FeatureRow& row, FeatureValue value) {
+  const Status status = row.check == nullptr ? Status::kSuccess : row.check(core_, command, value);
   if (status != Status::kSuccess) {
     core_.reject(command, status, "the value or the moment is not allowed", "5.21.1");
     return;
   }
-  values_[static_cast<std::size_t>(row - FeatureHandlers::kRows)] =
-      command.sqe.cdw11 & FeatureHandlers::kept_bits(row->id);
+  const bool save = (command.sqe.cdw10 & spec::kSetFeaturesSave) != 0;
+  const auto keep = [&](std::uint32_t instance) {
+    if (save) saved_[{id_of(row), instance}] = value;
+    current_[{id_of(row), instance}] = value;
+    if (row.apply != nullptr) row.apply(core_, instance, value);
+  };
+  if (row.scope == FeatureScope::kNamespace) {
+    for (std::uint32_t id = 1; id <= core_.namespaces.count(); ++id) {
+      const bool wanted = command.sqe.nsid == spec::kNsidAll || command.sqe.nsid == id;
+      if (wanted && core_.namespaces.find(id) != nullptr) keep(id);
+    }
+  } else {
+    keep(row.instance == nullptr ? 0 : row.instance(core_, command.sqe.cdw11));
+  }
   core_.complete(command, Status::kSuccess, command.dw0);
 }
 
 void Features::get(Command& command) {
   const std::uint32_t cdw10 = command.sqe.cdw10;
-  const Row* row = FeatureHandlers::find(core_, spec::bits(cdw10, 7, 0));
+  const FeatureRow* row = find_feature(core_, spec::bits(cdw10, 7, 0));
   const auto select = spec::bits(cdw10, 10, 8);
   const bool may_select = (core_.config.oncs & spec::kOncsSaveSelect) != 0;
   if (row == nullptr) {
     core_.reject(command, Status::kInvalidField, "this feature is not supported", "5.13");
     return;
   }
-  if (select > 3 || (select != 0 && !may_select)) {
+  if (select > kSupported || (select != 0 && !may_select)) {
     core_.reject(command, Status::kInvalidField, "this select value is not supported", "5.13");
     return;
   }
-  if (row->per_namespace && core_.namespaces.find(command.sqe.nsid) == nullptr) {
+  const bool per_namespace = row->scope == FeatureScope::kNamespace;
+  if (per_namespace && core_.namespaces.find(command.sqe.nsid) == nullptr) {
     core_.reject(command, Status::kInvalidNamespace, "NSID names no namespace", "5.13");
     return;
   }
-  const bool current = select == static_cast<unsigned>(FeatureSelect::kCurrent);
-  Status status = Status::kSuccess;
-  if (select == static_cast<unsigned>(FeatureSelect::kSupported)) {
-    command.dw0 =
-        spec::kFeatureChangeable | (row->per_namespace ? spec::kFeatureNamespaceSpecific : 0);
-  } else if (row->get != nullptr) {
-    status = row->get(*this, command, current);
-  } else {
-    // What was never saved has its default as the saved value.
-    command.dw0 = current ? values_[static_cast<std::size_t>(row - FeatureHandlers::kRows)]
-                          : default_of(row->id);
+  if (select == kSupported) {
+    const bool saves = row->saveable && may_select;
+    core_.complete(command, Status::kSuccess,
+                   (row->changeable ? spec::kFeatureChangeable : 0) |
+                       (per_namespace ? spec::kFeatureNamespaceSpecific : 0) |
+                       (saves ? spec::kFeatureSaveable : 0));
+    return;
   }
-  if (status != Status::kSuccess) {
-    core_.reject(command, status, "dword 11 names no such value", "5.21.1");
-  } else {
-    core_.complete(command, Status::kSuccess, command.dw0);
+  std::uint32_t instance = per_namespace ? command.sqe.nsid : 0;
+  if (row->instance != nullptr) instance = row->instance(core_, command.sqe.cdw11);
+  if (instance == kNoInstance) {
+    core_.reject(command, Status::kInvalidField, "dword 11 names no such value", "5.21.1");
+    return;
   }
+  if (row->data_bytes != 0) {
+    command.position = instance;
+    core_.prps.map(command, data_bytes(*row, command), send_data);
+  } else {
+    core_.complete(command, Status::kSuccess, value_for(*row, instance, select).dword);
+  }
+}
+
+void Features::send_data(Core& core, Command& command) {
+  const FeatureRow& row = row_of(core, command);
+  const auto select = spec::bits(command.sqe.cdw10, 10, 8);
+  const FeatureValue value = core.features.value_for(row, command.position, select);
+  command.dw0 = value.dword;
+  core.admin_data.send(command, value.data, data_bytes(row, command));
+}
+
+std::vector<PersistentFeature> Features::save() const {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::vector<PersistentFeature> list;
+  for (const auto& [key, value] : saved_) {
+    PersistentFeature feature{key.first, key.second, value.dword, {}};
+    for (const std::byte each : value.data) {
+      feature.data += kDigits[static_cast<unsigned>(each) >> 4];
+      feature.data += kDigits[static_cast<unsigned>(each) & 15];
+    }
+    list.push_back(std::move(feature));
+  }
+  return list;
+}
+
+bool Features::restore(const std::vector<PersistentFeature>& list) {
+  std::map<Key, FeatureValue> restored;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
+  for (const PersistentFeature& feature : list) {
+    const FeatureRow* row = find_feature(core_, feature.feature);
+    if (row == nullptr || !row->saveable || (feature.value & ~row->kept_bits) != 0 ||
+        feature.data.size() != std::size_t{row->data_bytes} * 2) {
+      return false;
+    }
+    if (row->scope == FeatureScope::kNamespace &&
+        core_.namespaces.find(feature.instance) == nullptr) {
+      return false;
+    }
+    if (!instance_exists(core_, *row, feature)) return false;
+    FeatureValue value{feature.value, {}};
+    for (std::size_t i = 0; i + 1 < feature.data.size(); i += 2) {
+      const int high = digit(feature.data[i]);
+      const int low = digit(feature.data[i + 1]);
+      if (high < 0 || low < 0) return false;
+      value.data.push_back(static_cast<std::byte>(high * 16 + low));
+    }
+    Command unused;
+    if (row->check != nullptr && row->check(core_, unused, value) != Status::kSuccess) return false;
+    restored[{feature.feature, feature.instance}] = std::move(value);
+  }
+  saved_ = std::move(restored);
+  return true;
 }
 
 }  // namespace nvmesim::device

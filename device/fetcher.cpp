@@ -20,13 +20,19 @@ Fetcher::Fetcher(Core& core)
                core.config.pipeline.cycles(core.config.pipeline.fetch_cycles)),
       interval_(core.config.pipeline.cycles(core.config.pipeline.fetch_interval_cycles)),
       slots_(core.config.pipeline.fetch_slots),
-      waiting_(core.config.max_io_queues / 64 + 1) {
+      waiting_(core.config.max_io_queues / 64 + 1),
+      issued_(core.config.pipeline.fetch_width, -interval_) {
   for (Slot& slot : slots_) slot.buffer = core_.buffers.take();
 }
 
 void Fetcher::set_arbitration_burst(unsigned burst) {
   burst_limit_ = burst >= 7 ? ~std::uint32_t{0} : 1u << burst;
   credit_ = std::min(credit_, burst_limit_);
+}
+
+void Fetcher::set_weights(std::uint32_t high, std::uint32_t medium, std::uint32_t low) {
+  weights_ = {0, 0, high, medium, low};
+  round_ = weights_;
 }
 
 void Fetcher::set_waiting(std::uint32_t id, bool waiting) {
@@ -60,6 +66,11 @@ void Fetcher::doorbell(SubmissionQueue& queue) {
   if (running_ && slots_busy_ < slots_.size()) schedule(queue.arrived[queue.fetch_head] + latency_);
 }
 
+void Fetcher::resume() {
+  running_ = true;
+  plan_next();
+}
+
 void Fetcher::wake() {
   starved_ = false;
   plan_next();
@@ -76,12 +87,62 @@ void Fetcher::schedule(base::Time when) {
   decision_ = core_.scheduler.at<&Fetcher::decide>(when, this, 0, base::Phase::kLate);
 }
 
+// Fused pairs need their entries in order, so that the queue's fetches follow each other.
+bool Fetcher::in_order(const SubmissionQueue& queue) const {
+  return core_.config.fuses != 0 && queue.fetches_open != 0;
+}
+
 bool Fetcher::eligible(const SubmissionQueue& queue, base::Time now) const {
   return queue.arrived[queue.fetch_head] + latency_ <= now &&
-         core_.commands.available(queue.id == 0) != 0;
+         core_.commands.available(queue.id == 0) != 0 && !in_order(queue);
+}
+
+unsigned Fetcher::class_of(const SubmissionQueue& queue) const {
+  return queue.id == 0 ? kAdminClass : kUrgentClass + queue.priority;
+}
+
+SubmissionQueue* Fetcher::pick_of_class(unsigned wanted, base::Time now) {
+  Turn& turn = turns_[wanted];
+  const auto takes = [&](std::uint32_t id) {
+    SubmissionQueue* queue = core_.queues.sq(id);
+    return class_of(*queue) == wanted && eligible(*queue, now) ? queue : nullptr;
+  };
+  SubmissionQueue* found = nullptr;
+  if (turn.credit != 0 && (waiting_[turn.current / 64] >> (turn.current % 64) & 1) != 0) {
+    found = takes(turn.current);
+  }
+  std::uint32_t id = turn.current;
+  for (std::uint32_t i = 0; i < waiting_queues_ && found == nullptr; ++i) {
+    id = next_waiting(id + 1);
+    found = takes(id);
+    if (found != nullptr) turn = {id, burst_limit_};
+  }
+  if (found != nullptr) {
+    picked_class_ = wanted;
+    credit_ = turn.credit;
+    if (wanted >= kHighClass) credit_ = std::min(credit_, round_[wanted]);
+  }
+  return found;
+}
+
+// Admin before urgent before the three weighted classes; these share rounds of their weights.
+SubmissionQueue* Fetcher::pick_weighted(base::Time now) {
+  for (const unsigned strict : {kAdminClass, kUrgentClass}) {
+    if (SubmissionQueue* queue = pick_of_class(strict, now); queue != nullptr) return queue;
+  }
+  for (int round = 0; round < 2; ++round) {
+    for (unsigned each = kHighClass; each < kClasses; ++each) {
+      if (round_[each] == 0) continue;
+      if (SubmissionQueue* queue = pick_of_class(each, now); queue != nullptr) return queue;
+    }
+    round_ = weights_;
+  }
+  return nullptr;
 }
 
 SubmissionQueue* Fetcher::pick(base::Time now) {
+  if (weighted_) [[unlikely]]
+    return pick_weighted(now);
   if (credit_ != 0 && (waiting_[current_ / 64] >> (current_ % 64) & 1) != 0) {
     SubmissionQueue* queue = core_.queues.sq(current_);
     if (eligible(*queue, now)) return queue;
@@ -124,6 +185,10 @@ void Fetcher::issue(SubmissionQueue& queue, base::Time now) {
   slot.issued = now;
   ++slots_busy_;
   credit_ -= count;
+  if (weighted_) [[unlikely]] {
+    turns_[picked_class_].credit -= count;
+    if (picked_class_ >= kHighClass) round_[picked_class_] -= count;
+  }
   entries_ += count;
   core_.commands.reserve(queue.id == 0, count);
   ++queue.fetches_open;
@@ -133,6 +198,9 @@ void Fetcher::issue(SubmissionQueue& queue, base::Time now) {
   if (queue.fetch_head == queue.tail) set_waiting(queue.id, false);
   core_.port.dma_read(address, {slot.buffer->data(), std::size_t{count} * kEntryBytes}, slot.buffer,
                       base::Callback::of<&Fetcher::arrived>(this, index));
+  if (queue.fetch_head == queue.tail && core_.shadows.active() && queue.id != 0) [[unlikely]] {
+    core_.shadows.look(queue);
+  }
 }
 
 void Fetcher::decide() {
@@ -142,8 +210,10 @@ void Fetcher::decide() {
     SubmissionQueue* queue = pick(now);
     if (queue == nullptr) break;
     issue(*queue, now);
-    next_issue_ = now + interval_;
-    if (interval_ > base::kTimeZero) break;
+    issued_[oldest_] = now;
+    if (++oldest_ == issued_.size()) oldest_ = 0;
+    next_issue_ = issued_[oldest_] + interval_;
+    if (next_issue_ > now) break;
   }
   plan_next();
 }
@@ -158,7 +228,7 @@ void Fetcher::plan_next() {
     if (core_.commands.available(id == 0) == 0) {
       if (!starved_) ++starved_count_;
       starved_ = true;
-    } else {
+    } else if (!in_order(*queue)) {
       earliest = std::min(earliest, queue->arrived[queue->fetch_head] + latency_);
     }
     id = next_waiting(id + 1);
@@ -194,6 +264,7 @@ void Fetcher::arrived(std::uint64_t slot_index) {
       ++queue.commands_open;
       core_.dispatcher.accept(command);
     }
+    if (queue.waiting() == 0) core_.dispatcher.end_of_entries(queue);
   }
   if (waiting_queues_ != 0) plan_next();
 }
@@ -222,6 +293,9 @@ void Fetcher::reset() {
   starved_ = false;
   current_ = 0;
   credit_ = 0;
+  weighted_ = false;
+  turns_ = {};
+  round_ = weights_;
   waiting_queues_ = 0;
   slots_busy_ = 0;
   std::fill(waiting_.begin(), waiting_.end(), 0);

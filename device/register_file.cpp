@@ -1,5 +1,7 @@
 #include "device/register_file.hpp"
 
+#include <algorithm>
+
 #include "device/core.hpp"
 
 namespace nvmesim::device {
@@ -8,29 +10,49 @@ namespace {
 constexpr std::uint32_t kLow12 = 0xFFF;
 constexpr std::uint32_t kAqaMask = 0x0FFF'0FFF;
 constexpr std::uint32_t kCcMask = 0x00FF'FFF1;  // reserved bits read as 0
+constexpr std::uint32_t kCrime = 1u << 24;
+constexpr unsigned kCrims = 2;  // CAP.CRMS bit: ready independent of media
+
+// CRTO: what the host has to wait, in units of 500 ms.
+std::uint32_t crto(const ControllerConfig& config) {
+  if (config.registers.crms == 0) return 0;
+  const auto units = [](std::uint64_t us) { return static_cast<std::uint32_t>(us / 500'000 + 1); };
+  const std::uint64_t ready = config.ready_latency_us;
+  const std::uint64_t media = ready + config.registers.media_ready_latency_us;
+  const std::uint32_t independent =
+      (config.registers.crms & kCrims) != 0 ? std::min(units(ready), 0xFFFFu) : 0;
+  return std::min(units(media), 0xFFFFu) | (independent << 16);
+}
 }  // namespace
 
 RegisterFile::RegisterFile(Core& core) : core_(core) {
   const ControllerConfig& config = core.config;
   cap_.set(15, 0, config.mqes);
+  cap_.set(18, 17, config.weighted_arbitration ? 1 : 0);
+  cap_.set(56, 56, config.pmr.pages != 0);
+  cap_.set(57, 57, config.cmb.pages != 0);
   cap_.set(16, 16, 1);  // queues are physically contiguous
   cap_.set(31, 24, config.timeout_500ms);
   cap_.set(35, 32, config.dstrd);
   cap_.set(36, 36, config.nssrs);
   cap_.set(44, 37, spec::kCssNvm);
+  cap_.set(47, 46, config.registers.cps);
+  cap_.set(51, 48, config.registers.mpsmin);
   cap_.set(55, 52, config.mpsmax);
+  cap_.set(60, 59, config.registers.crms);
 }
 
 std::uint32_t RegisterFile::read(std::uint32_t offset) const {
   const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
   const auto high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
+  if (MemoryRegisters::owns(offset)) return core_.memory.read(offset);
   switch (offset) {
     case spec::kRegCap:
       return low(cap_.value);
     case spec::kRegCap + 4:
       return high(cap_.value);
     case spec::kRegVs:
-      return spec::kVersion14;
+      return core_.config.version();
     case spec::kRegIntms:
     case spec::kRegIntmc:
       return interrupt_mask_;
@@ -48,12 +70,18 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) const {
       return low(acq_);
     case spec::kRegAcq + 4:
       return high(acq_);
+    case spec::kRegCrto:
+      return crto(core_.config);
     default:
       return 0;  // NSSR, optional registers that are absent, and what is reserved
   }
 }
 
 void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
+  if (MemoryRegisters::owns(offset)) {
+    core_.memory.write(offset, value);
+    return;
+  }
   switch (offset) {
     case spec::kRegIntms:
       interrupt_mask_ |= value;
@@ -62,14 +90,14 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
       interrupt_mask_ &= ~value;
       return;
     case spec::kRegCc:
-      write_cc(spec::Cc{value & kCcMask});
+      write_cc(spec::Cc{value & ((cap_.crms() & kCrims) != 0 ? kCcMask | kCrime : kCcMask)});
       return;
     case spec::kRegCsts:
       if (spec::Csts{value}.nssro()) csts_.set_nssro(false);  // write 1 to clear
       return;
     case spec::kRegNssr:
       if (core_.config.nssrs && value == spec::kNssrMagic) {
-        subsystem_reset();
+        core_.subsystem.reset();
       } else {
         core_.report("write to NSSR without effect", "3.1.7");
       }
@@ -108,7 +136,7 @@ void RegisterFile::write_half(std::uint64_t& whole, bool upper, std::uint32_t va
 void RegisterFile::write_cc(spec::Cc wanted) {
   const spec::Cc before = cc_;
   if (before.en() && wanted.en()) {
-    constexpr std::uint32_t kFixed = 0x3FF0;  // CSS, MPS, AMS
+    constexpr std::uint32_t kFixed = 0x3FF0 | kCrime;  // CSS, MPS, AMS
     if (((before.value ^ wanted.value) & kFixed) != 0) {
       core_.report("CC.CSS, MPS or AMS changed while CC.EN is 1", "3.1.5");
       wanted.value = (wanted.value & ~kFixed) | (before.value & kFixed);
@@ -124,7 +152,9 @@ void RegisterFile::write_cc(spec::Cc wanted) {
 const char* RegisterFile::enable_fault() const {
   if (cc_.css() != 0) return "CC.CSS selects a command set that is not supported";
   if (cc_.mps() > core_.config.mpsmax) return "CC.MPS is above CAP.MPSMAX";
-  if (cc_.ams() != 0) return "CC.AMS selects an arbitration that is not supported";
+  if (cc_.mps() < core_.config.registers.mpsmin) return "CC.MPS is below CAP.MPSMIN";
+  const unsigned best = core_.config.weighted_arbitration ? spec::kAmsWeighted : 0;
+  if (cc_.ams() > best) return "CC.AMS selects an arbitration that is not supported";
   if (cc_.iosqes() != 0 && cc_.iosqes() != spec::kIosqes) return "CC.IOSQES is not 6";
   if (cc_.iocqes() != 0 && cc_.iocqes() != spec::kIocqes) return "CC.IOCQES is not 4";
   if (aqa_.asqs() == 0 || aqa_.acqs() == 0) return "AQA gives a queue of one entry";
@@ -151,13 +181,30 @@ void RegisterFile::enable() {
     fatal(fault, "3.1.5");
     return;
   }
-  transition_ = core_.scheduler.after<&RegisterFile::enabled>(
-      std::chrono::microseconds(core_.config.ready_latency_us), this);
+  transition_ = core_.scheduler.after<&RegisterFile::enabled>(ready_latency(), this);
+}
+
+// Without CC.CRIME ready means that the media is ready too.
+base::Time RegisterFile::ready_latency() {
+  base::Time latency = std::chrono::microseconds(core_.config.ready_latency_us);
+  const base::Time media = std::chrono::microseconds(core_.config.registers.media_ready_latency_us);
+  if (new_firmware_) latency += std::chrono::milliseconds(core_.config.firmware.activation_ms);
+  new_firmware_ = false;
+  if (!cc_.crime()) return latency + media;
+  core_.gates |= Core::kGateMedia;
+  media_timer_ = core_.scheduler.after<&RegisterFile::media_ready>(latency + media, this);
+  return latency;
+}
+
+void RegisterFile::media_ready() {
+  core_.gates &= ~Core::kGateMedia;
 }
 
 void RegisterFile::enabled() {
+  core_.subsystem.events.add(core_, spec::kEventPowerOnOrReset, core_.subsystem.firmware.log());
   core_.queues.create_cq(0, aqa_.acqs() + 1u, acq_, true, 0);
   core_.queues.create_sq(0, aqa_.asqs() + 1u, asq_, 0);
+  core_.fetcher.set_weighted(cc_.ams() == spec::kAmsWeighted);
   csts_.set_rdy(true);
 }
 
@@ -167,7 +214,11 @@ void RegisterFile::disable() {
   forget_shutdown();
   ++resets_;
   csts_.set_cfs(false);
+  csts_.set_pp(false);
   interrupt_mask_ = 0;
+  core_.scheduler.cancel(media_timer_);
+  core_.gates &= ~Core::kGateMedia;
+  if (core_.subsystem.firmware.reset(FirmwareReset::kController)) new_firmware_ = true;
   core_.reset_controller();
   if (!csts_.rdy()) return;
   transition_ = core_.scheduler.after<&RegisterFile::disabled>(
@@ -202,15 +253,35 @@ void RegisterFile::fatal(const char* why, const char* section) {
 }
 
 // The configuration space of the function is not reset: FunctionPort has no way to say so.
-void RegisterFile::subsystem_reset() {
+void RegisterFile::subsystem_reset_arrived() {
   core_.reset_controller();
   reset();
+  if (core_.subsystem.firmware.reset(FirmwareReset::kSubsystem)) new_firmware_ = true;
   csts_.set_nssro(true);
+}
+
+void RegisterFile::function_reset() {
+  reset();
+  if (core_.subsystem.firmware.reset(FirmwareReset::kConventional)) new_firmware_ = true;
+}
+
+void RegisterFile::pause() {
+  if (!ready()) return;
+  csts_.set_pp(true);
+  core_.fetcher.stop();
+}
+
+void RegisterFile::resume() {
+  if (!csts_.pp()) return;
+  csts_.set_pp(false);
+  if (ready() && csts_.shst() == spec::kShstNormal) core_.fetcher.resume();
 }
 
 void RegisterFile::reset() {
   core_.scheduler.cancel(transition_);
   core_.scheduler.cancel(shutdown_timer_);
+  core_.scheduler.cancel(media_timer_);
+  core_.gates &= ~Core::kGateMedia;
   ++shutdown_round_;
   ++resets_;
   cc_ = {};
@@ -218,6 +289,7 @@ void RegisterFile::reset() {
   aqa_ = {};
   asq_ = acq_ = 0;
   interrupt_mask_ = 0;
+  core_.memory.reset();
 }
 
 }  // namespace nvmesim::device

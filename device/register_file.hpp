@@ -30,6 +30,13 @@ class RegisterFile {
   void fatal(const char* why, const char* section);
   // Every register back to its value after power on.
   void reset();
+  // Function level or conventional reset; FunctionDevice does not tell them apart.
+  void function_reset();
+  // Another controller's or this one's NSSR was written.
+  void subsystem_reset_arrived();
+  // A firmware activation: nothing is fetched while CSTS.PP is 1.
+  void pause();
+  void resume();
 
   const std::uint64_t& resets_counter() const { return resets_; }
 
@@ -44,7 +51,8 @@ class RegisterFile {
   void start_shutdown();
   void forget_shutdown();
   void shutdown_step(std::uint64_t round);
-  void subsystem_reset();
+  void media_ready();
+  base::Time ready_latency();
 
   Core& core_;
   spec::Cap cap_;
@@ -56,7 +64,9 @@ class RegisterFile {
   std::uint32_t interrupt_mask_ = 0;
   base::Scheduler::Handle transition_;  // to ready, or to not ready
   base::Scheduler::Handle shutdown_timer_;
-  std::uint64_t shutdown_round_ = 0;  // tells a call-back of before a reset from a new one
+  base::Scheduler::Handle media_timer_;  // to media ready, behind CSTS.RDY
+  bool new_firmware_ = false;            // the next enable starts other firmware
+  std::uint64_t shutdown_round_ = 0;     // tells a call-back of before a reset from a new one
   unsigned shutdown_steps_ = 0;
   std::uint64_t resets_ = 0;
 };

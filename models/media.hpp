@@ -87,7 +87,8 @@ class MediaClient {
   virtual void media_done(MediaCommand& command, MediaStatus status) = 0;
 };
 
-struct MediaPoints;  // models/media_points.hpp
+class BorrowedMemoryUser;  // models/borrowed_memory.hpp
+struct MediaPoints;        // models/media_points.hpp
 
 class Media {
  public:
@@ -107,6 +108,12 @@ class Media {
   // Everything written so far goes to the medium in the background at most this fast; used by
   // shutdown: calls `done` when nothing volatile is left.
   virtual void quiesce(base::Callback done) = 0;
+
+  // True if every buffer of a part has a spare area behind its data (models/spare.hpp) that is kept
+  // with it: a write fills the slots of what it writes; deallocated blocks have theirs cleared.
+  virtual bool keeps_spare() const { return false; }
+  // The part that can use memory lent by the host; nullptr if there is none.
+  virtual BorrowedMemoryUser* memory_user() { return nullptr; }
 
   // Where rules (faults, tests) look into the media and change what they find.
   virtual MediaPoints& points() = 0;

@@ -11,6 +11,8 @@ constexpr auto kMedia = std::to_array<ParamInfo>({
     {"kind", "", 0, 0, "what the data is stored on"},
     {"capacity_bytes", "bytes", 4096, 17'592'186'044'416, "logical capacity, in whole 4 KiB units"},
     {"keep_data", "", 0, 1, "keep the bytes that are written; without, reads return zeroes"},
+    {"keep_metadata", "", 0, 1,
+     "room for 64 bytes of metadata with each 512 bytes of data, for formats with metadata"},
 });
 
 constexpr auto kNand = std::to_array<ParamInfo>({
@@ -75,8 +77,18 @@ constexpr auto kXpoint = std::to_array<ParamInfo>({
     {"tail_ns", "ns", 0, 1'000'000'000, "what these reads take longer"},
 });
 
+constexpr auto kMapCache = std::to_array<ParamInfo>({
+    {"bytes", "bytes", 0, 1'099'511'627'776,
+     "mapping table in the controller, 4096 for 4 MiB of data; 0 = all of it"},
+    {"read_ns", "ns", 1, 1'000'000'000, "reading 4096 bytes of the table from the NAND"},
+    {"reads", "reads", 1, 4096, "such reads at a time"},
+});
+
 }  // namespace
 
+std::span<const ParamInfo> MapCacheConfig::params() {
+  return kMapCache;
+}
 std::span<const ParamInfo> MediaConfig::params() {
   return kMedia;
 }

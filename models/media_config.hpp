@@ -7,6 +7,7 @@
 
 #include "models/cache/write_buffer_config.hpp"
 #include "models/ftl/ftl_config.hpp"
+#include "models/ftl/map_cache_config.hpp"
 #include "models/nand/nand_config.hpp"
 #include "models/xpoint/xpoint_config.hpp"
 #include "sim/base/config.hpp"
@@ -20,14 +21,17 @@ struct MediaConfig {
   MediaKind kind = MediaKind::nand;
   std::uint64_t capacity_bytes = 1'000'000'000'000;  // logical; rounded down to whole units
   bool keep_data = true;
+  bool keep_metadata = false;  // a spare area with every unit
   NandConfig nand;
   FtlConfig ftl;
   WriteBufferConfig write_buffer;
   XpointConfig xpoint;
+  MapCacheConfig map_cache;
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(MediaConfig, (),
-                      (kind, capacity_bytes, keep_data, nand, ftl, write_buffer, xpoint))
+                      (kind, capacity_bytes, keep_data, keep_metadata, nand, ftl, write_buffer,
+                       xpoint, map_cache))
 
 }  // namespace nvmesim::models

@@ -29,6 +29,7 @@ class NandMedia : public Media {
   std::uint64_t capacity_units() const override { return geometry_.logical_units; }
   std::uint64_t used_units() const override { return ftl_.mapped_units() + buffer_.fresh_units(); }
   bool volatile_cache() const override { return buffer_.is_volatile(); }
+  bool keeps_spare() const override { return store_.keep_spare(); }
   void quiesce(base::Callback done) override { buffer_.quiesce(done); }
   MediaPoints& points() override { return points_; }
 

@@ -101,7 +101,9 @@ Endpoint::Endpoint(sc_core::sc_module_name name, const EndpointConfig& config,
       config_(validated(config)),
       scheduler_(scheduler),
       header_(space_, identity_of(config),
-              {BarSpec{config.bar0_bytes, config.bar0_64bit, config.bar0_prefetchable}},
+              {BarSpec{config.bar0_bytes, config.bar0_64bit, config.bar0_prefetchable}, BarSpec{},
+               BarSpec{config.bar2_bytes, true, true}, BarSpec{},
+               BarSpec{config.bar4_bytes, true, true}},
               base::Callback::of<&Endpoint::update_pin>(this)),
       power_(space_, base::Callback::of<&Endpoint::power_changed>(this)),
       express_(space_, PciExpressPort::kEndpoint,
@@ -235,12 +237,12 @@ void Endpoint::memory_read(base::GenericPayload& payload) {
 }
 
 bool Endpoint::in_msix_table(const Type0Header::Hit& hit) const {
-  return hit.offset >= config_.msix_table_offset &&
+  return hit.bar == 0 && hit.offset >= config_.msix_table_offset &&
          hit.offset - config_.msix_table_offset < msix_table_.table_bytes();
 }
 
 bool Endpoint::in_msix_pending(const Type0Header::Hit& hit) const {
-  return hit.offset >= config_.msix_pba_offset &&
+  return hit.bar == 0 && hit.offset >= config_.msix_pba_offset &&
          hit.offset - config_.msix_pba_offset < msix_table_.pending_bytes();
 }
 

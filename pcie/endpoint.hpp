@@ -51,6 +51,10 @@ struct EndpointConfig {
   std::uint32_t outstanding_reads = 0;
   std::uint64_t serial_number = 0x5CD2'E400'0000'0001;
   std::uint32_t latency_tolerance_ns = 0;
+  // Memory of the device, 64-bit and prefetchable, 0 or a power of two. Who builds the system sets
+  // these two from the device behind the endpoint.
+  std::uint64_t bar2_bytes = 0;
+  std::uint64_t bar4_bytes = 0;
 
   // Interrupts that the device may tell apart, by whatever mechanism.
   std::uint32_t vectors() const;

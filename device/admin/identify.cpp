@@ -6,6 +6,8 @@
 
 #include "device/admin/admin_commands.hpp"
 #include "device/core.hpp"
+#include "device/lba_formats.hpp"
+#include "device/spec/management.hpp"
 
 namespace nvmesim::device {
 
@@ -26,17 +28,21 @@ Structure& structure_in(Command& command) {
 }
 
 // EUI-64 and NGUID: the OUI, and a number made from serial number and NSID (FNV-1a).
-std::uint64_t unique_number(const ControllerConfig& config, std::uint32_t nsid) {
+std::uint64_t unique_number(const ControllerConfig& config, const Namespace& space) {
   std::uint64_t hash = 0xCBF2'9CE4'8422'2325;
   const auto mix = [&hash](std::uint8_t byte) { hash = (hash ^ byte) * 0x100'0000'01B3; };
   for (const char c : config.identity.serial_number) mix(static_cast<std::uint8_t>(c));
-  for (unsigned shift = 0; shift < 32; shift += 8) mix(static_cast<std::uint8_t>(nsid >> shift));
+  for (unsigned shift = 0; shift < 32; shift += 8)
+    mix(static_cast<std::uint8_t>(space.id >> shift));
+  for (unsigned shift = 0; space.identity != 0 && shift < 64; shift += 8) {
+    mix(static_cast<std::uint8_t>(space.identity >> shift));
+  }
   return hash;
 }
 
-std::array<std::uint8_t, 8> eui64_of(const ControllerConfig& config, std::uint32_t nsid) {
+std::array<std::uint8_t, 8> eui64_of(const ControllerConfig& config, const Namespace& space) {
   std::array<std::uint8_t, 8> id{};
-  const std::uint64_t number = unique_number(config, nsid);
+  const std::uint64_t number = unique_number(config, space);
   for (unsigned i = 0; i < 3; ++i) {
     id[i] = static_cast<std::uint8_t>(config.identity.ieee_oui >> (16 - 8 * i));
   }
@@ -45,13 +51,82 @@ std::array<std::uint8_t, 8> eui64_of(const ControllerConfig& config, std::uint32
 }
 
 // 8 bytes of vendor's choice, the OUI, 5 more.
-std::array<std::uint8_t, 16> nguid_of(const ControllerConfig& config, std::uint32_t nsid) {
+std::array<std::uint8_t, 16> nguid_of(const ControllerConfig& config, const Namespace& space) {
   std::array<std::uint8_t, 16> id{};
-  const std::uint64_t number = unique_number(config, nsid);
-  const auto eui = eui64_of(config, nsid);
+  const std::uint64_t number = unique_number(config, space);
+  const auto eui = eui64_of(config, space);
   for (unsigned i = 0; i < 8; ++i) id[i] = static_cast<std::uint8_t>(number >> (8 * (7 - i)));
   std::copy(eui.begin(), eui.end(), id.begin() + 8);
   return id;
+}
+
+std::uint64_t unit_bytes(std::uint64_t units) {
+  return units * models::kUnitBytes;
+}
+
+void fill_power_states(const Core& core, spec::IdentifyController& data) {
+  const auto& states = core.config.power.states;
+  data.npss = static_cast<std::uint8_t>(states.size());
+  data.apsta = core.config.power.apst;
+  data.psd[0].mp = static_cast<std::uint16_t>(core.config.max_power_centiwatts);
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    spec::PowerStateDescriptor& psd = data.psd[i + 1];
+    psd.mp = static_cast<std::uint16_t>(states[i].max_power_centiwatts);
+    psd.flags = states[i].non_operational ? 2 : 0;
+    psd.enlat = states[i].entry_latency_us;
+    psd.exlat = states[i].exit_latency_us;
+    const auto rank = static_cast<std::uint8_t>(i + 1);  // relative: lower is better
+    if (!states[i].non_operational) psd.rrt = psd.rrl = psd.rwt = psd.rwl = rank;
+  }
+}
+
+void fill_management(const Core& core, spec::IdentifyController& data) {
+  const ControllerConfig& config = core.config;
+  const ManagementConfig& management = config.management;
+  data.cmic =
+      static_cast<std::uint8_t>((core.subsystem.size() > 1 ? 2 : 0) | (management.ana ? 8 : 0));
+  data.oaes = management.oaes;
+  data.ctratt = spec::kCtrattHostIdentifier128;
+  if (management.endurance_group) {
+    data.ctratt |= spec::kCtrattNvmSets | spec::kCtrattEnduranceGroups;
+    data.nsetidmax = data.endgidmax = 1;
+  }
+  if (management.namespaces) {
+    data.ctratt |= spec::kCtrattGranularity;
+    data.tnvmcap.low = unit_bytes(core.subsystem.namespaces.media_units());
+    data.unvmcap.low = unit_bytes(core.subsystem.namespaces.unallocated_units());
+    data.mnan = core.namespaces.count();
+  }
+  data.oacs = oacs_of(core);
+  if (config.doorbell_buffer_config) data.oacs |= 1u << 8;
+  data.frmw = static_cast<std::uint8_t>((config.firmware.slot1_read_only ? 1 : 0) |
+                                        (config.firmware.slots << 1) |
+                                        (config.firmware.without_reset ? 16 : 0));
+  if (config.firmware.update) {
+    data.fwug = static_cast<std::uint8_t>(config.firmware.granularity_pages);
+    data.mtfa = static_cast<std::uint16_t>(config.firmware.mtfa_100ms);
+  }
+  if (config.self_test.offered) {
+    constexpr std::uint32_t kMinuteMs = 60'000;
+    data.edstt =
+        static_cast<std::uint16_t>((config.self_test.extended_ms + kMinuteMs - 1) / kMinuteMs);
+    data.dsto = config.self_test.single;
+  }
+  data.sanicap = config.sanitize.sanicap;
+  if (data.sanicap != 0) data.sanicap |= 1u << 29;  // No-Deallocate is inhibited
+  data.kas = static_cast<std::uint16_t>(management.keep_alive_granularity_100ms);
+  if (config.thermal.host_controlled) {
+    data.hctma = 1;
+    data.mntmt = static_cast<std::uint16_t>(config.thermal.mntmt_kelvin);
+    data.mxtmt = static_cast<std::uint16_t>(config.thermal.mxtmt_kelvin);
+  }
+  if (management.ana) {
+    data.anatt = static_cast<std::uint8_t>(management.anatt_s);
+    data.anacap = 0x1F;  // every state can be reported
+    data.anagrpmax = data.nanagrpid = management.ana_groups;
+  }
+  if ((config.lpa & 0x10) != 0) data.pels = management.persistent_events / 100 + 1;  // 64 KiB
+  if (management.format) data.fna = 4;  // cryptographic erase; per namespace
 }
 
 void fill_controller(const Core& core, spec::IdentifyController& data) {
@@ -61,20 +136,19 @@ void fill_controller(const Core& core, spec::IdentifyController& data) {
   data.ssvid = static_cast<std::uint16_t>(identity.subsystem_vendor_id);
   set_text(data.sn, identity.serial_number);
   set_text(data.mn, identity.model_number);
-  set_text(data.fr, identity.firmware_revision);
+  set_text(data.fr, core.subsystem.firmware.revision());
   data.rab = static_cast<std::uint8_t>(config.rab);
   for (unsigned i = 0; i < 3; ++i) {
     data.ieee[i] = static_cast<std::uint8_t>(identity.ieee_oui >> (8 * i));
   }
   data.mdts = static_cast<std::uint8_t>(config.mdts);
   data.cntlid = static_cast<std::uint16_t>(identity.controller_id);
-  data.ver = spec::kVersion14;
-  data.rtd3r = config.ready_latency_us;
+  data.ver = config.version();
+  data.rtd3r = config.ready_latency_us + config.registers.media_ready_latency_us;
   data.rtd3e = config.shutdown_latency_us;
   data.cntrltype = 1;  // I/O controller
   data.acl = static_cast<std::uint8_t>(config.acl);
   data.aerl = static_cast<std::uint8_t>(config.aerl);
-  data.frmw = 0x03;  // one slot, read only
   data.lpa = static_cast<std::uint8_t>(config.lpa);
   data.elpe = static_cast<std::uint8_t>(config.elpe);
   data.wctemp = static_cast<std::uint16_t>(config.warning_temperature_kelvin);
@@ -83,37 +157,117 @@ void fill_controller(const Core& core, spec::IdentifyController& data) {
   data.cqes = spec::kIocqes << 4 | spec::kIocqes;
   data.nn = core.namespaces.count();
   data.oncs = static_cast<std::uint16_t>(config.oncs);
+  data.fuses = static_cast<std::uint16_t>(config.fuses);
+  data.awun = static_cast<std::uint16_t>(config.limits.awun);
+  data.awupf = static_cast<std::uint16_t>(config.limits.awupf);
+  data.acwu = static_cast<std::uint16_t>(config.limits.acwu);
+  data.ocfs = (config.oncs & spec::kOncsCopy) != 0 ? 1 : 0;
+  if (config.sgls != 0) data.sgls = config.sgls | spec::kSglsBitBucket | spec::kSglsMetadataSegment;
+  data.hmpre = config.hmb.hmpre_pages;
+  data.hmmin = config.hmb.hmmin_pages;
+  data.hmminds = config.hmb.hmminds_pages;
+  data.hmmaxd = static_cast<std::uint16_t>(config.hmb.hmmaxd);
   data.vwc = core.media.volatile_cache() ? 0x07 : 0;  // present; Flush takes NSID FFFFFFFFh
   std::copy(identity.subnqn.begin(), identity.subnqn.end(), data.subnqn.begin());
-  data.psd[0].mp = static_cast<std::uint16_t>(config.max_power_centiwatts);
+  fill_management(core, data);
+  if (config.doorbell_buffer_config) data.oacs |= spec::kOacsDoorbellBufferConfig;
+  fill_power_states(core, data);
 }
 
 void controller(Core& core, Command& command) {
   fill_controller(core, structure_in<spec::IdentifyController>(command));
 }
 
-void name_space(Core& core, Command& command) {
-  auto& data = structure_in<spec::IdentifyNamespace>(command);
-  const Namespace& space = *core.namespaces.find(command.sqe.nsid);
-  data.nsze = data.ncap = data.nuse = space.blocks;
-  if (core.namespaces.count() == 1) {  // the media counts for all namespaces together
-    const std::uint64_t used_bytes = core.media.used_units() * models::kUnitBytes;
-    data.nuse = std::min(space.blocks, used_bytes >> core.namespaces.block_shift());
+// What the data path knows of a namespace.
+void fill_data_path(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
+  const BlockFormat& format = space.format;
+  const BlockLimitsConfig& limits = core.config.limits;
+  if (!format.plain()) {
+    if (format.extended) data.flbas |= 0x10;
+    data.mc = 0x03;  // both ways of transferring metadata
+    data.dpc = 0x1F;
+    data.dps =
+        static_cast<std::uint8_t>(format.protection_type | (format.protection_first ? 8u : 0));
   }
-  data.dlfeat = 0x01;  // deallocated blocks read as zeroes
-  if ((core.config.oncs & spec::kOncsWriteZeroes) != 0) data.dlfeat |= 0x08;
-  data.nguid = nguid_of(core.config, space.id);
-  data.eui64 = eui64_of(core.config, space.id);
-  data.lbaf[0].lbads = static_cast<std::uint8_t>(core.namespaces.block_shift());
+  if ((core.config.oncs & spec::kOncsReservations) != 0) data.rescap = 0xFE;  // all but PTPL
+  if (core.config.dulbe) data.nsfeat |= 0x04;
+  data.nabsn = static_cast<std::uint16_t>(limits.nabsn);
+  data.nabo = static_cast<std::uint16_t>(limits.nabo);
+  if ((core.config.oncs & spec::kOncsCopy) != 0) {
+    data.mssrl = static_cast<std::uint16_t>(limits.mssrl);
+    data.mcl = limits.mcl;
+    data.msrc = static_cast<std::uint8_t>(limits.msrc);
+  }
 }
 
-void active_list(Core& core, Command& command) {
+void fill_formats(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
+  if (!formats_offered(core)) {
+    data.lbaf[0].lbads = static_cast<std::uint8_t>(space.format.block_shift);
+    data.lbaf[0].ms = static_cast<std::uint16_t>(space.format.metadata_bytes);
+    return;
+  }
+  const auto formats = lba_formats(core);
+  std::copy(formats.begin(), formats.end(), data.lbaf.begin());
+  data.nlbaf = static_cast<std::uint8_t>(formats.size() - 1);
+  data.flbas = format_index(core, space);
+}
+
+void fill_namespace(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
+  data.nsze = data.ncap = data.nuse = space.blocks;
+  if (core.subsystem.namespaces.allocated() == 1) {  // the media counts for all together
+    const std::uint64_t used_bytes = unit_bytes(core.media.used_units());
+    data.nuse = std::min(space.blocks, used_bytes >> space.format.block_shift);
+  }
+  data.dlfeat = core.config.deallocated_ones ? 0x02 : 0x01;
+  if ((core.config.oncs & spec::kOncsWriteZeroes) != 0 && space.format.plain() &&
+      !core.config.deallocated_ones) {
+    data.dlfeat |= 0x08;  // Write Zeroes deallocates with DEAC
+  }
+  data.nmic = space.shared;
+  if (core.config.management.namespaces) data.nvmcap.low = unit_bytes(space.units);
+  if (core.config.management.ana) data.anagrpid = space.ana_group;
+  if (core.config.management.endurance_group) data.nvmsetid = data.endgid = 1;
+  data.nguid = nguid_of(core.config, space);
+  data.eui64 = eui64_of(core.config, space);
+  fill_formats(core, space, data);
+  fill_data_path(core, space, data);
+}
+
+void name_space(Core& core, Command& command) {
+  auto& data = structure_in<spec::IdentifyNamespace>(command);
+  if (command.sqe.nsid == spec::kNsidAll) {  // what all namespaces have in common
+    Namespace common;
+    fill_formats(core, common, data);
+    data.flbas = 0;
+    return;
+  }
+  fill_namespace(core, *core.namespaces.find(command.sqe.nsid), data);
+}
+
+// All zeroes for an NSID that is not allocated.
+void allocated_namespace(Core& core, Command& command) {
+  const Namespace* space = core.subsystem.namespaces.find(command.sqe.nsid);
+  if (space != nullptr) {
+    fill_namespace(core, *space, structure_in<spec::IdentifyNamespace>(command));
+  }
+}
+
+template <class Includes>
+void namespace_list(Core& core, Command& command, Includes includes) {
   auto* list = reinterpret_cast<std::uint32_t*>(command.staged->data());
   std::size_t used = 0;
   for (std::uint32_t id = command.sqe.nsid + 1;
        id <= core.namespaces.count() && used < spec::kIdentifyBytes / sizeof *list; ++id) {
-    list[used++] = id;
+    if (includes(id)) list[used++] = id;
   }
+}
+void active_list(Core& core, Command& command) {
+  namespace_list(core, command,
+                 [&](std::uint32_t id) { return core.namespaces.find(id) != nullptr; });
+}
+void allocated_list(Core& core, Command& command) {
+  namespace_list(core, command,
+                 [&](std::uint32_t id) { return core.subsystem.namespaces.find(id) != nullptr; });
 }
 
 void descriptors(Core& core, Command& command) {
@@ -124,54 +278,184 @@ void descriptors(Core& core, Command& command) {
     std::memcpy(out + sizeof header, id.data(), id.size());
     out += sizeof header + id.size();
   };
-  add(spec::kNidtEui64, eui64_of(core.config, command.sqe.nsid));
-  add(spec::kNidtNguid, nguid_of(core.config, command.sqe.nsid));
+  const Namespace& space = *core.namespaces.find(command.sqe.nsid);
+  add(spec::kNidtEui64, eui64_of(core.config, space));
+  add(spec::kNidtNguid, nguid_of(core.config, space));
+  if (core.config.registers.revision == Revision::v2_0) {
+    add(spec::kNidtCsi, std::array<std::uint8_t, 1>{0});  // NVM command set
+  }
 }
 
-bool existing_namespace(const Core& core, std::uint32_t nsid) {
-  return core.namespaces.find(nsid) != nullptr;
+// Controllers at or above CDW10.CNTID: all of them, or those that a namespace is attached to.
+template <class Includes>
+void controller_list(Core& core, Command& command, Includes includes) {
+  auto& list = structure_in<spec::ControllerList>(command);
+  std::vector<std::uint16_t> ids;
+  for (const Core* each : core.subsystem.controllers) {
+    if (each == nullptr || !includes(*each)) continue;
+    const std::uint32_t id = each->config.identity.controller_id;
+    if (id >= spec::bits(command.sqe.cdw10, 31, 16)) ids.push_back(static_cast<std::uint16_t>(id));
+  }
+  std::sort(ids.begin(), ids.end());
+  list.count = static_cast<std::uint16_t>(ids.size());
+  std::copy(ids.begin(), ids.end(), list.ids.begin());
 }
-bool list_start(const Core&, std::uint32_t nsid) {
-  return nsid < 0xFFFF'FFFE;
+void all_controllers(Core& core, Command& command) {
+  controller_list(core, command, [](const Core&) { return true; });
 }
-bool any_nsid(const Core&, std::uint32_t) {
+void attached_controllers(Core& core, Command& command) {
+  const Namespace& space = *core.subsystem.namespaces.find(command.sqe.nsid);
+  controller_list(core, command,
+                  [&](const Core& each) { return (space.attached & each.namespaces.bit()) != 0; });
+}
+
+void nvm_sets(Core& core, Command& command) {
+  if (spec::bits(command.sqe.cdw11, 15, 0) > 1) return;  // sets from this identifier on
+  std::byte* out = command.staged->data();
+  *out = std::byte{1};
+  spec::NvmSetEntry set{};
+  set.nvmsetid = set.endgid = 1;
+  set.total_capacity.low = unit_bytes(core.subsystem.namespaces.media_units());
+  set.unallocated_capacity.low = unit_bytes(core.subsystem.namespaces.unallocated_units());
+  set.optimal_write_size = models::kUnitBytes;
+  std::memcpy(out + sizeof set, &set, sizeof set);
+}
+void endurance_groups(Core&, Command& command) {
+  auto* list = reinterpret_cast<std::uint16_t*>(command.staged->data());
+  if (spec::bits(command.sqe.cdw11, 15, 0) > 1) return;
+  list[0] = 1;
+  list[1] = 1;
+}
+
+void granularity(Core&, Command& command) {
+  constexpr std::size_t kHeader = 32;
+  const spec::NamespaceGranularity unit{models::kUnitBytes, models::kUnitBytes};
+  std::memcpy(command.staged->data() + kHeader, &unit, sizeof unit);
+}
+
+// What the NVM command set adds (2.0): nothing for a namespace, limits for a controller.
+void nothing(Core&, Command&) {}
+void limits(Core& core, Command& command) {
+  auto& data = structure_in<spec::IdentifyControllerNvm>(command);
+  if ((core.config.oncs & spec::kOncsDsm) != 0) data.dmrl = 0xFF;
+}
+void independent(Core& core, Command& command) {
+  auto& data = structure_in<spec::IdentifyNamespaceIndependent>(command);
+  const Namespace& space = *core.namespaces.find(command.sqe.nsid);
+  data.nmic = space.shared;
+  if (core.config.management.ana) data.anagrpid = space.ana_group;
+  if (core.config.management.endurance_group) data.nvmsetid = data.endgid = 1;
+  data.nstat = (core.gates & Core::kGateMedia) == 0;
+}
+void command_sets(Core&, Command& command) {
+  *command.staged->data() = std::byte{1};  // combination 0: the NVM command set
+}
+
+bool active(const Core& core, const Command& command) {
+  return core.namespaces.find(command.sqe.nsid) != nullptr;
+}
+bool active_or_common(const Core& core, const Command& command) {
+  return active(core, command) || (command.sqe.nsid == spec::kNsidAll && formats_offered(core));
+}
+bool possible(const Core& core, const Command& command) {
+  return command.sqe.nsid != 0 && command.sqe.nsid <= core.namespaces.count();
+}
+bool allocated(const Core& core, const Command& command) {
+  return core.subsystem.namespaces.find(command.sqe.nsid) != nullptr;
+}
+bool list_start(const Core&, const Command& command) {
+  return command.sqe.nsid < 0xFFFF'FFFE;
+}
+bool any_nsid(const Core&, const Command&) {
+  return true;
+}
+
+bool manages(const Core& core) {
+  return core.config.management.namespaces;
+}
+bool has_sets(const Core& core) {
+  return core.config.management.endurance_group;
+}
+bool newer(const Core& core) {
+  return core.config.registers.revision == Revision::v2_0;
+}
+bool newer_manages(const Core& core) {
+  return newer(core) && manages(core);
+}
+bool newer_sets(const Core& core) {
+  return newer(core) && has_sets(core);
+}
+bool always(const Core&) {
   return true;
 }
 
 struct Row {
   Cns cns;
-  bool (*nsid_ok)(const Core&, std::uint32_t nsid);
+  bool (*exists)(const Core&);
+  bool (*nsid_ok)(const Core&, const Command&);
   void (*fill)(Core&, Command&);  // the buffer is all zeroes
 };
 
 constexpr Row kRows[] = {
-    {Cns::kNamespace, existing_namespace, name_space},
-    {Cns::kController, any_nsid, controller},
-    {Cns::kActiveNamespaces, list_start, active_list},
-    {Cns::kNamespaceDescriptors, existing_namespace, descriptors},
+    {Cns::kNamespace, always, active_or_common, name_space},
+    {Cns::kController, always, any_nsid, controller},
+    {Cns::kActiveNamespaces, always, list_start, active_list},
+    {Cns::kNamespaceDescriptors, always, active, descriptors},
+    {Cns::kNvmSetList, has_sets, any_nsid, nvm_sets},
+    {Cns::kCommandSetNamespace, newer, active, nothing},
+    {Cns::kCommandSetController, newer, any_nsid, limits},
+    {Cns::kCommandSetActiveNamespaces, newer, list_start, active_list},
+    {Cns::kIndependentNamespace, newer, active, independent},
+    {Cns::kAllocatedNamespaces, manages, list_start, allocated_list},
+    {Cns::kAllocatedNamespace, manages, possible, allocated_namespace},
+    {Cns::kAttachedControllers, manages, allocated, attached_controllers},
+    {Cns::kControllerList, manages, any_nsid, all_controllers},
+    {Cns::kNamespaceGranularity, manages, any_nsid, granularity},
+    {Cns::kEnduranceGroupList, newer_sets, any_nsid, endurance_groups},
+    {Cns::kCommandSetAllocatedNamespaces, newer_manages, list_start, allocated_list},
+    {Cns::kCommandSetAllocatedNamespace, newer_manages, possible, nothing},
+    {Cns::kCommandSets, newer, any_nsid, command_sets},
 };
 
-const Row* find_row(const Command& command) {
+const Row* find_row(const Core& core, const Command& command) {
   for (const Row& row : kRows) {
-    if (static_cast<std::uint32_t>(row.cns) == spec::bits(command.sqe.cdw10, 7, 0)) return &row;
+    if (static_cast<std::uint32_t>(row.cns) == spec::bits(command.sqe.cdw10, 7, 0)) {
+      return row.exists(core) ? &row : nullptr;
+    }
   }
   return nullptr;
+}
+
+// CNS values of one command set: only the NVM command set is there (CSI 0).
+bool command_set_ok(const Command& command) {
+  switch (static_cast<Cns>(spec::bits(command.sqe.cdw10, 7, 0))) {
+    case Cns::kCommandSetNamespace:
+    case Cns::kCommandSetController:
+    case Cns::kCommandSetActiveNamespaces:
+    case Cns::kCommandSetAllocatedNamespaces:
+    case Cns::kCommandSetAllocatedNamespace:
+      return spec::bits(command.sqe.cdw11, 31, 24) == 0;
+    default:
+      return true;
+  }
 }
 
 void send_structure(Core& core, Command& command) {
   command.staged = core.buffers.take();
   std::memset(command.staged->data(), 0, spec::kIdentifyBytes);
-  find_row(command)->fill(core, command);
+  find_row(core, command)->fill(core, command);
   core.mover.send_staged(command, spec::kIdentifyBytes);
 }
 
 }  // namespace
 
 void identify(Core& core, Command& command) {
-  const Row* row = find_row(command);
+  const Row* row = find_row(core, command);
   if (row == nullptr) {
     core.reject(command, Status::kInvalidField, "this CNS value is not supported", "5.15");
-  } else if (!row->nsid_ok(core, command.sqe.nsid)) {
+  } else if (!command_set_ok(command)) {
+    core.reject(command, Status::kInvalidField, "CSI names no I/O command set", "5.15");
+  } else if (!row->nsid_ok(core, command)) {
     core.reject(command, Status::kInvalidNamespace, "NSID is not valid for this CNS", "5.15");
   } else {
     core.prps.map(command, spec::kIdentifyBytes, send_structure);

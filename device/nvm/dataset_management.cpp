@@ -22,7 +22,7 @@ void next_range(Core& core, Command& command) {
   while (command.position < range_count(command)) {
     const DsmRange& range = range_at(command, command.position++);
     if (range.length == 0) continue;
-    const unsigned shift = core.namespaces.block_shift();
+    const unsigned shift = command.space->format.block_shift;
     core.mover.start_operation(command, models::MediaOp::kDeallocate,
                                command.space->first_byte + (range.starting_lba << shift),
                                std::uint64_t{range.length} << shift, next_range);

@@ -32,6 +32,7 @@ enum class FeatureId : std::uint8_t {
   kHostBehaviorSupport = 0x16,
   kSanitizeConfig = 0x17,
   kEnduranceGroupEventConfiguration = 0x18,
+  kIoCommandSetProfile = 0x19,
   kSoftwareProgressMarker = 0x80,
   kHostIdentifier = 0x81,
   kReservationNotificationMask = 0x82,
@@ -84,6 +85,12 @@ enum class AsyncNoticeInfo : std::uint8_t {
   kPredictableLatencyEventChange = 4,
   kLbaStatusInformationAlert = 5,
   kEnduranceGroupEventChange = 6,
+};
+
+enum class AsyncIoInfo : std::uint8_t {
+  kReservationLogAvailable = 0,
+  kSanitizeCompleted = 1,
+  kSanitizeCompletedUnexpected = 2,
 };
 
 constexpr std::uint32_t async_event_dword(AsyncEventType type, unsigned information,

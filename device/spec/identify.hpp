@@ -16,6 +16,10 @@ enum class Cns : std::uint8_t {
   kActiveNamespaces = 0x02,
   kNamespaceDescriptors = 0x03,
   kNvmSetList = 0x04,
+  kCommandSetNamespace = 0x05,
+  kCommandSetController = 0x06,
+  kCommandSetActiveNamespaces = 0x07,
+  kIndependentNamespace = 0x08,
   kAllocatedNamespaces = 0x10,
   kAllocatedNamespace = 0x11,
   kAttachedControllers = 0x12,
@@ -24,6 +28,11 @@ enum class Cns : std::uint8_t {
   kSecondaryControllers = 0x15,
   kNamespaceGranularity = 0x16,
   kUuidList = 0x17,
+  kDomainList = 0x18,
+  kEnduranceGroupList = 0x19,
+  kCommandSetAllocatedNamespaces = 0x1A,
+  kCommandSetAllocatedNamespace = 0x1B,
+  kCommandSets = 0x1C,
 };
 
 inline constexpr std::size_t kIdentifyBytes = 4096;
@@ -122,7 +131,7 @@ struct IdentifyController {
   std::uint8_t nvscc;
   std::uint8_t nwpc;
   std::uint16_t acwu;
-  std::uint16_t reserved534;
+  std::uint16_t ocfs;  // Copy descriptor formats
   std::uint32_t sgls;
   std::uint32_t mnan;
   std::array<std::uint8_t, 224> reserved544;
@@ -178,7 +187,10 @@ struct IdentifyNamespace {
   std::uint16_t npdg;
   std::uint16_t npda;
   std::uint16_t nows;
-  std::array<std::uint8_t, 18> reserved74;
+  std::uint16_t mssrl;
+  std::uint32_t mcl;
+  std::uint8_t msrc;
+  std::array<std::uint8_t, 11> reserved81;
   std::uint32_t anagrpid;
   std::array<std::uint8_t, 3> reserved96;
   std::uint8_t nsattr;
@@ -193,6 +205,7 @@ struct IdentifyNamespace {
 static_assert(sizeof(IdentifyNamespace) == kIdentifyBytes);
 static_assert(offsetof(IdentifyNamespace, dlfeat) == 33);
 static_assert(offsetof(IdentifyNamespace, nvmcap) == 48);
+static_assert(offsetof(IdentifyNamespace, mcl) == 76);
 static_assert(offsetof(IdentifyNamespace, anagrpid) == 92);
 static_assert(offsetof(IdentifyNamespace, nguid) == 104);
 static_assert(offsetof(IdentifyNamespace, eui64) == 120);
@@ -206,11 +219,68 @@ struct NamespaceDescriptor {
 };
 static_assert(sizeof(NamespaceDescriptor) == 4);
 
+// CNS 04h.
+struct NvmSetEntry {
+  std::uint16_t nvmsetid;
+  std::uint16_t endgid;
+  std::uint32_t reserved4;
+  std::uint32_t random_4k_read_typical;  // 100 ns
+  std::uint32_t optimal_write_size;
+  Counter128 total_capacity;
+  Counter128 unallocated_capacity;
+  std::array<std::uint8_t, 80> reserved48;
+};
+static_assert(sizeof(NvmSetEntry) == 128);
+
+// CNS 06h, NVM command set (2.0).
+struct IdentifyControllerNvm {
+  std::uint8_t vsl;
+  std::uint8_t wzsl;
+  std::uint8_t wusl;
+  std::uint8_t dmrl;
+  std::uint32_t dmrsl;
+  std::uint64_t dmsl;
+  std::array<std::uint8_t, 4080> reserved16;
+};
+static_assert(sizeof(IdentifyControllerNvm) == kIdentifyBytes);
+
+// CNS 08h (2.0).
+struct IdentifyNamespaceIndependent {
+  std::uint8_t nsfeat;
+  std::uint8_t nmic;
+  std::uint8_t rescap;
+  std::uint8_t fpi;
+  std::uint32_t anagrpid;
+  std::uint8_t nsattr;
+  std::uint8_t reserved9;
+  std::uint16_t nvmsetid;
+  std::uint16_t endgid;
+  std::uint8_t nstat;
+  std::array<std::uint8_t, 4081> reserved15;
+};
+static_assert(sizeof(IdentifyNamespaceIndependent) == kIdentifyBytes);
+
+// CNS 16h: one descriptor of the namespace granularity list behind its header of 32 bytes.
+struct NamespaceGranularity {
+  std::uint64_t size;
+  std::uint64_t capacity;
+};
+static_assert(sizeof(NamespaceGranularity) == 16);
+
 #pragma pack(pop)
 
 inline constexpr std::uint8_t kNidtEui64 = 1;  // 8 bytes
 inline constexpr std::uint8_t kNidtNguid = 2;  // 16 bytes
 inline constexpr std::uint8_t kNidtUuid = 3;   // 16 bytes
+inline constexpr std::uint8_t kNidtCsi = 4;    // 1 byte (2.0)
+
+// CTRATT bits.
+inline constexpr std::uint32_t kCtrattNvmSets = 1u << 2;
+inline constexpr std::uint32_t kCtrattEnduranceGroups = 1u << 4;
+inline constexpr std::uint32_t kCtrattGranularity = 1u << 7;
+inline constexpr std::uint32_t kCtrattHostIdentifier128 = 1u << 0;
+
+inline constexpr std::uint16_t kOacsDoorbellBufferConfig = 1u << 8;
 
 // ONCS bits.
 inline constexpr std::uint16_t kOncsCompare = 1u << 0;
@@ -221,5 +291,6 @@ inline constexpr std::uint16_t kOncsSaveSelect = 1u << 4;
 inline constexpr std::uint16_t kOncsReservations = 1u << 5;
 inline constexpr std::uint16_t kOncsTimestamp = 1u << 6;
 inline constexpr std::uint16_t kOncsVerify = 1u << 7;
+inline constexpr std::uint16_t kOncsCopy = 1u << 8;
 
 }  // namespace nvmesim::device::spec

@@ -71,6 +71,7 @@ constexpr Row<NvmOpcode> kNvmOpcodes[] = {
     {NvmOpcode::kReservationReport, "Reservation Report"},
     {NvmOpcode::kReservationAcquire, "Reservation Acquire"},
     {NvmOpcode::kReservationRelease, "Reservation Release"},
+    {NvmOpcode::kCopy, "Copy"},
 };
 
 constexpr Row<FeatureId> kFeatures[] = {
@@ -98,6 +99,7 @@ constexpr Row<FeatureId> kFeatures[] = {
     {FeatureId::kHostBehaviorSupport, "Host Behavior Support"},
     {FeatureId::kSanitizeConfig, "Sanitize Config"},
     {FeatureId::kEnduranceGroupEventConfiguration, "Endurance Group Event Configuration"},
+    {FeatureId::kIoCommandSetProfile, "I/O Command Set Profile"},
     {FeatureId::kSoftwareProgressMarker, "Software Progress Marker"},
     {FeatureId::kHostIdentifier, "Host Identifier"},
     {FeatureId::kReservationNotificationMask, "Reservation Notification Mask"},
@@ -106,6 +108,7 @@ constexpr Row<FeatureId> kFeatures[] = {
 };
 
 constexpr Row<LogPageId> kLogPages[] = {
+    {LogPageId::kSupportedLogPages, "Supported Log Pages"},
     {LogPageId::kErrorInformation, "Error Information"},
     {LogPageId::kSmart, "SMART / Health Information"},
     {LogPageId::kFirmwareSlot, "Firmware Slot Information"},
@@ -121,8 +124,11 @@ constexpr Row<LogPageId> kLogPages[] = {
     {LogPageId::kPersistentEventLog, "Persistent Event Log"},
     {LogPageId::kLbaStatusInformation, "LBA Status Information"},
     {LogPageId::kEnduranceGroupAggregate, "Endurance Group Event Aggregate"},
+    {LogPageId::kFeatureEffects, "Feature Identifiers Supported and Effects"},
+    {LogPageId::kNvmeMiEffects, "NVMe-MI Commands Supported and Effects"},
     {LogPageId::kReservationNotification, "Reservation Notification"},
     {LogPageId::kSanitizeStatus, "Sanitize Status"},
+    {LogPageId::kOcpSmart, "OCP SMART / Health Information Extended"},
 };
 
 struct RegisterRow {
@@ -137,9 +143,10 @@ constexpr RegisterRow kRegisters[] = {
     {kRegNssr, 4, "NSSR"},       {kRegAqa, 4, "AQA"},         {kRegAsq, 8, "ASQ"},
     {kRegAcq, 8, "ACQ"},         {kRegCmbloc, 4, "CMBLOC"},   {kRegCmbsz, 4, "CMBSZ"},
     {kRegBpinfo, 4, "BPINFO"},   {kRegBprsel, 4, "BPRSEL"},   {kRegBpmbl, 8, "BPMBL"},
-    {kRegCmbmsc, 8, "CMBMSC"},   {kRegCmbsts, 4, "CMBSTS"},   {kRegPmrcap, 4, "PMRCAP"},
-    {kRegPmrctl, 4, "PMRCTL"},   {kRegPmrsts, 4, "PMRSTS"},   {kRegPmrebs, 4, "PMREBS"},
-    {kRegPmrswtp, 4, "PMRSWTP"}, {kRegPmrmscl, 4, "PMRMSCL"}, {kRegPmrmscu, 4, "PMRMSCU"},
+    {kRegCmbmsc, 8, "CMBMSC"},   {kRegCmbsts, 4, "CMBSTS"},   {kRegCrto, 4, "CRTO"},
+    {kRegPmrcap, 4, "PMRCAP"},   {kRegPmrctl, 4, "PMRCTL"},   {kRegPmrsts, 4, "PMRSTS"},
+    {kRegPmrebs, 4, "PMREBS"},   {kRegPmrswtp, 4, "PMRSWTP"}, {kRegPmrmscl, 4, "PMRMSCL"},
+    {kRegPmrmscu, 4, "PMRMSCU"},
 };
 
 }  // namespace

@@ -39,6 +39,9 @@ inline constexpr std::uint32_t kRegBprsel = 0x44;
 inline constexpr std::uint32_t kRegBpmbl = 0x48;   // 64 bits
 inline constexpr std::uint32_t kRegCmbmsc = 0x50;  // 64 bits
 inline constexpr std::uint32_t kRegCmbsts = 0x58;
+inline constexpr std::uint32_t kRegCmbebs = 0x5C;
+inline constexpr std::uint32_t kRegCmbswtp = 0x60;
+inline constexpr std::uint32_t kRegCrto = 0x68;
 inline constexpr std::uint32_t kRegPmrcap = 0xE00;
 inline constexpr std::uint32_t kRegPmrctl = 0xE04;
 inline constexpr std::uint32_t kRegPmrsts = 0xE08;
@@ -53,6 +56,7 @@ inline constexpr std::uint32_t kVersion12 = 0x0001'0200;
 inline constexpr std::uint32_t kVersion121 = 0x0001'0201;
 inline constexpr std::uint32_t kVersion13 = 0x0001'0300;
 inline constexpr std::uint32_t kVersion14 = 0x0001'0400;
+inline constexpr std::uint32_t kVersion20 = 0x0002'0000;
 inline constexpr std::uint32_t kNssrMagic = 0x4E56'4D65;  // "NVMe"
 
 struct Cap {
@@ -69,11 +73,15 @@ struct Cap {
   constexpr unsigned mpsmax() const { return static_cast<unsigned>(bits(value, 55, 52)); }
   constexpr bool pmrs() const { return bits(value, 56, 56) != 0; }
   constexpr bool cmbs() const { return bits(value, 57, 57) != 0; }
+  constexpr unsigned cps() const { return static_cast<unsigned>(bits(value, 47, 46)); }
+  constexpr unsigned crms() const { return static_cast<unsigned>(bits(value, 60, 59)); }
 
   constexpr void set(unsigned high, unsigned low, std::uint64_t field) {
     value = with_bits(value, high, low, field);
   }
 };
+inline constexpr unsigned kAmsRoundRobin = 0;  // CC.AMS
+inline constexpr unsigned kAmsWeighted = 1;
 inline constexpr unsigned kCssNvm = 1;  // bit 0 of CAP.CSS
 
 struct Cc {
@@ -85,6 +93,7 @@ struct Cc {
   constexpr unsigned shn() const { return bits(value, 15, 14); }
   constexpr unsigned iosqes() const { return bits(value, 19, 16); }
   constexpr unsigned iocqes() const { return bits(value, 23, 20); }
+  constexpr bool crime() const { return bits(value, 24, 24) != 0; }
   constexpr std::uint64_t page_bytes() const { return std::uint64_t{1} << (12 + mps()); }
 
   constexpr void set_en(bool on) { value = with_bits(value, 0, 0, std::uint32_t{on}); }

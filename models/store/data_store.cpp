@@ -3,26 +3,41 @@
 #include <algorithm>
 #include <cstring>
 
+#include "models/spare.hpp"
+
 namespace nvmesim::models {
 
-DataStore::DataStore(std::uint64_t units, bool keep_data, MediaPoints& points)
-    : keep_data_(keep_data), points_(points), leaves_(keep_data ? units : 0) {}
+DataStore::DataStore(std::uint64_t units, bool keep_data, bool keep_spare, MediaPoints& points)
+    : keep_data_(keep_data),
+      points_(points),
+      pool_(kUnitBytes + (keep_spare ? kSpareBytes : 0)),
+      leaves_(keep_data ? units : 0) {}
 
 base::BufferRef DataStore::merged(const base::BufferRef& old, const base::BufferRef& from,
                                   std::uint32_t offset, std::uint32_t bytes) {
   base::BufferRef result = take_buffer();
   if (!result) return result;
+  std::byte* into = result->data();
   if (bytes < kUnitBytes) {
     if (old) {
-      std::memcpy(result->data(), old->data(), kUnitBytes);
+      std::memcpy(into, old->data(), pool_.buffer_bytes());
     } else {
-      std::memset(result->data(), 0, kUnitBytes);
+      std::memset(into, 0, pool_.buffer_bytes());
     }
   }
-  if (from) {
-    std::memcpy(result->data() + offset, from->data() + offset, bytes);
-  } else {
-    std::memset(result->data() + offset, 0, bytes);
+  const auto replace = [&](std::uint32_t begin, std::uint32_t count) {
+    if (from) {
+      std::memcpy(into + begin, from->data() + begin, count);
+    } else {
+      std::memset(into + begin, 0, count);
+    }
+  };
+  replace(offset, bytes);
+  if (keep_spare()) {
+    const std::uint32_t first = offset / kSpareGrain;
+    const std::uint32_t slots = bytes / kSpareGrain;
+    replace(kUnitBytes + first * kSpareSlotBytes, slots * kSpareSlotBytes);
+    replace(kUnitBytes + kSpareSlots * kSpareSlotBytes + first, slots);
   }
   return result;
 }
@@ -34,7 +49,7 @@ base::BufferRef DataStore::read(UnitId unit) {
   const base::BufferRef& stored = found.leaf->units[unit.value() % 64];
   if (!points_.store_read.armed() || !stored) return stored;
   base::BufferRef copy = pool_.take();
-  std::memcpy(copy->data(), stored->data(), kUnitBytes);
+  std::memcpy(copy->data(), stored->data(), pool_.buffer_bytes());
   points_.store_read(unit, std::span(copy->data(), kUnitBytes));
   return copy;
 }

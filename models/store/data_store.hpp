@@ -14,13 +14,16 @@ namespace nvmesim::models {
 
 class DataStore {
  public:
-  // With keep_data false every unit reads as empty and nothing is kept.
-  DataStore(std::uint64_t units, bool keep_data, MediaPoints& points);
+  // With keep_data false every unit reads as empty and nothing is kept. With keep_spare buffers
+  // have a spare area (models/spare.hpp).
+  DataStore(std::uint64_t units, bool keep_data, bool keep_spare, MediaPoints& points);
 
   bool keep_data() const { return keep_data_; }
+  bool keep_spare() const { return pool_.buffer_bytes() > kUnitBytes; }
   // A buffer for new data; empty when no data is kept.
   base::BufferRef take_buffer() { return keep_data_ ? pool_.take() : base::BufferRef{}; }
-  // A buffer of zeroes with `bytes` of `from` (may be empty: zeroes) in their place.
+  // The buffer `old` (may be empty: zeroes) with `bytes` of `from` (the same) in their place, and
+  // what the spare area says of them.
   base::BufferRef merged(const base::BufferRef& old, const base::BufferRef& from,
                          std::uint32_t offset, std::uint32_t bytes);
 
@@ -38,7 +41,7 @@ class DataStore {
 
   bool keep_data_;
   MediaPoints& points_;
-  base::BufferPool pool_{kUnitBytes};
+  base::BufferPool pool_;
   SparseArray<Leaf> leaves_;
   std::uint64_t units_kept_ = 0;
 };

@@ -36,6 +36,7 @@ class XpointMedia : public Media {
   std::uint64_t capacity_units() const override { return units_; }
   std::uint64_t used_units() const override { return used_; }
   bool volatile_cache() const override { return false; }
+  bool keeps_spare() const override { return store_.keep_spare(); }
   void quiesce(base::Callback done) override;
   MediaPoints& points() override { return points_; }
 

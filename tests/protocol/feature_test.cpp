@@ -36,7 +36,8 @@ void round_trip(Bench& bench, FeatureId id, std::uint32_t value, std::uint32_t i
   CHECK(bench.run_command(0, get(id)).entry.dw0 == value);
   CHECK(bench.run_command(0, get(id, 1)).entry.dw0 == initial);
   CHECK(bench.run_command(0, get(id, 2)).entry.dw0 == initial);
-  CHECK(bench.run_command(0, get(id, 3)).entry.dw0 == spec::kFeatureChangeable);
+  CHECK(bench.run_command(0, get(id, 3)).entry.dw0 ==
+        (spec::kFeatureChangeable | spec::kFeatureSaveable));
   bench.disable();
   REQUIRE(bench.enable());
   CHECK(bench.run_command(0, get(id)).entry.dw0 == initial);
@@ -111,18 +112,29 @@ TEST_CASE("Number of Queues after a queue was created is out of sequence") {
 }
 TEST_CASE("Set Features refuses a feature that is not there") {
   Ready bench;
-  for (const std::uint32_t id : {0x00u, 0x03u, 0x0Cu, 0x0Du, 0x0Eu, 0x7Fu, 0xC0u}) {
+  for (const std::uint32_t id : {0x00u, 0x0Cu, 0x0Du, 0x0Eu, 0x0Fu, 0x10u, 0x11u, 0x18u, 0x19u,
+                                 0x1Du, 0x1Eu, 0x7Fu, 0x82u, 0xC0u}) {
     bench.check_rejected(0, set(static_cast<FeatureId>(id), 0), Status::kInvalidField);
   }
 }
 TEST_CASE("Get Features refuses a feature that is not there") {
   Ready bench;
-  for (const std::uint32_t id : {0x00u, 0x03u, 0x0Cu, 0x0Du, 0x0Eu, 0x7Fu, 0xC0u}) {
+  for (const std::uint32_t id : {0x00u, 0x0Cu, 0x0Du, 0x0Eu, 0x0Fu, 0x10u, 0x11u, 0x18u, 0x19u,
+                                 0x1Du, 0x1Eu, 0x7Fu, 0x82u, 0xC0u}) {
     bench.check_rejected(0, get(static_cast<FeatureId>(id)), Status::kInvalidField);
   }
 }
-TEST_CASE("no feature can be saved") {
+TEST_CASE("a feature of the connection cannot be saved") {
   Ready bench;
+  for (const FeatureId id :
+       {FeatureId::kNumberOfQueues, FeatureId::kHostBehaviorSupport, FeatureId::kHostIdentifier}) {
+    bench.check_rejected(0, set(id, 0, 0, spec::kSetFeaturesSave), Status::kFeatureNotSaveable);
+  }
+}
+TEST_CASE("without save and select no feature can be saved") {
+  device::ControllerConfig config = small_config();
+  config.oncs = 0;
+  Ready bench(config);
   bench.check_rejected(0, set(FeatureId::kArbitration, 0, 0, spec::kSetFeaturesSave),
                        Status::kFeatureNotSaveable);
 }
@@ -147,7 +159,7 @@ TEST_CASE("error recovery belongs to a namespace") {
   CHECK(bench.status(0, set(FeatureId::kErrorRecovery, 9, spec::kNsidAll)) == Status::kSuccess);
   CHECK(bench.run_command(0, get(FeatureId::kErrorRecovery, 0, 0, 3)).entry.dw0 == 9);
   CHECK(bench.run_command(0, get(FeatureId::kErrorRecovery, 3, 0, 1)).entry.dw0 ==
-        (spec::kFeatureChangeable | spec::kFeatureNamespaceSpecific));
+        (spec::kFeatureChangeable | spec::kFeatureNamespaceSpecific | spec::kFeatureSaveable));
 }
 TEST_CASE("error recovery refuses DULBE, which no namespace has") {
   Ready bench;

@@ -149,7 +149,8 @@ TEST_CASE("Identify fills exactly its 4096 bytes, whatever the offset") {
 
 TEST_CASE("Identify refuses CNS values that are not there") {
   Ready bench;
-  for (const std::uint32_t cns : {0x04u, 0x05u, 0x06u, 0x10u, 0x13u, 0x1Cu, 0xFFu}) {
+  for (const std::uint32_t cns : {0x04u, 0x05u, 0x06u, 0x07u, 0x08u, 0x10u, 0x11u, 0x12u, 0x13u,
+                                  0x14u, 0x15u, 0x16u, 0x17u, 0x19u, 0x1Au, 0x1Bu, 0x1Cu, 0xFFu}) {
     bench.check_rejected(0, identify(cns, 0), Status::kInvalidField);
   }
 }
@@ -187,7 +188,8 @@ TEST_CASE("Identify refuses PRP2 with an offset") {
 
 TEST_CASE("Get Log Page refuses pages that are not there") {
   Ready bench;
-  for (const std::uint32_t page : {0x00u, 0x04u, 0x05u, 0x0Cu, 0x70u, 0x80u, 0xC0u}) {
+  for (const std::uint32_t page : {0x00u, 0x04u, 0x05u, 0x06u, 0x07u, 0x08u, 0x09u, 0x0Cu, 0x0Du,
+                                   0x0Fu, 0x12u, 0x13u, 0x70u, 0x80u, 0x81u, 0xC0u}) {
     bench.check_rejected(0, get_log(static_cast<LogPageId>(page), 512), Status::kInvalidField);
   }
 }
@@ -323,9 +325,14 @@ TEST_CASE("the firmware log names the active slot") {
 TEST_CASE("unsupported admin opcodes are refused") {
   Ready bench;
   for (const AdminOpcode opcode :
-       {AdminOpcode::kNamespaceManagement, AdminOpcode::kFirmwareCommit, AdminOpcode::kKeepAlive,
-        AdminOpcode::kDoorbellBufferConfig, AdminOpcode::kFormatNvm, AdminOpcode::kSecurityReceive,
-        static_cast<AdminOpcode>(0x03), static_cast<AdminOpcode>(0xFF)}) {
+       {AdminOpcode::kNamespaceManagement, AdminOpcode::kNamespaceAttachment,
+        AdminOpcode::kFirmwareCommit, AdminOpcode::kFirmwareImageDownload,
+        AdminOpcode::kDeviceSelfTest, AdminOpcode::kKeepAlive, AdminOpcode::kDirectiveSend,
+        AdminOpcode::kDirectiveReceive, AdminOpcode::kVirtualizationManagement,
+        AdminOpcode::kNvmeMiSend, AdminOpcode::kNvmeMiReceive, AdminOpcode::kDoorbellBufferConfig,
+        AdminOpcode::kFormatNvm, AdminOpcode::kSecuritySend, AdminOpcode::kSecurityReceive,
+        AdminOpcode::kSanitize, AdminOpcode::kGetLbaStatus, static_cast<AdminOpcode>(0x03),
+        static_cast<AdminOpcode>(0xFF)}) {
     bench.check_rejected(0, admin(opcode), Status::kInvalidOpcode);
   }
 }

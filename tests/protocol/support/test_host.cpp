@@ -18,16 +18,80 @@ device::ControllerConfig small_config() {
   return config;
 }
 
-Bench::Bench(device::ControllerConfig wanted)
-    : scheduler("scheduler"),
+namespace {
+bool has_metadata(const device::ControllerConfig& config) {
+  return std::any_of(config.namespaces.begin(), config.namespaces.end(),
+                     [](const auto& space) { return space.metadata_bytes != 0; });
+}
+}  // namespace
+
+device::ControllerConfig full_config() {
+  device::ControllerConfig config = small_config();
+  config.nssrs = true;
+  config.lpa = 0x3F;
+  config.ocp_log = true;
+  config.oncs |= spec::kOncsTimestamp;
+  config.registers.revision = device::Revision::v2_0;
+  config.management.namespaces = true;
+  config.management.max_namespaces = 8;
+  config.management.format = true;
+  config.management.format_ms = 2;
+  config.management.endurance_group = true;
+  config.management.ana = true;
+  config.management.oaes = 0x4B00;
+  config.management.keep_alive_granularity_100ms = 1;
+  config.management.security = true;
+  config.management.streams = 8;
+  config.firmware.update = true;
+  config.firmware.slots = 3;
+  config.firmware.without_reset = true;
+  config.firmware.activation_ms = 3;
+  config.self_test.offered = true;
+  config.self_test.short_ms = 10;
+  config.self_test.extended_ms = 100;
+  config.sanitize.sanicap = 7;
+  config.sanitize.crypto_ms = 1;
+  config.sanitize.block_ms = 4;
+  config.sanitize.overwrite_ms = 5;
+  config.power.states = {
+      {900, false, 10, 10, 400}, {100, true, 500, 700, 0}, {5, true, 900, 4'000, 0}};
+  config.power.apst = true;
+  config.thermal.model = true;
+  config.thermal.time_constant_ms = 1'000;
+  config.thermal.sample_ms = 1;
+  config.thermal.host_controlled = true;
+  config.namespaces = {{.blocks = 8'000, .shared = true}, {.blocks = 4'000}};
+  return config;
+}
+
+Bench::Bench(device::ControllerConfig wanted, bool spare, const Prepare& prepare)
+    : own_scheduler(std::make_unique<base::Scheduler>("scheduler")),
+      scheduler(*own_scheduler),
       port(scheduler, wanted.vectors),
-      media(scheduler, kMediaUnits),
+      own_media(std::make_unique<FakeMedia>(scheduler, kMediaUnits, spare || has_metadata(wanted))),
+      media(*own_media),
       log([this](base::LogLevel, base::Time, std::string_view,
                  std::string_view text) { lines.emplace_back(text); },
           base::LogLevel::kDebug),
       config(wanted) {
-  controller =
-      std::make_unique<device::Controller>(wanted, scheduler, port, media, stages, log, true);
+  if (prepare) prepare(media, scheduler);
+  build(nullptr);
+}
+
+Bench::Bench(device::ControllerConfig wanted, Bench& sibling)
+    : scheduler(sibling.scheduler),
+      port(scheduler, wanted.vectors),
+      media(sibling.media),
+      log([this](base::LogLevel, base::Time, std::string_view,
+                 std::string_view text) { lines.emplace_back(text); },
+          base::LogLevel::kDebug),
+      config(wanted) {
+  build(sibling.controller->core().shared_subsystem);
+}
+
+void Bench::build(std::shared_ptr<device::Subsystem> subsystem) {
+  controller = std::make_unique<device::Controller>(config, scheduler, port, media, stages, log,
+                                                    true, std::move(subsystem));
   std::fill_n(port.at(0), FakePort::kMemoryBytes, std::byte{0xA5});
 }
 
@@ -208,6 +272,14 @@ std::uint64_t Bench::fingerprint() const {
   for (std::uint32_t id = 1; id <= 0x0B; ++id) {
     mix(core.features.value(static_cast<spec::FeatureId>(id)));
   }
+  const device::NamespaceSet& spaces = core.subsystem.namespaces;
+  for (std::uint32_t id = 1; id <= spaces.limit(); ++id) {
+    const device::Namespace& space = spaces.slot(id);
+    mix(space.first_byte + space.units + space.blocks * 3 + space.attached * 5 +
+        space.format.block_shift);
+  }
+  mix(core.subsystem.firmware.active() + core.subsystem.firmware.next() * 8);
+  mix(core.self_test.running() + core.subsystem.sanitize.running() * 2u + core.power.state() * 4);
   mix(core.health.reads_counter() + core.health.writes_counter());
   return hash;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,6 +29,8 @@ inline constexpr std::uint64_t kMediaUnits = 4096;       // 16 MiB
 
 // A small, quick controller: ready after 10 us, four I/O queues, MDTS 128 KiB.
 device::ControllerConfig small_config();
+// The same with every administrative part that can be switched on, and short times.
+device::ControllerConfig full_config();
 
 struct Completion {
   spec::CompletionEntry entry{};
@@ -37,7 +40,13 @@ struct Completion {
 
 class Bench {
  public:
-  explicit Bench(device::ControllerConfig wanted = small_config());
+  // With `spare` the media keeps metadata; it does if a namespace has any.
+  // `prepare` may change the media before the controller is built.
+  using Prepare = std::function<void(FakeMedia&, base::Scheduler&)>;
+  explicit Bench(device::ControllerConfig wanted = small_config(), bool spare = false,
+                 const Prepare& prepare = {});
+  // One more controller of the sibling's subsystem: its scheduler and media, a port of its own.
+  Bench(device::ControllerConfig wanted, Bench& sibling);
 
   // Lets simulated time pass.
   void run(base::Time duration);
@@ -94,9 +103,11 @@ class Bench {
   // section of the specification.
   void check_rejected(std::uint16_t qid, const spec::SubmissionEntry& entry, spec::Status expected);
 
-  base::Scheduler scheduler;
+  std::unique_ptr<base::Scheduler> own_scheduler;
+  base::Scheduler& scheduler;
   FakePort port;
-  FakeMedia media;
+  std::unique_ptr<FakeMedia> own_media;
+  FakeMedia& media;
   base::StageJoin stages;
   std::vector<std::string> lines;  // of the log
   base::Log log;
@@ -104,6 +115,7 @@ class Bench {
   device::ControllerConfig config;
 
  private:
+  void build(std::shared_ptr<device::Subsystem> subsystem);
   void collect(std::uint16_t cqid);
 
   std::map<std::uint16_t, Queue> queues_;

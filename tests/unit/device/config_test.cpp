@@ -49,7 +49,7 @@ TEST_CASE("values that are not offered are refused") {
   config.oncs = 1;
   check_refused(config, "oncs");
   config = {};
-  config.lpa = 1;
+  config.lpa = 0x20;
   check_refused(config, "lpa");
   config = {};
   config.acl = 200;

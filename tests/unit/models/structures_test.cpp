@@ -157,7 +157,7 @@ TEST_CASE("read_first serves reads first unless something has aged, fifo the old
 
 TEST_CASE("the data store keeps bytes, shares buffers and forgets what is cleared") {
   MediaPoints points;
-  DataStore store(1'000'000, true, points);
+  DataStore store(1'000'000, true, false, points);
   CHECK_FALSE(store.read(UnitId{5}));
   base::BufferRef first = store.take_buffer();
   std::memset(first->data(), 0x11, kUnitBytes);

@@ -212,6 +212,7 @@ void Switch::request_from_port(SwitchPort& port, base::GenericPayload& payload) 
   const Tlp& tlp = tlp_of(payload);
   from_below_.insert_or_assign(&payload, &port);
   if (tlp.kind == TlpKind::kMessage) turn_pin(port, payload);
+  if (is_posted(payload)) keep_order(payload);
   SwitchPort* peer = tlp.kind == TlpKind::kMemory && config_.peer_to_peer
                          ? port_of_address(payload.get_address())
                          : nullptr;
@@ -233,6 +234,14 @@ void Switch::turn_pin(SwitchPort& port, base::GenericPayload& payload) {
   if (code < assert_a || code >= assert_a + 8) return;
   const unsigned turned = (code & ~3U) | ((code + port.index_) & 3U);
   tlp->message = static_cast<MessageCode>(turned);
+}
+
+// Whoever sent a long write with relaxed ordering sends nothing that must stay behind it before it
+// has left by the link below. By the link above it has not, then: there what is younger would pass.
+void Switch::keep_order(base::GenericPayload& payload) {
+  Tlp* tlp = nullptr;
+  payload.get_extension(tlp);
+  if (tlp != nullptr) tlp->relaxed_ordering = false;
 }
 
 void Switch::forward_up(std::uint64_t payload) {

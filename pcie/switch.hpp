@@ -101,6 +101,7 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
   void request_from_port(SwitchPort& port, base::GenericPayload& payload);
   void response_from_port(base::GenericPayload& payload);
   void turn_pin(SwitchPort& port, base::GenericPayload& payload);
+  static void keep_order(base::GenericPayload& payload);
   void forward_down(std::uint64_t payload);
   void forward_up(std::uint64_t payload);
   void answer_up(std::uint64_t payload);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "pcie/tlp.hpp"
 
@@ -33,10 +34,18 @@ constexpr std::array<RuleText, kRuleCount> kRules = {{
 
 constexpr std::uint64_t kBoundary = 4096;
 
-// FNV-1a.
+// FNV-1a over words of eight bytes, and over bytes for the rest. A multiplication moves bits up
+// only: the fold brings the upper ones down, so that every bit of a word matters.
 std::uint64_t hash(const unsigned char* data, std::size_t bytes) {
+  constexpr std::uint64_t kPrime = 0x100'0000'01B3;
   std::uint64_t result = 0xCBF2'9CE4'8422'2325;
-  for (std::size_t i = 0; i < bytes; ++i) result = (result ^ data[i]) * 0x100'0000'01B3;
+  for (; bytes >= 8; data += 8, bytes -= 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data, 8);
+    result = (result ^ word) * kPrime;
+    result ^= result >> 32;
+  }
+  for (std::size_t i = 0; i < bytes; ++i) result = (result ^ data[i]) * kPrime;
   return result;
 }
 

@@ -167,6 +167,7 @@ bool System::boot() {
 }
 
 void System::shutdown() {
+  shut_down_ = true;
   driver_->shutdown();
 }
 
@@ -205,7 +206,7 @@ void System::watchdog() {
 }
 
 std::vector<std::string> System::protocol_violations() {
-  return sockets_.violations(true);
+  return sockets_.violations(shut_down_);
 }
 
 }  // namespace nvmesim::system_

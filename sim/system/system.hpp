@@ -92,7 +92,8 @@ class System {
   pcie::RootComplex& root_complex() { return *root_complex_; }
   models::Media& media() { return *media_; }
   device::Controller& controller() { return *controller_; }
-  // Broken rules of the sockets; empty unless simulation.check_protocol is set.
+  // Broken rules of the sockets; empty unless simulation.check_protocol is set. After shutdown()
+  // what was never answered counts too; before, deferred writes may be under way.
   std::vector<std::string> protocol_violations();
 
  private:
@@ -136,6 +137,7 @@ class System {
   std::uint64_t last_done_ = 0;  // Runner::work_done() at the last look
   std::optional<Hang> hang_;
   bool scenario_ended_ = false;
+  bool shut_down_ = false;
   std::exception_ptr scenario_error_;
 };
 

@@ -138,10 +138,17 @@ TEST_CASE("data, interrupts and order pass a switch") {
     bench.host.writel(entry + 12, 0);
     bench.host.write32(function.id, function.msix.capability, 0x8000'0000);
     drive.endpoint.dma_read(0x10000, bytes_of(into), {}, drive.finished.callback());
-    drive.endpoint.dma_write(0x20000, bytes_of(from), {}, {false, false, false}, {});
-    const std::array<std::byte, 16> completion{std::byte{9}};
-    drive.endpoint.dma_write(0x30000, completion, {}, {false, true, false}, {});
-    drive.endpoint.interrupt(VectorId(0));
+    // As a device does: a completion entry when the data has left, and an interrupt behind it.
+    struct Then {
+      Endpoint& endpoint;
+      void sent() {
+        const std::array<std::byte, 16> completion{std::byte{9}};
+        endpoint.dma_write(0x30000, completion, {}, {false, true, false}, {});
+        endpoint.interrupt(VectorId(0));
+      }
+    } then{drive.endpoint};
+    drive.endpoint.dma_write(0x20000, bytes_of(from), {}, {true, false, false},
+                             base::Callback::of<&Then::sent>(&then));
     bench.host.sleep(50us);
     REQUIRE(bench.host.interrupts.size() == 1);
     CHECK(bench.host.interrupts[0].data == 0x55);

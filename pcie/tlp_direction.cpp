@@ -219,9 +219,13 @@ void TlpDirection::transmit(const Sent& sent, base::Time start) {
   const std::uint64_t bits = std::uint64_t{sent.wire_bytes} * 8;
   ++counters_.tlps;
   counters_.bits += bits;
+  const std::uint64_t epoch = epoch_;
+  TlpFlow* const flow = sent.flow;
+  const std::uint64_t sequence = sent.sequence;
   TlpFault fault = ends_.examine(record);
+  if (epoch != epoch_) return;  // who looked has taken the link down
   fault.corrupt |= errors_.send(bits) != 0;
-  flights_.push_back({sent.flow, sent.sequence, fault, credits_for(payload_bytes(record))});
+  flights_.push_back({flow, sequence, fault, credits_for(payload_bytes(record))});
   scheduler_.at<&TlpDirection::arrival>(free_at_ + timing_.delay, this, epoch_);
   if (!scheduler_.pending(timer_)) {
     timer_ = scheduler_.at<&TlpDirection::timeout_event>(free_at_ + timing_.replay_timeout, this);

@@ -122,6 +122,8 @@ bool System::run(std::function<void()> scenario) {
 }
 
 bool System::boot() {
+  // Firmware looks for functions when the link has trained.
+  while (!link_->up()) scheduler_.sleep(std::chrono::microseconds(100));
   Enumeration access(*machine_);
   functions_ =
       pcie::enumerate(access, {config_.root_complex.mmio_base, config_.root_complex.mmio_bytes},

@@ -1,5 +1,6 @@
 // Fault rules inside the link: what each of them does to a TLP and to those who wait for it.
 #include "pcie/link.hpp"
+#include "pcie/link_faults.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/pcie/bench.hpp"
 
@@ -190,6 +191,85 @@ TEST_CASE("a rule takes the link down by surprise") {
   CHECK(bench.memory.order().empty());  // the first was still in flight
   CHECK(bench.endpoint.responses.size() == 3);
   CHECK(bench.endpoint.pool.in_use() == 0);
+}
+
+TEST_CASE("a rule may use the link itself: disable it at the third TLP") {
+  FaultBench bench;
+  int seen = 0;
+  bench.link.points().tlp.arm([&](const TlpRecord&, TlpFault&) {
+    if (++seen == 3) bench.link.disable();
+  });
+  bench.script.at(0us, [&] {
+    bench.endpoint.write(kHigh, 4096);
+    bench.endpoint.read(kHigh + 8192, 64);
+  });
+  bench.run();
+  CHECK(seen == 3);
+  CHECK(bench.errors.downs == std::vector<LinkDownCause>{LinkDownCause::kDisabled});
+  CHECK(bench.endpoint.responses.size() == 2);
+  CHECK(bench.endpoint.pool.in_use() == 0);
+}
+
+TEST_CASE("rules choose by place and by chance, the same for the same seed") {
+  const auto run = [](std::uint64_t seed) {
+    LinkPoints points;
+    TlpFaultRules rules(seed, "faults");
+    TlpFaultRule nth;
+    nth.what = TlpFaultKind::drop;
+    nth.traffic = TrafficClass::kCompletion;
+    nth.first = 5;
+    nth.every = 10;
+    nth.count = 3;
+    rules.add(nth);
+    TlpFaultRule chance;
+    chance.what = TlpFaultKind::corrupt;
+    chance.direction = Direction::kUp;
+    chance.chance_ppm = 100'000;
+    rules.add(chance);
+    rules.arm(points);
+    std::vector<std::size_t> dropped, corrupted;
+    for (std::size_t i = 0; i < 2000; ++i) {
+      TlpRecord record;
+      record.direction = i % 2 == 0 ? Direction::kUp : Direction::kDown;
+      record.traffic = i % 2 == 0 ? TrafficClass::kPosted : TrafficClass::kCompletion;
+      TlpFault fault;
+      points.tlp(record, fault);
+      if (fault.drop) dropped.push_back(i / 2);
+      if (fault.corrupt) corrupted.push_back(i);
+    }
+    CHECK(dropped == std::vector<std::size_t>{5, 15, 25});
+    CHECK(rules.hits(0) == 3);
+    CHECK(rules.hits(1) == corrupted.size());
+    return corrupted;
+  };
+  const auto first = run(1);
+  CHECK(first.size() > 100 - 5 * 10);  // 5 sigma of 1000 draws at 10 %
+  CHECK(first.size() < 100 + 5 * 10);
+  CHECK(run(1) == first);
+  CHECK(run(2) != first);
+}
+
+TEST_CASE("a rule does not meet the replay it has caused, unless it asks for that") {
+  FaultBench bench;
+  TlpFaultRules rules(1, "faults");
+  rules.add({TlpFaultKind::corrupt});
+  rules.arm(bench.link.points());
+  bench.script.at(0us, [&] {
+    for (std::uint64_t i = 0; i < 20; ++i) bench.endpoint.write(kHigh + i, 64);
+  });
+  bench.run();
+  CHECK(bench.memory.seen.size() == 20);
+  CHECK(rules.hits(0) == 20);
+}
+
+TEST_CASE("a rule that can never act is refused") {
+  TlpFaultRules rules(1, "faults");
+  TlpFaultRule rule;
+  rule.every = 0;
+  CHECK_THROWS_AS(rules.add(rule), base::UserError);
+  rule.every = 1;
+  rule.chance_ppm = 2'000'000;
+  CHECK_THROWS_AS(rules.add(rule), base::UserError);
 }
 
 }  // namespace nvmesim::pcie

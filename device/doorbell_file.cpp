@@ -70,7 +70,18 @@ void DoorbellFile::head(CompletionQueue& queue, std::uint32_t value) {
   }
   ++heads_;
   queue.head = value;
+  if (queue.used() == 0 && core_.port.interrupt_by_pin()) [[unlikely]]
+    release_pin(queue.vector);
   core_.poster.room_made(queue);
+}
+
+// A pin is held as long as an entry of any queue of its vector has not been taken (3.1.24).
+void DoorbellFile::release_pin(std::uint16_t vector) {
+  for (std::uint32_t id = 0; id <= core_.queues.max_id(); ++id) {
+    const CompletionQueue* queue = core_.queues.cq(id);
+    if (queue != nullptr && queue->vector == vector && queue->used() != 0) return;
+  }
+  core_.port.interrupt_served(pcie::VectorId(vector));
 }
 
 void DoorbellFile::bad_register(const char* why) {

@@ -23,6 +23,7 @@ class DoorbellFile {
  private:
   void tail(SubmissionQueue& queue, std::uint32_t value);
   void head(CompletionQueue& queue, std::uint32_t value);
+  void release_pin(std::uint16_t vector);
   void bad_register(const char* why);
   void bad_value(std::uint16_t qid, const char* why);
 

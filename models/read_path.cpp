@@ -18,6 +18,10 @@ ReadPath::ReadPath(const Geometry& geometry, base::Scheduler& scheduler, Nand& n
                  buffer_hits_);
   statistics.add(name + ".read.unmapped_units", "1",
                  "4 KiB units read that were never written or are deallocated", unmapped_units_);
+  statistics.add(name + ".read.commands", "1", "read commands", commands_);
+  statistics.add(name + ".read.unmapped_commands", "1",
+                 "of them, with a unit that was never written or is deallocated",
+                 unmapped_commands_);
 }
 
 ReadPath::Unit* ReadPath::take_unit(MediaPart* part, UnitId number) {
@@ -37,6 +41,7 @@ void ReadPath::start(MediaCommand& command, const WriteBuffer& buffer) {
   const base::Time looked_up = now + ftl_.mapping_time();
   Job* job = nullptr;
   command.parts_open = static_cast<std::uint32_t>(command.parts.size());
+  const std::uint64_t unmapped_before = unmapped_units_;
   for (MediaPart& part : command.parts) {
     part.command = &command;
     part.stages.open(now);
@@ -59,6 +64,8 @@ void ReadPath::start(MediaCommand& command, const WriteBuffer& buffer) {
     job = append(job, *unit, looked_up);
   }
   if (job != nullptr) nand_.submit(*job);
+  ++commands_;
+  unmapped_commands_ += unmapped_units_ != unmapped_before ? 1 : 0;
 }
 
 void ReadPath::fetch(UnitId number, base::Callback done) {

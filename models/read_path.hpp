@@ -61,6 +61,8 @@ class ReadPath : private DieJobOwner {
   std::uint64_t media_units_ = 0;
   std::uint64_t buffer_hits_ = 0;
   std::uint64_t unmapped_units_ = 0;
+  std::uint64_t commands_ = 0;
+  std::uint64_t unmapped_commands_ = 0;
 };
 
 }  // namespace nvmesim::models

@@ -37,7 +37,8 @@ void ConfigBlock::set_reset(unsigned reg, std::uint32_t value) {
   at.value = at.reset = value;
 }
 void ConfigBlock::define(unsigned reg, const Bits& bits) {
-  space_.at(offset_ + reg) = {bits.reset, bits.reset, bits.writable, bits.write_one_clears};
+  space_.at(offset_ + reg) = {bits.reset, bits.reset, bits.writable, bits.write_one_clears,
+                              bits.sticky};
 }
 
 Capability::Capability(ConfigSpace& space, std::uint8_t id, unsigned bytes, std::uint16_t upper,
@@ -55,6 +56,18 @@ Capability::Capability(ConfigSpace& space, std::uint8_t id, unsigned bytes, std:
   space.last_capability_ = offset();
 }
 
+ExtendedCapability::ExtendedCapability(ConfigSpace& space, std::uint16_t id, unsigned version,
+                                       unsigned bytes)
+    : ConfigBlock(space, space.place_extended(bytes), bytes) {
+  define(0, {version << 16 | id, 0, 0});
+  if (space.last_extended_ != 0) {
+    ConfigSpace::Register& previous = space.at(space.last_extended_);
+    previous.reset |= offset() << 20;
+    previous.value = previous.reset;
+  }
+  space.last_extended_ = offset();
+}
+
 ConfigSpace::ConfigSpace() = default;
 
 ConfigSpace::Register& ConfigSpace::at(unsigned offset) {
@@ -68,6 +81,13 @@ unsigned ConfigSpace::place(unsigned bytes) {
   const unsigned offset = next_free_;
   NVMESIM_ASSERT(offset + bytes <= 0x100, "no room for another capability");
   next_free_ += (bytes + 15) / 16 * 16;
+  return offset;
+}
+
+unsigned ConfigSpace::place_extended(unsigned bytes) {
+  const unsigned offset = next_extended_;
+  NVMESIM_ASSERT(offset + bytes <= kBytes, "no room for another extended capability");
+  next_extended_ += (bytes + 15) / 16 * 16;
   return offset;
 }
 
@@ -93,6 +113,12 @@ void ConfigSpace::write(unsigned offset, unsigned bytes, std::uint32_t value) {
 }
 
 void ConfigSpace::reset() {
+  for (Register& each : registers_) {
+    if (!each.sticky) each.value = each.reset;
+  }
+}
+
+void ConfigSpace::power_cycle() {
   for (Register& each : registers_) each.value = each.reset;
 }
 

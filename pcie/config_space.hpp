@@ -3,7 +3,7 @@
 // and is told when software wrote into it. Everything not defined is reserved and reads zero.
 //
 // Blocks are built once and live as long as the space. Capabilities are placed and chained in the
-// order of their construction, from 0x40 on.
+// order of their construction, from 0x40 on; extended ones from 0x100 on.
 #pragma once
 
 #include <array>
@@ -29,6 +29,7 @@ class ConfigBlock {
     std::uint32_t reset = 0;
     std::uint32_t writable = 0;          // read-write
     std::uint32_t write_one_clears = 0;  // RW1C
+    bool sticky = false;                 // survives every reset but the loss of power
   };
 
  protected:
@@ -62,6 +63,12 @@ class Capability : public ConfigBlock {
              std::uint16_t upper_writable = 0);
 };
 
+// A capability of the chain that starts at 0x100 (7.6.3). bytes counts its header.
+class ExtendedCapability : public ConfigBlock {
+ public:
+  ExtendedCapability(ConfigSpace& space, std::uint16_t id, unsigned version, unsigned bytes);
+};
+
 class ConfigSpace {
  public:
   static constexpr unsigned kBytes = 4096;
@@ -74,26 +81,33 @@ class ConfigSpace {
   std::uint32_t read(unsigned offset, unsigned bytes) const;
   void write(unsigned offset, unsigned bytes, std::uint32_t value);
 
-  // Everything back to its reset value; blocks are not told.
+  // Everything back to its reset value but what is sticky; blocks are not told.
   void reset();
+  // The loss of power: sticky registers too.
+  void power_cycle();
 
  private:
   friend class ConfigBlock;
   friend class Capability;
+  friend class ExtendedCapability;
   struct Register {
     std::uint32_t value = 0;
     std::uint32_t reset = 0;
     std::uint32_t writable = 0;
     std::uint32_t write_one_clears = 0;
+    bool sticky = false;
   };
   Register& at(unsigned offset);
   const Register& at(unsigned offset) const;
   unsigned place(unsigned bytes);
+  unsigned place_extended(unsigned bytes);
 
   std::array<Register, kBytes / 4> registers_{};
   std::vector<ConfigBlock*> blocks_;
   unsigned next_free_ = 0x40;
   unsigned last_capability_ = 0;  // 0: the chain is empty
+  unsigned next_extended_ = 0x100;
+  unsigned last_extended_ = 0;
 };
 
 }  // namespace nvmesim::pcie

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "pcie/switch.hpp"
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::pcie {
@@ -39,13 +40,11 @@ void fill_ones(base::GenericPayload& payload) {
   std::memset(payload.get_data_ptr(), 0xFF, payload.get_data_length());
 }
 
-DmaStatus status_of(const base::GenericPayload& payload) {
-  if (payload.is_response_ok()) return DmaStatus::kOk;
-  return payload.get_response_status() == kStatusCompleterAbort ? DmaStatus::kCompleterAbort
-                                                                : DmaStatus::kUnsupportedRequest;
-}
-
 }  // namespace
+
+std::uint32_t EndpointConfig::vectors() const {
+  return std::max({msix_vectors, msi_vectors, std::uint32_t{1}});
+}
 
 std::span<const base::ParamInfo> EndpointConfig::params() {
   static constexpr base::ParamInfo kParams[] = {
@@ -56,10 +55,22 @@ std::span<const base::ParamInfo> EndpointConfig::params() {
       {"revision", "", 0, 0xFF, "PCI revision"},
       {"class_code", "", 0, 0xFFFFFF, "PCI base class, subclass and programming interface"},
       {"bar0_bytes", "bytes", 4096, 1 << 30, "size of BAR 0, a power of two"},
-      {"msix_vectors", "1", 1, 2048, "MSI-X vectors"},
+      {"bar0_64bit", "", 0, 1, "BAR 0 takes 64-bit addresses"},
+      {"bar0_prefetchable", "", 0, 1,
+       "BAR 0 is prefetchable; such a one of 64 bits may lie above 4 GiB"},
+      {"msix_vectors", "1", 0, 2048, "MSI-X vectors; 0: no MSI-X capability"},
       {"msix_table_offset", "bytes", 0, 1 << 30, "MSI-X table in BAR 0, a multiple of 8"},
       {"msix_pba_offset", "bytes", 0, 1 << 30, "MSI-X pending bits in BAR 0, a multiple of 8"},
+      {"msi_vectors", "1", 0, 32, "MSI messages, a power of two; 0: no MSI capability"},
       {"register_latency_ns", "ns", 0, 1'000'000, "from a register read's arrival to its answer"},
+      {"tag_bits", "bits", 5, 10,
+       "5, 8 or 10: tags that the function supports (32, 256, 768); software may enable fewer"},
+      {"outstanding_reads", "1", 0, 768,
+       "read requests that the DMA engine keeps open; 0: as many as there are tags"},
+      {"serial_number", "", 0, base::kNoLimit,
+       "device serial number (EUI-64); 0: without the capability"},
+      {"latency_tolerance_ns", "ns", 0, 1'000'000'000,
+       "latency that LTR messages tell the root port; 0: LTR is not supported"},
   };
   return kParams;
 }
@@ -67,7 +78,10 @@ std::span<const base::ParamInfo> EndpointConfig::params() {
 void EndpointConfig::validate() const {
   require(std::has_single_bit(bar0_bytes) && bar0_bytes >= kPageBytes, "bar0_bytes",
           "be a power of two of at least 4096");
-  require(msix_vectors >= 1 && msix_vectors <= 2048, "msix_vectors", "be 1 to 2048");
+  require(msix_vectors <= 2048, "msix_vectors", "be 0 to 2048");
+  require(msi_vectors == 0 || (std::has_single_bit(msi_vectors) && msi_vectors <= 32),
+          "msi_vectors", "be 0 or a power of two up to 32");
+  require(tag_bits == 5 || tag_bits == 8 || tag_bits == 10, "tag_bits", "be 5, 8 or 10");
   const std::uint64_t table = msix_table_offset;
   const std::uint64_t table_end = table + std::uint64_t{msix_vectors} * MsixTable::kEntryBytes;
   const std::uint64_t pba = msix_pba_offset;
@@ -86,25 +100,45 @@ Endpoint::Endpoint(sc_core::sc_module_name name, const EndpointConfig& config,
       to_link("to_link", this, scheduler),
       config_(validated(config)),
       scheduler_(scheduler),
-      header_(space_, identity_of(config), {BarSpec{config.bar0_bytes, true, false}}),
-      power_(space_),
+      header_(space_, identity_of(config),
+              {BarSpec{config.bar0_bytes, config.bar0_64bit, config.bar0_prefetchable}},
+              base::Callback::of<&Endpoint::update_pin>(this)),
+      power_(space_, base::Callback::of<&Endpoint::power_changed>(this)),
       express_(space_, PciExpressPort::kEndpoint,
                {LinkConfig{}.generation, LinkConfig{}.lanes, LinkConfig{}.max_payload_bytes},
-               base::Callback::of<&Endpoint::function_level_reset>(this)),
-      msix_(space_,
-            {static_cast<std::uint16_t>(config.msix_vectors), 0, config.msix_table_offset, 0,
-             config.msix_pba_offset},
-            base::Callback::of<&Endpoint::send_pending>(this)),
-      msix_table_(static_cast<std::uint16_t>(config.msix_vectors)) {}
+               {base::Callback::of<&Endpoint::function_level_reset>(this),
+                base::Callback::of<&Endpoint::control_written>(this),
+                {}},
+               config.tag_bits, config.latency_tolerance_ns != 0),
+      msix_table_(static_cast<std::uint16_t>(config.msix_vectors)),
+      advanced_error_(space_, false),
+      errors_(express_, advanced_error_),
+      pin_raised_(config.vectors()) {
+  if (config_.msix_vectors != 0) {
+    msix_.emplace(space_,
+                  MsixCapability::Layout{static_cast<std::uint16_t>(config.msix_vectors), 0,
+                                         config.msix_table_offset, 0, config.msix_pba_offset},
+                  base::Callback::of<&Endpoint::send_pending>(this));
+  }
+  if (config_.msi_vectors != 0) {
+    msi_.emplace(space_, config_.msi_vectors, base::Callback::of<&Endpoint::send_pending>(this));
+  }
+  if (config_.serial_number != 0) serial_number_.emplace(space_, config_.serial_number);
+  if (config_.latency_tolerance_ns != 0) latency_tolerance_.emplace(space_);
+  control_written();
+}
 
 void Endpoint::set_link(Link& link) {
   link_ = &link;
+  link.add_listener(*this);
   express_.describe(
       {link.config().generation, link.config().lanes, link.config().max_payload_bytes});
 }
 
 void Endpoint::deliver_promptly(bool promptly) {
   if (link_ != nullptr) link_->deliver_promptly(Direction::kDown, promptly);
+  if (switch_ != nullptr && promptly != prompt_) switch_->deliver_promptly(promptly);
+  prompt_ = promptly;
 }
 
 // Requests from above.
@@ -120,6 +154,7 @@ void Endpoint::request_from_link(base::GenericPayload& payload) {
       configuration_access(payload, tlp);
       break;
     case TlpKind::kMessage:
+      payload.set_response_status(kStatusSuccessful);
       from_link.respond(payload);
       break;
   }
@@ -130,13 +165,16 @@ unsigned Endpoint::debug_from_link(base::GenericPayload&) {
 }
 
 void Endpoint::configuration_access(base::GenericPayload& payload, const Tlp& tlp) {
-  const bool exists = (tlp.completer.value() & 0xFF) == 0;  // device 0, function 0
+  // Device 0, function 0; a request of type 1 is for buses behind a bridge.
+  const bool exists =
+      (tlp.completer.value() & 0xFF) == 0 && tlp.kind == TlpKind::kConfig0 && powered_;
   const auto offset = static_cast<unsigned>(payload.get_address());
   const unsigned bytes = payload.get_data_length();
   const bool well_formed = (bytes == 1 || bytes == 2 || bytes == 4) && offset % 4 + bytes <= 4 &&
                            payload.get_address() < ConfigSpace::kBytes;
   if (!exists || !well_formed) {
     if (payload.is_read()) fill_ones(payload);
+    if (powered_) unsupported(payload, false);
     answer(payload, kStatusUnsupportedRequest);
     return;
   }
@@ -146,6 +184,7 @@ void Endpoint::configuration_access(base::GenericPayload& payload, const Tlp& tl
     std::memcpy(&value, payload.get_data_ptr(), bytes);
     space_.write(offset, bytes, value);
   } else {
+    express_.set_transactions_pending(tags_used_ != 0);
     const std::uint32_t value = space_.read(offset, bytes);
     std::memcpy(payload.get_data_ptr(), &value, bytes);
   }
@@ -155,8 +194,13 @@ void Endpoint::configuration_access(base::GenericPayload& payload, const Tlp& tl
 void Endpoint::memory_write(base::GenericPayload& payload) {
   const auto data = data_of(payload);
   const auto hit = header_.decode(payload.get_address(), data.size());
-  if (hit.bar == kBars || power_.power_state() != 0) {
+  if (hit.bar == kBars || power_.power_state() != 0 || !powered_) [[unlikely]] {
     payload.set_response_status(kStatusUnsupportedRequest);
+    unsupported(payload, true);
+  } else if (tlp_of(payload).poisoned) [[unlikely]] {
+    payload.set_response_status(kStatusSuccessful);
+    ++counters_.poisoned;
+    report(UncorrectableError::kPoisonedTlp, payload, false);
   } else {
     payload.set_response_status(kStatusSuccessful);
     const unsigned char* enables = payload.get_byte_enable_ptr();
@@ -180,8 +224,9 @@ void Endpoint::memory_write(base::GenericPayload& payload) {
 void Endpoint::memory_read(base::GenericPayload& payload) {
   const auto data = data_of(payload);
   const auto hit = header_.decode(payload.get_address(), data.size());
-  if (hit.bar == kBars || power_.power_state() != 0) {
+  if (hit.bar == kBars || power_.power_state() != 0 || !powered_) {
     fill_ones(payload);
+    unsupported(payload, false);
     answer(payload, kStatusUnsupportedRequest);
     return;
   }
@@ -231,132 +276,17 @@ void Endpoint::answer_event(std::uint64_t payload) {
   from_link.respond(*reinterpret_cast<base::GenericPayload*>(payload));
 }
 
-// DMA.
-
-TlpPayload* Endpoint::start(tlm::tlm_command command, std::uint64_t address, std::size_t bytes,
-                            base::Callback done) {
-  NVMESIM_ASSERT(bytes != 0, "DMA of no bytes");
-  TlpPayload* payload = pool_.take();
-  base::set_access(*payload, command, address, nullptr, bytes);
-  payload->extension.requester = id_;
-  payload->on_response = done;
-  payload->tag = in_flight_.size();
-  in_flight_.push_back(payload);
-  return payload;
-}
-
-void Endpoint::launch(TlpPayload& payload) {
-  if (bus_master()) [[likely]] {
-    to_link.request(payload);
-  } else {
-    scheduler_.at<&Endpoint::dropped_event>(scheduler_.now(), this,
-                                            reinterpret_cast<std::uint64_t>(&payload));
-  }
-}
-
-void Endpoint::dma_read(std::uint64_t address, std::span<std::byte> into, base::BufferRef keep,
-                        base::Callback done) {
-  NVMESIM_ASSERT(address % kPageBytes + into.size() <= kPageBytes,
-                 "a DMA read crosses a 4 KiB boundary");
-  TlpPayload* payload = start(tlm::TLM_READ_COMMAND, address, into.size(), done);
-  payload->set_data_ptr(reinterpret_cast<unsigned char*>(into.data()));
-  payload->buffer = std::move(keep);
-  launch(*payload);
-}
-
-void Endpoint::dma_write(std::uint64_t address, std::span<const std::byte> from,
-                         base::BufferRef keep, WriteOptions options, base::Callback sent) {
-  TlpPayload* payload = start(tlm::TLM_WRITE_COMMAND, address, from.size(), sent);
-  if (keep == nullptr && from.size() <= TlpPool::kInlineBytes) {
-    payload->set_inline(from.data(), from.size());
-  } else {
-    payload->set_data_ptr(
-        const_cast<unsigned char*>(reinterpret_cast<const unsigned char*>(from.data())));
-    payload->buffer = std::move(keep);
-  }
-  Tlp& tlp = payload->extension;
-  tlp.relaxed_ordering = options.relaxed_ordering;
-  tlp.deferrable = options.deferrable;
-  tlp.dataless = options.dataless;
-  // A longer one without call-back too: until it is issued drop_requests() can take it back.
-  tlp.sent_awaited = static_cast<bool>(sent) || from.size() > TlpPool::kInlineBytes;
-  launch(*payload);
-}
-
-void Endpoint::response_from_link(base::GenericPayload& payload) {
-  finish(static_cast<TlpPayload&>(payload),
-         payload.is_read() ? status_of(payload) : DmaStatus::kOk);
-}
-
-void Endpoint::dropped_event(std::uint64_t payload) {
-  finish(*reinterpret_cast<TlpPayload*>(payload), DmaStatus::kDropped);
-}
-
-void Endpoint::finish(TlpPayload& payload, DmaStatus status) {
-  TlpPayload* last = in_flight_.back();
-  in_flight_[payload.tag] = last;
-  last->tag = payload.tag;
-  in_flight_.pop_back();
-  if (payload.on_response) {
-    dma_status_ = status;
-    payload.on_response();
-  }
-  payload.release();
-}
-
-void Endpoint::drop_requests() {
-  for (TlpPayload* payload : in_flight_) {
-    payload->on_response = {};
-    // Short writes without call-back are on the wire already, and arrive.
-    const bool issued = payload->is_write() && !payload->extension.sent_awaited;
-    if (!issued) payload->extension.cancelled = true;
-  }
-}
-
-// Interrupts.
-
-bool Endpoint::interrupt_enabled(VectorId vector) const {
-  return msix_.enabled() && !msix_.function_masked() && !msix_table_.masked(vector) && bus_master();
-}
-
-void Endpoint::interrupt(VectorId vector) {
-  NVMESIM_ASSERT(vector.value() < msix_table_.vectors(), "an interrupt of no vector");
-  if (!msix_.enabled() || !bus_master()) return;
-  if (msix_.function_masked() || msix_table_.masked(vector)) {
-    msix_table_.set_pending(vector, true);
-  } else {
-    send_message(vector);
-  }
-}
-
-void Endpoint::send_message(VectorId vector) {
-  const MsixTable::Message message = msix_table_.message(vector);
-  TlpPayload* payload = start(tlm::TLM_WRITE_COMMAND, message.address, sizeof(message.data), {});
-  payload->set_inline(&message.data, sizeof(message.data));
-  launch(*payload);
-}
-
-// After a mask or the enable bit has changed.
-void Endpoint::send_pending() {
-  if (!msix_table_.any_pending()) return;
-  for (std::uint16_t i = 0; i < msix_table_.vectors(); ++i) {
-    const VectorId vector(i);
-    if (!msix_table_.pending(vector) || !interrupt_enabled(vector)) continue;
-    msix_table_.set_pending(vector, false);
-    send_message(vector);
-  }
-}
-
-// Everything of the function goes back to its initial state but its number and payload size; the
-// link stays up (6.6.2).
-void Endpoint::function_level_reset() {
-  const std::uint32_t max_payload_bytes = express_.max_payload_bytes();
-  drop_requests();
-  space_.reset();
-  express_.restore_max_payload(max_payload_bytes);
-  msix_table_.reset();
-  deliver_promptly(false);
-  if (device_ != nullptr) device_->function_reset();
+void Endpoint::register_statistics(base::StatisticsRegistry& registry,
+                                   std::string_view prefix) const {
+  const std::string name(prefix);
+  registry.add(name + ".completion_timeouts", "1", "reads that were given up", counters_.timeouts);
+  registry.add(name + ".tag_waits", "1", "reads that found too few tags free",
+               counters_.waited_for_tag);
+  registry.add(name + ".unsupported_requests", "1", "requests from above that were refused",
+               counters_.unsupported);
+  registry.add(name + ".unexpected_completions", "1", "completions that nobody waited for",
+               counters_.unexpected_completions);
+  registry.add(name + ".poisoned", "1", "poisoned data that arrived", counters_.poisoned);
 }
 
 }  // namespace nvmesim::pcie

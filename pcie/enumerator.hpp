@@ -1,6 +1,7 @@
 // What firmware and operating system do before a driver is bound: find the functions behind the
-// root ports, give them buses and addresses, and set payload and read request sizes. Blocking: runs
-// in a thread of the host. Memory enable and bus master of the functions are left to the driver.
+// root ports and behind switches, give them buses and addresses, and set payload and read request
+// sizes, tags and latency tolerance. Blocking: runs in a thread of the host. Memory enable and bus
+// master of the functions are left to the driver.
 #pragma once
 
 #include <array>
@@ -21,10 +22,13 @@ class ConfigAccess {
   virtual void write32(RequesterId function, unsigned offset, std::uint32_t value) = 0;
 };
 
-// Addresses that BARs may get; below 4 GiB, base and size multiples of 1 MiB.
+// Addresses that BARs may get, multiples of 1 MiB: below 4 GiB, and above for prefetchable BARs of
+// 64 bits (none if high_bytes is 0; then they get lower ones).
 struct MmioWindow {
   std::uint64_t base = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t high_base = 0;
+  std::uint64_t high_bytes = 0;
 };
 
 struct BarInfo {
@@ -43,8 +47,14 @@ struct MsixInfo {
   std::uint32_t pba_offset = 0;
 };
 
+struct MsiInfo {
+  unsigned capability = 0;  // offset; 0: none
+  std::uint32_t vectors = 0;
+};
+
 struct FunctionInfo {
   RequesterId id;
+  std::vector<RequesterId> bridges;  // from the root port down
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
   std::uint16_t subsystem_vendor = 0;
@@ -53,15 +63,13 @@ struct FunctionInfo {
   std::uint8_t revision = 0;
   std::array<BarInfo, kBars> bars;
   MsixInfo msix;
+  MsiInfo msi;
   unsigned pm_capability = 0;  // offsets; 0: none
   unsigned express_capability = 0;
   std::uint32_t max_payload_bytes = 0;       // as set
   std::uint32_t max_read_request_bytes = 0;  // as set
+  std::uint32_t tags = 0;                    // as set: 32, 256 or 768
 };
-
-constexpr RequesterId make_id(unsigned bus, unsigned device, unsigned function) {
-  return RequesterId(static_cast<std::uint16_t>(bus << 8 | device << 3 | function));
-}
 
 // In order of bus. Throws UserError if the window is too small for the BARs.
 std::vector<FunctionInfo> enumerate(ConfigAccess& access, MmioWindow window,
@@ -69,5 +77,7 @@ std::vector<FunctionInfo> enumerate(ConfigAccess& access, MmioWindow window,
 
 // Offset of a capability of the chain, or 0.
 unsigned find_capability(ConfigAccess& access, RequesterId function, std::uint8_t id);
+// The same for the chain of extended capabilities.
+unsigned find_extended_capability(ConfigAccess& access, RequesterId function, std::uint16_t id);
 
 }  // namespace nvmesim::pcie

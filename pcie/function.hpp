@@ -27,11 +27,18 @@ class FunctionDevice {
 };
 
 // What came back for a DMA request.
-enum class DmaStatus : std::uint8_t { kOk, kUnsupportedRequest, kCompleterAbort, kDropped };
+enum class DmaStatus : std::uint8_t {
+  kOk,
+  kUnsupportedRequest,
+  kCompleterAbort,
+  kDropped,   // bus master was off
+  kTimeout,   // no completion in the time of Device Control 2
+  kPoisoned,  // the data is known to be bad
+};
 
 // Offered by the endpoint (pcie::Endpoint) to its device. Requests are sent in the order of the
-// calls. Call-backs come from an entry, never inside the call; after drop_requests() none comes
-// for what was started before.
+// calls, but reads that wait for a tag are passed by writes. Call-backs come from an entry, never
+// inside the call; after drop_requests() none comes for what was started before.
 class FunctionPort {
  public:
   virtual ~FunctionPort() = default;
@@ -42,10 +49,10 @@ class FunctionPort {
   virtual void dma_read(std::uint64_t address, std::span<std::byte> into, base::BufferRef keep,
                         base::Callback done) = 0;
 
-  // A posted write of data (relaxed ordering set). `sent` when its last TLP has been handed to the
-  // link, after which nothing sent later can pass it; the bytes must not change before they have
-  // arrived, which `keep` provides for (or they are copied, up to 64 bytes, if keep is empty).
-  // deferrable, dataless: see Tlp.
+  // A posted write of data (relaxed ordering set), at most 4 KiB within a page too. `sent` when its
+  // last TLP has been handed to the link, after which nothing sent later can pass it; the bytes
+  // must not change before they have arrived, which `keep` provides for (or they are copied, up to
+  // 64 bytes, if keep is empty). deferrable, dataless: see Tlp.
   struct WriteOptions {
     bool relaxed_ordering = true;
     bool deferrable = false;
@@ -57,10 +64,15 @@ class FunctionPort {
   // Status of the request whose call-back is running.
   virtual DmaStatus dma_status() const = 0;
 
-  // Sends the interrupt of `vector` (MSI-X: a posted write with RO clear behind everything sent
-  // before; if the vector is masked it becomes pending). Nothing happens while MSI-X is disabled
-  // and bus master is off.
+  // Raises the interrupt of `vector` by the mechanism that software has enabled: an MSI-X or MSI
+  // message (a posted write with RO clear behind everything sent before; a masked one becomes
+  // pending; none while bus master is off), else the pin of the function, as messages too.
   virtual void interrupt(VectorId vector) = 0;
+  // The reason for interrupt() has gone: a pin is released when that holds for every vector.
+  // Messages need no such call.
+  virtual void interrupt_served(VectorId) {}
+  // True while the pin carries the interrupts, so that interrupt_served() matters.
+  virtual bool interrupt_by_pin() const { return false; }
   // True if an interrupt sent now would leave (enabled, not masked).
   virtual bool interrupt_enabled(VectorId vector) const = 0;
 

@@ -18,6 +18,9 @@ class HostPort {
   // A write of `data` to `address` in the message window arrived, at Scheduler::now(), behind every
   // write of that function that was sent before it.
   virtual void message_interrupt(std::uint64_t address, std::uint32_t data) = 0;
+  // A pin of what hangs below root port n has changed its level: line 4 n + 0 to 3 for INTA to
+  // INTD.
+  virtual void pin_interrupt(unsigned /*line*/, bool /*asserted*/) {}
 };
 
 }  // namespace nvmesim::pcie

@@ -1,5 +1,7 @@
 #include "pcie/root_port.hpp"
 
+#include <algorithm>
+
 #include "pcie/root_complex.hpp"
 
 namespace nvmesim::pcie {
@@ -11,28 +13,43 @@ constexpr PciExpressCapability::Link kWidest{5, 16, 4096};
 
 }  // namespace
 
-RootPort::RootPort(sc_core::sc_module_name name, RootComplex& root, base::Scheduler& scheduler)
+RootPort::RootPort(sc_core::sc_module_name name, unsigned index, RootComplex& root,
+                   base::Scheduler& scheduler)
     : sc_core::sc_module(name),
       to_link("to_link", this, scheduler),
       from_link("from_link", this, scheduler),
+      index_(index),
       root_(root),
       scheduler_(scheduler),
-      header_(space_, kIdentity),
-      express_(space_, PciExpressPort::kRootPort, kWidest, {}) {}
+      header_(space_, kIdentity, base::Callback::of<&RootPort::bridge_control_written>(this)),
+      express_(space_, PciExpressPort::kRootPort, kWidest,
+               {{},
+                {},
+                base::Callback::of<&RootPort::slot_control_written>(this),
+                base::Callback::of<&RootPort::link_control_written>(this)},
+               10),
+      msi_(space_, 1, {}),
+      advanced_error_(space_, true),
+      errors_(express_, advanced_error_) {}
 
 void RootPort::request_from_link(base::GenericPayload& payload) {
   root_.request_from_port(*this, payload);
 }
 void RootPort::response_from_link(base::GenericPayload& payload) {
-  root_.response_from_port(payload);
+  root_.response_from_port(*this, payload);
 }
 unsigned RootPort::debug_from_link(base::GenericPayload& payload) {
   return root_.debug_from_port(payload);
 }
 
 void RootPort::refuse(base::GenericPayload& payload) {
+  const bool posted = is_posted(payload);
+  if (const auto message = errors_.report(UncorrectableError::kUnsupportedRequest,
+                                          header_of(payload), !posted, header_.system_errors())) {
+    error_received(*message, make_id(0, index_, 0));
+  }
   payload.set_response_status(kStatusUnsupportedRequest);
-  if (is_posted(payload)) {
+  if (posted) {
     from_link.respond(payload);
   } else {
     scheduler_.at<&RootPort::refuse_event>(scheduler_.now(), this,
@@ -42,6 +59,120 @@ void RootPort::refuse(base::GenericPayload& payload) {
 
 void RootPort::refuse_event(std::uint64_t payload) {
   from_link.respond(*reinterpret_cast<base::GenericPayload*>(payload));
+}
+
+// Messages from below.
+
+void RootPort::message(base::GenericPayload& payload) {
+  const Tlp& tlp = tlp_of(payload);
+  const auto code = static_cast<unsigned>(tlp.message);
+  const auto assert_a = static_cast<unsigned>(MessageCode::kAssertIntA);
+  switch (tlp.message) {
+    case MessageCode::kErrorCorrectable:
+    case MessageCode::kErrorNonFatal:
+    case MessageCode::kErrorFatal:
+      if (header_.forwards_errors()) error_received(tlp.message, tlp.requester);
+      break;
+    case MessageCode::kLatencyTolerance:
+      latency_tolerance_ = static_cast<std::uint32_t>(payload.get_address());
+      break;
+    default:
+      if (code >= assert_a && code < assert_a + 8) {
+        pin(code % 4, tlp.requester, code < assert_a + 4);
+      }
+      break;
+  }
+  payload.set_response_status(kStatusSuccessful);
+  from_link.respond(payload);
+}
+
+void RootPort::pin(unsigned pin, RequesterId source, bool asserted) {
+  auto& sources = pins_[pin];
+  const bool before = !sources.empty();
+  std::erase(sources, source);
+  if (asserted) sources.push_back(source);
+  if (before == !sources.empty()) return;
+  root_.host_.pin_interrupt(4 * index_ + pin, asserted);
+}
+
+void RootPort::error_received(MessageCode code, RequesterId source) {
+  ++error_messages_;
+  if (!advanced_error_.root_received(code, source) || !msi_.enabled()) return;
+  root_.host_.message_interrupt(msi_.address(), msi_.data(0));
+}
+
+// The link.
+
+void RootPort::set_link(Link& link) {
+  link_ = &link;
+  link.add_listener(*this);
+  express_.describe({link.config().generation, link.config().lanes, kWidest.max_payload_bytes});
+  express_.set_link_status(link.generation(), link.lanes(), link.up());
+}
+
+void RootPort::link_up() {
+  if (link_ != nullptr) express_.set_link_status(link_->generation(), link_->lanes(), true);
+}
+
+void RootPort::link_control_written() {
+  if (link_ == nullptr) return;
+  const bool disabled = express_.link_disabled();
+  if (disabled != link_disabled_) {
+    link_disabled_ = disabled;
+    disabled ? link_->disable() : link_->enable();
+  } else if (express_.retrain_requested() && !disabled) {
+    link_->retrain(express_.target_speed(), link_->config().lanes);
+  }
+}
+
+void RootPort::link_down(LinkDownCause cause) {
+  if (link_ != nullptr) express_.set_link_status(link_->generation(), link_->lanes(), false);
+  for (unsigned pin = 0; pin < pins_.size(); ++pin) {
+    if (pins_[pin].empty()) continue;
+    pins_[pin].clear();
+    root_.host_.pin_interrupt(4 * index_ + pin, false);
+  }
+  if (cause != LinkDownCause::kSurprise) return;
+  if (const auto message = errors_.report(UncorrectableError::kSurpriseDown, TlpHeader{}, false,
+                                          header_.system_errors())) {
+    error_received(*message, make_id(0, index_, 0));
+  }
+}
+
+void RootPort::link_error(LinkError error, Direction direction) {
+  const bool received = direction == Direction::kUp;
+  std::optional<MessageCode> message;
+  if (error == LinkError::kMalformedTlp && received) {
+    message = errors_.report(UncorrectableError::kMalformedTlp, TlpHeader{}, false,
+                             header_.system_errors());
+  } else if (error == LinkError::kBadTlp && received) {
+    message = errors_.report(CorrectableError::kBadTlp);
+  } else if (error == LinkError::kBadDllp && received) {
+    message = errors_.report(CorrectableError::kBadDllp);
+  } else if (error == LinkError::kReplayTimeout && !received) {
+    message = errors_.report(CorrectableError::kReplayTimeout);
+  } else if (error == LinkError::kReplayRollover && !received) {
+    message = errors_.report(CorrectableError::kReplayRollover);
+  }
+  if (message) error_received(*message, make_id(0, index_, 0));
+}
+
+// What software does to what hangs below.
+
+void RootPort::bridge_control_written() {
+  const bool before = in_reset_;
+  in_reset_ = header_.secondary_reset();
+  if (!in_reset_ || before) return;
+  link_down(LinkDownCause::kHotReset);
+  if (below_ != nullptr) below_->hot_reset();
+}
+
+void RootPort::slot_control_written() {
+  const bool on = !express_.slot_power_off();
+  if (on == powered_) return;
+  powered_ = on;
+  if (!on) link_down(LinkDownCause::kDisabled);
+  if (below_ != nullptr) below_->set_power(on);
 }
 
 }  // namespace nvmesim::pcie

@@ -13,6 +13,9 @@ namespace nvmesim::pcie {
 // Bus, device and function: bus << 8 | device << 3 | function. 0 is the root complex.
 struct RequesterTag;
 using RequesterId = base::StrongId<RequesterTag, std::uint16_t>;
+constexpr RequesterId make_id(unsigned bus, unsigned device, unsigned function) {
+  return RequesterId(static_cast<std::uint16_t>(bus << 8 | device << 3 | function));
+}
 
 struct VectorTag;
 using VectorId = base::StrongId<VectorTag, std::uint16_t>;
@@ -24,10 +27,23 @@ enum class TlpKind : std::uint8_t {
   kMessage,
 };
 
+// What a message says (2.2.8), by its code. A message carries no data here; the two words that some
+// have in their header travel as the payload's address.
+enum class MessageCode : std::uint8_t {
+  kUnlock = 0x00,
+  kLatencyTolerance = 0x10,
+  kAssertIntA = 0x20,  // A to D
+  kDeassertIntA = 0x24,
+  kErrorCorrectable = 0x30,
+  kErrorNonFatal = 0x31,
+  kErrorFatal = 0x33,
+};
+
 struct Tlp : tlm::tlm_extension<Tlp> {
   RequesterId requester;
   RequesterId completer;  // configuration requests are routed by it
   TlpKind kind = TlpKind::kMemory;
+  MessageCode message = MessageCode::kUnlock;  // of kMessage
   bool relaxed_ordering =
       false;  // may pass, and be passed by, other posted writes (TLP attribute RO)
   bool id_based_ordering = false;
@@ -53,6 +69,9 @@ struct Tlp : tlm::tlm_extension<Tlp> {
   // any more; its BEGIN_RESP comes nevertheless.
   bool cancelled = false;
 
+  // The root complex's alone: the address before it was translated.
+  std::uint64_t untranslated = 0;
+
   tlm::tlm_extension_base* clone() const override { return new Tlp(*this); }
   void copy_from(const tlm::tlm_extension_base& other) override {
     *this = static_cast<const Tlp&>(other);
@@ -68,6 +87,10 @@ inline const Tlp& tlp_of(const tlm::tlm_generic_payload& payload) {
   const Tlp* extension = nullptr;
   payload.get_extension(extension);
   return extension != nullptr ? *extension : plain;
+}
+
+inline bool is_configuration(const Tlp& tlp) {
+  return tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1;
 }
 
 // A posted request has no completion on the wire: memory writes and messages.

@@ -48,6 +48,10 @@ inline constexpr std::uint32_t kRegPmrmscl = 0xE14;
 inline constexpr std::uint32_t kRegPmrmscu = 0xE18;
 inline constexpr std::uint32_t kDoorbellBase = 0x1000;
 
+inline constexpr std::uint32_t kVersion11 = 0x0001'0100;
+inline constexpr std::uint32_t kVersion12 = 0x0001'0200;
+inline constexpr std::uint32_t kVersion121 = 0x0001'0201;
+inline constexpr std::uint32_t kVersion13 = 0x0001'0300;
 inline constexpr std::uint32_t kVersion14 = 0x0001'0400;
 inline constexpr std::uint32_t kNssrMagic = 0x4E56'4D65;  // "NVMe"
 

@@ -14,7 +14,8 @@
 
 namespace nvmesim::host {
 
-inline constexpr std::uint32_t kSectorBytes = 512;
+inline constexpr unsigned kSectorShift = 9;
+inline constexpr std::uint32_t kSectorBytes = 1u << kSectorShift;
 
 enum class BioOp : std::uint8_t { kRead, kWrite, kFlush, kDiscard, kWriteZeroes };
 
@@ -65,6 +66,7 @@ struct Bio {
   BlockStatus status = BlockStatus::kOk;
   base::StageRecord stages;
   bool ended_in_block_layer = false;  // a flush to a drive without volatile cache
+  base::Time submit_cost{0};  // its own part of Stage::kSubmit; the rest waited for the processor
 
   // The block layer's own.
   RequestQueue* queue = nullptr;

@@ -29,6 +29,7 @@ void RequestQueue::submit(Bio& bio) {
   open_bio(bio);
   base::Time cost = bio.engine_cost + block_cost_;
   if (bio.op != BioOp::kFlush || limits_.write_cache) cost += driver_cost_;
+  bio.submit_cost = cost;
   machine_.cpu(bio.cpu).run(
       CpuPriority::kTask, cost,
       base::Callback::of<&RequestQueue::slice_ended>(this, reinterpret_cast<std::uint64_t>(&bio)));

@@ -1,8 +1,9 @@
-// Interrupts of the host: vectors, their affinity, MSI-X tables of functions, and the cost of
-// taking one. A message makes an interrupt slice on the vector's processor; at the end of the slice
-// the handlers run (and may Cpu::charge() for the work they find). Messages that arrive while the
-// slice is pending are one with it; those that arrive while the vector is disabled are remembered
-// and taken when it is enabled again.
+// Interrupts of the host: vectors, their affinity, MSI-X, MSI and pins of functions, and the cost
+// of taking one. A message makes an interrupt slice on the vector's processor; at the end of the
+// slice the handlers run (and may Cpu::charge() for the work they find). Messages that arrive while
+// the slice is pending are one with it; those that arrive while the vector is disabled are
+// remembered and taken when it is enabled again. A pin is a level: slices follow each other while
+// it is asserted.
 //
 // alloc_irq_vectors, request_irq, free_irq and free_irq_vectors touch the MSI-X table and
 // configuration space, so they wait: threads only.
@@ -49,10 +50,13 @@ class Interrupts {
   explicit Interrupts(Machine& machine);
   ~Interrupts();
 
-  // At least `minimum`, at most `maximum` MSI-X vectors of a function, enabled in configuration
-  // space, every one masked. Number granted, or -ENOSPC; -EINVAL without the capability.
+  // At least `minimum`, at most `maximum` vectors of a function, enabled in configuration space,
+  // every one masked (a pin cannot be). `types` is what may be used: the first of MSI-X, MSI, pin
+  // that grants the minimum. Number granted, or -ENOSPC; -EINVAL without the capability.
+  static constexpr unsigned kIrqMsix = 1, kIrqMsi = 2, kIrqPin = 4;
+  static constexpr unsigned kIrqAllTypes = kIrqMsix | kIrqMsi | kIrqPin;
   int alloc_irq_vectors(pcie::RequesterId function, unsigned minimum, unsigned maximum,
-                        const IrqAffinity& affinity = {});
+                        const IrqAffinity& affinity = {}, unsigned types = kIrqMsix);
   void free_irq_vectors(pcie::RequesterId function);
   unsigned vectors_of(pcie::RequesterId function) const;
 
@@ -71,6 +75,7 @@ class Interrupts {
 
   // From Machine.
   void message(std::uint64_t address, std::uint32_t data);
+  void pin(unsigned line, bool asserted);
 
   struct VectorCount {
     std::string name;  // of the first handler
@@ -89,18 +94,31 @@ class Interrupts {
  private:
   struct Vector;
   struct Function;
+  enum class IrqType : std::uint8_t { kMsix, kMsi, kPin };
+  struct Line {
+    Vector* vector = nullptr;
+    bool asserted = false;
+  };
+  static std::uint64_t message_address(CpuId cpu);
+  int alloc_msix(Function& function, unsigned minimum, unsigned maximum,
+                 const IrqAffinity& affinity);
+  int alloc_msi(Function& function, unsigned minimum, unsigned maximum);
+  int alloc_pin(Function& function, unsigned minimum);
+  Vector& take_vector(std::uint32_t irq, const CpuMask& mask, CpuId cpu);
+  Vector* vector_of_line(unsigned line) const;
   Vector& vector_of(pcie::RequesterId function, unsigned vector) const;
   void raise(Vector& vector);
   void slice_ended(std::uint64_t irq);
   void set_mask(pcie::RequesterId function, unsigned vector, bool masked);
   std::vector<CpuMask> masks_for(unsigned vectors, const IrqAffinity& affinity) const;
   CpuId choose_cpu(const CpuMask& mask);
-  std::uint32_t take_irq();
+  std::uint32_t take_irqs(std::uint32_t count);
 
   Machine& machine_;
   std::map<pcie::RequesterId, std::unique_ptr<Function>> functions_;
   std::vector<std::unique_ptr<Vector>> vectors_;  // by the number in the message's data
-  std::vector<std::uint32_t> load_;               // vectors aimed at each processor
+  std::vector<Line> lines_;
+  std::vector<std::uint32_t> load_;  // vectors aimed at each processor
   std::uint64_t vectors_in_use_ = 0;
   std::uint64_t handlers_in_use_ = 0;
   std::uint64_t spurious_ = 0;  // messages of a vector that nobody owns

@@ -130,6 +130,10 @@ void Machine::message_interrupt(std::uint64_t address, std::uint32_t data) {
   interrupts.message(address, data);
 }
 
+void Machine::pin_interrupt(unsigned line, bool asserted) {
+  interrupts.pin(line, asserted);
+}
+
 void Machine::add_statistics(base::StatisticsRegistry& registry) const {
   const std::string prefix = std::string(name()) + ".";
   registry.add(prefix + "mmio_writes", "1", "Posted writes of processors to devices.",

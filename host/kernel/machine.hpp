@@ -71,6 +71,7 @@ class Machine : public sc_core::sc_module, public pcie::HostPort, public pcie::C
   void write16(pcie::RequesterId function, unsigned offset, std::uint16_t value);
 
   void message_interrupt(std::uint64_t address, std::uint32_t data) override;
+  void pin_interrupt(unsigned line, bool asserted) override;
 
   void add_statistics(base::StatisticsRegistry& registry) const;
   // Nothing is waiting for a completion of MMIO or configuration.

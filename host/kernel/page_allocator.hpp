@@ -11,7 +11,8 @@
 
 namespace nvmesim::host {
 
-inline constexpr std::uint32_t kPageBytes = 4096;
+inline constexpr unsigned kPageShift = 12;
+inline constexpr std::uint32_t kPageBytes = 1u << kPageShift;
 
 // A contiguous range. address 0 is never given out: it means that memory ran out.
 struct DmaMemory {

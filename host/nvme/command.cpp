@@ -11,7 +11,6 @@ using namespace device::spec;
 
 namespace {
 
-constexpr unsigned kSectorShift = 9;
 constexpr std::uint32_t kFua = 1u << 30;
 // Protection information, dword 12.
 constexpr std::uint32_t kPract = 1u << 29;

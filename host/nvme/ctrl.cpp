@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::uint32_t kCssAll = 6;      // CC.CSS: all command sets that are supported
 constexpr unsigned kCapCssAll = 1u << 6;  // CAP.CSS, bit 6
-constexpr unsigned kPageShift = 12;
-constexpr std::uint32_t kDeadRegister = 0xffff'ffff;
 // Of NVMe 2.0: CAP.CRWMS, and CRTO with the longest time to ready with media in 15:0.
 constexpr unsigned kCapCrwms = 59;
 constexpr std::uint32_t kRegCrto = 0x68;

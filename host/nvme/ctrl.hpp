@@ -35,6 +35,9 @@ std::span<std::byte> bytes_of(T& value) {
   return std::as_writable_bytes(std::span<T, 1>(&value, 1));
 }
 
+// What a read of a register gives when no device answers.
+inline constexpr std::uint32_t kDeadRegister = 0xffff'ffff;
+
 // What the controller part needs from its transport (nvme_ctrl_ops).
 class CtrlBus {
  public:

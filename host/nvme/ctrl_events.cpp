@@ -85,7 +85,7 @@ void NvmeCtrl::fw_act_work() {
   stop_queues();
   for (;;) {
     const Csts csts{bus_.reg_read32(kRegCsts)};
-    if (!Cc{ctrl_config_}.en() || !csts.pp() || csts.value == 0xffff'ffff) break;
+    if (!Cc{ctrl_config_}.en() || !csts.pp() || csts.value == kDeadRegister) break;
     if (now() > deadline) {
       log_warning("Fw activation timeout, reset controller");
       try_sched_reset();

@@ -40,8 +40,6 @@ std::uint32_t power_or_zero(unsigned bits) {
 }  // namespace
 
 bool NvmeCtrl::limited_cns() const {
-  constexpr std::uint32_t kVersion11 = 0x0001'0100;
-  constexpr std::uint32_t kVersion12 = 0x0001'0200;
   return version_ < (quirks_.identify_cns ? kVersion12 : kVersion11);
 }
 
@@ -100,7 +98,6 @@ int NvmeCtrl::init_identify() {
 
 // The name of the subsystem: the drive's own, or one made from its identity.
 void NvmeCtrl::init_subsystem() {
-  constexpr std::uint32_t kVersion121 = 0x0001'0201;
   const IdentifyController& id = identify_;
   model_ = trimmed(id.mn);
   serial_ = trimmed(id.sn);

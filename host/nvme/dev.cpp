@@ -13,7 +13,6 @@ namespace {
 constexpr unsigned kCommandRegister = 0x04;
 constexpr std::uint16_t kMemorySpace = 1u << 1;
 constexpr std::uint16_t kBusMaster = 1u << 2;
-constexpr std::uint32_t kAbsent = 0xffff'ffff;
 
 }  // namespace
 
@@ -119,7 +118,7 @@ void NvmeDev::remove() {
   std::scoped_lock lock(remove_lock_);
   if (removed_) return;
   ctrl_.change_ctrl_state(CtrlState::kDeleting);
-  if (machine_.read32(function_.id, 0) == kAbsent) {
+  if (machine_.read32(function_.id, 0) == kDeadRegister) {
     ctrl_.change_ctrl_state(CtrlState::kDead);
     dev_disable(true);
   }
@@ -179,8 +178,8 @@ void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::stri
                sum(&NvmeQueue::invalid_ids));
   registry.add(at + "admin_commands", "1", "commands put into the admin queue",
                [this] { return queues_[0]->commands(); });
-  registry.add(at + "online_queues", "1", "usable queues, the admin queue included",
-               [this] { return std::uint64_t{online_queues_}; });
+  registry.add_level(at + "online_queues", "1", "usable queues, the admin queue included",
+                     [this] { return std::uint64_t{online_queues_}; });
   registry.add(at + "resets", "1", "resets of the controller, the first start included",
                [this] { return ctrl_.resets(); });
   registry.add(at + "async_events", "1", "asynchronous events",

@@ -17,8 +17,6 @@ constexpr std::uint16_t kAdminTags = 30;
 constexpr std::uint32_t kMaxHwSectors = 8192;  // 4 MiB
 constexpr std::uint32_t kMaxSegments = 127;
 constexpr std::uint32_t kMaxTagDepth = 10240;
-constexpr std::uint32_t kVersion11 = 0x0001'0100;
-constexpr std::uint32_t kDeadRegister = 0xffff'ffff;
 constexpr std::uint32_t kCmbmscCre = 1;
 
 }  // namespace

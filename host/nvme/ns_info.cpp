@@ -4,17 +4,16 @@
 #include <bit>
 #include <cstring>
 
+#include "host/block/bio.hpp"
+#include "host/kernel/page_allocator.hpp"
+
 namespace nvmesim::host {
 namespace {
 
-constexpr unsigned kPageShift = 12;
-constexpr unsigned kSectorShift = 9;
 constexpr std::uint32_t kDefaultMaxSectors = 2560;  // 1280 KiB, the block layer's own limit
 constexpr std::uint8_t kFeatureAtomic = 1u << 1;    // NSFEAT: NAWUPF and friends are valid
 constexpr std::uint8_t kFeatureOptimal = 1u << 4;   // NSFEAT: NPWG to NOWS are valid
 constexpr std::uint8_t kExtendedLba = 1u << 4;      // FLBAS
-constexpr std::uint32_t kVersion11 = 0x0001'0100;
-constexpr std::uint32_t kVersion12 = 0x0001'0200;
 
 void set_block_sizes(const device::spec::IdentifyNamespace& id, const CtrlLimits& limits,
                      NsInfo& info) {
@@ -95,8 +94,8 @@ bool parse_ns_descriptors(std::span<const std::byte> list, NsIds& ids) {
 }
 
 void complete_ns_ids(const device::spec::IdentifyNamespace& id, std::uint32_t version, NsIds& ids) {
-  if (version >= kVersion11 && all_zero(ids.eui64)) ids.eui64 = id.eui64;
-  if (version >= kVersion12 && all_zero(ids.nguid)) ids.nguid = id.nguid;
+  if (version >= device::spec::kVersion11 && all_zero(ids.eui64)) ids.eui64 = id.eui64;
+  if (version >= device::spec::kVersion12 && all_zero(ids.nguid)) ids.nguid = id.nguid;
 }
 
 }  // namespace nvmesim::host

@@ -13,7 +13,6 @@ using namespace device::spec;
 
 namespace {
 
-constexpr std::uint32_t kVersion13 = 0x0001'0300;
 constexpr std::size_t kListEntries = 1024;
 constexpr std::uint32_t kNoLimitNsid = 0xffff'ffff;
 constexpr int kGone = 0xb | kStatusDoNotRetry;  // invalid namespace, do not retry

@@ -45,10 +45,11 @@ Ftl::Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& sch
                  deallocated_units_);
   statistics.add(name + ".ftl.integrity_errors", "1",
                  "media reads whose spare area did not name the unit asked for", integrity_errors_);
-  statistics.add(name + ".ftl.free_superblocks", "1", "superblocks that are erased and unused",
-                 [this] { return std::uint64_t{superblocks_.free_count()}; });
-  statistics.add(name + ".ftl.mapped_units", "1", "4 KiB units with data on the medium",
-                 [this] { return map_.mapped(); });
+  statistics.add_level(name + ".ftl.free_superblocks", "1",
+                       "superblocks that are erased and unused",
+                       [this] { return std::uint64_t{superblocks_.free_count()}; });
+  statistics.add_level(name + ".ftl.mapped_units", "1", "4 KiB units with data on the medium",
+                       [this] { return map_.mapped(); });
 }
 
 UnitMap::Mapped Ftl::look_up(UnitId unit) const {

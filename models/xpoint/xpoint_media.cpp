@@ -50,7 +50,12 @@ XpointMedia::XpointMedia(const MediaConfig& config, base::Scheduler& scheduler, 
   }
   statistics.add(name + ".xpoint.reads", "1", "4 KiB units read from the medium", reads_);
   statistics.add(name + ".xpoint.writes", "1", "4 KiB units written to the medium", writes_);
-  statistics.add(name + ".xpoint.mapped_units", "1", "4 KiB units with data", used_);
+  statistics.add_level(name + ".xpoint.mapped_units", "1", "4 KiB units with data",
+                       [this] { return used_; });
+  statistics.add(name + ".read.commands", "1", "read commands", read_commands_);
+  statistics.add(name + ".read.unmapped_commands", "1",
+                 "of them, with a unit that was never written or is deallocated",
+                 unmapped_commands_);
   statistics.add(name + ".xpoint.integrity_errors", "1",
                  "reads whose record did not name the unit asked for", integrity_errors_);
 }
@@ -125,17 +130,21 @@ void XpointMedia::start_read(MediaCommand& command) {
   NVMESIM_ASSERT(!command.parts.empty(), "a read without parts");
   const base::Time now = scheduler_.now();
   const base::Time looked_up = now + ns(config_.mapping_ns);
+  bool all_mapped = true;
   for (MediaPart& part : command.parts) {
     part.stages.open(now);
     part.stages.stamp(base::Stage::kMapping, looked_up);
     part.data.reset();
     Access* access = take(&part, &command);
     const bool mapped = expected(part.unit.value()) != 0;
+    all_mapped = all_mapped && mapped;
     scheduler_.at(looked_up,
                   mapped
                       ? base::Callback::of<&XpointMedia::array_read>(this, as_argument(access))
                       : base::Callback::of<&XpointMedia::read_unmapped>(this, as_argument(access)));
   }
+  ++read_commands_;
+  unmapped_commands_ += all_mapped ? 0 : 1;
 }
 
 void XpointMedia::read_unmapped(std::uint64_t argument) {

@@ -106,6 +106,8 @@ class XpointMedia : public Media {
   bool grant_pending_ = false;
 
   std::uint64_t used_ = 0;
+  std::uint64_t read_commands_ = 0;
+  std::uint64_t unmapped_commands_ = 0;
   std::uint64_t reads_ = 0;
   std::uint64_t writes_ = 0;
   std::uint64_t integrity_errors_ = 0;

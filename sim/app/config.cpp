@@ -8,20 +8,42 @@
 namespace nvmesim::app {
 namespace {
 
-void print_table(const std::string& filter) {
+// The value in force, and the default where it is another.
+void print_table(const system_::SystemConfig& system, const std::string& filter) {
+  const auto defaults = base::list_params<system_::SystemConfig>();
+  const auto rows = base::list_params(system);
   std::string section;
-  for (const base::ParamRow& row : base::list_params<system_::SystemConfig>()) {
+  bool any = false;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const base::ParamRow& row = rows[i];
     if (row.path.find(filter) == row.path.npos) continue;
+    any = true;
     const auto dot = row.path.rfind('.');
     const std::string owner = dot == row.path.npos ? "" : row.path.substr(0, dot);
     if (owner != section) fmt::print("\n{}\n", owner);
     section = owner;
-    std::string value = row.default_value;
+    std::string value = row.value;
     if (!row.unit.empty()) value += " " + row.unit;
+    if (row.value != defaults[i].value) value += fmt::format(" (not {})", defaults[i].value);
     fmt::print("  {:<32} {:<24} {:<24} {}\n",
                dot == row.path.npos ? row.path : row.path.substr(dot + 1), value, row.range,
                row.help);
   }
+  if (!any) throw base::UserError(fmt::format("config: no parameter's path has '{}'", filter));
+}
+
+// The sections that a file for --drive or --host may have, or all.
+boost::json::value shown(const system_::SystemConfig& system, const std::string& what) {
+  const boost::json::value document = system_::describe_config(system);
+  if (what == "all") return document;
+  if (what != "drive" && what != "host") {
+    throw base::UserError(fmt::format("config: --show '{}': drive, host or all", what));
+  }
+  boost::json::object part;
+  for (const std::string& section : system_::preset_sections(what)) {
+    part.emplace(section, document.at(section));
+  }
+  return part;
 }
 
 }  // namespace
@@ -29,21 +51,21 @@ void print_table(const std::string& filter) {
 int config(const Arguments& arguments) {
   po::options_description options("Options");
   options.add_options()(
-      "show",
-      "print the configuration that the options give, as JSON for --drive and --host files")(
+      "show", po::value<std::string>(),
+      "drive or host: print what the options give, as a JSON file for --drive or --host; or all")(
       "filter", po::value<std::string>()->default_value(""),
       "list only parameters whose path has this");
   options.add(system_options());
   const auto values =
       parse(arguments, "config",
-            "Lists every parameter: name, default, range and what it means. Its path\n"
-            "(the heading and the name) is what --set takes.",
+            "Lists every parameter: name, value (and the default where it is another), range\n"
+            "and what it means. Its path (the heading and the name) is what --set takes.",
             options);
   const system_::SystemConfig system = system_config(values);
   if (values.count("show") != 0) {
-    fmt::print("{}", report::print_json(system_::describe_config(system)));
+    fmt::print("{}", report::print_json(shown(system, values["show"].as<std::string>())));
   } else {
-    print_table(values["filter"].as<std::string>());
+    print_table(system, values["filter"].as<std::string>());
   }
   return 0;
 }

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <system_error>
 
 #include "sim/app/options.hpp"
 #include "sim/app/verb.hpp"
@@ -18,6 +21,7 @@ constexpr Verb kVerbs[] = {
     {"compare", "A.json B.json", "compare two results; fail on conditions", compare},
     {"drives", "", "list the drives that can be simulated", drives},
     {"config", "", "list every parameter, or print a drive's whole configuration", config},
+    {"link", "", "measure the PCIe link alone: latency and bandwidth beside the formula", link},
 };
 
 std::string help() {
@@ -27,7 +31,7 @@ std::string help() {
   }
   text +=
       "\n'nvmesim VERB --help' explains a verb. Exit status: 0 success, 1 a failed check,\n"
-      "2 wrong use or input.\n";
+      "2 wrong use or input, 70 an error of nvmesim itself, 130 interrupted twice.\n";
   return text;
 }
 
@@ -40,6 +44,31 @@ const Verb& find_verb(std::string_view name) {
   const std::string near = base::nearest_key(name, known);
   throw base::UserError(fmt::format("{}: no such verb{}; 'nvmesim --help' lists them", name,
                                     near.empty() ? "" : fmt::format(", did you mean {}?", near)));
+}
+
+int dispatch(const Arguments& arguments) {
+  if (arguments.empty()) throw base::UserError("no verb given; 'nvmesim --help' lists them");
+  const std::string& name = arguments.front();
+  if (name == "--help" || name == "-h" || name == "help") {
+    fmt::print("{}", help());
+    return 0;
+  }
+  if (name == "--version") {
+    fmt::print("nvmesim {}\n", kVersion);
+    return 0;
+  }
+  try {
+    return find_verb(name).run({arguments.begin() + 1, arguments.end()});
+  } catch (const HelpShown&) {
+    return 0;
+  }
+}
+
+// A full disk or a closed pipe shows at the latest here.
+void flush_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw std::system_error(errno, std::generic_category());
+  }
 }
 
 // An error's first line: SystemC adds lines of its own.
@@ -55,21 +84,15 @@ std::span<const Verb> verbs() {
 
 int nvmesim(const Arguments& arguments) {
   try {
-    if (arguments.empty()) throw base::UserError("no verb given; 'nvmesim --help' lists them");
-    const std::string& name = arguments.front();
-    if (name == "--help" || name == "-h" || name == "help") {
-      fmt::print("{}", help());
-      return 0;
-    }
-    if (name == "--version") {
-      fmt::print("nvmesim {}\n", kVersion);
-      return 0;
-    }
-    return find_verb(name).run({arguments.begin() + 1, arguments.end()});
-  } catch (const HelpShown&) {
-    return 0;
+    const int status = dispatch(arguments);
+    flush_output();
+    return status;
   } catch (const base::UserError& error) {
     fmt::print(stderr, "nvmesim: {}\n", one_line(error.what()));
+    return 2;
+  } catch (const std::system_error& error) {  // what fmt throws when it cannot print
+    fmt::print(stderr, "nvmesim: standard output: cannot be written: {}\n",
+               std::strerror(error.code().value()));
     return 2;
   } catch (const sc_core::sc_report& report) {
     fmt::print(stderr, "nvmesim: internal error: {}\n", one_line(report.what()));

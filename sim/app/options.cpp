@@ -73,11 +73,13 @@ po::options_description system_options() {
   return options;
 }
 
-system_::SystemConfig system_config(const po::variables_map& values) {
+system_::SystemConfig system_config(const po::variables_map& values,
+                                    const std::vector<std::string>& more) {
   system_::ConfigRequest request;
   request.drive = values["drive"].as<std::string>();
   request.host = values["host"].as<std::string>();
   if (values.count("set") != 0) request.settings = values["set"].as<std::vector<std::string>>();
+  request.settings.insert(request.settings.end(), more.begin(), more.end());
   if (values.count("driver") != 0) {
     request.driver_settings = values["driver"].as<std::vector<std::string>>();
   }

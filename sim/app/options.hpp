@@ -27,7 +27,9 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
 
 // --drive, --host, --set, --driver, --seed.
 po::options_description system_options();
-system_::SystemConfig system_config(const po::variables_map& values);
+// more: settings of the verb's own options, which come behind --set.
+system_::SystemConfig system_config(const po::variables_map& values,
+                                    const std::vector<std::string>& more = {});
 
 // --json, --slowest and what else shapes the result.
 po::options_description result_options();

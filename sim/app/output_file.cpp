@@ -8,28 +8,59 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::app {
 
-OutputFile::OutputFile(std::string path)
-    : path_(std::move(path)), temporary_(fmt::format("{}.{}.tmp", path_, getpid())) {
+OutputFile::OutputFile(std::string path, const std::vector<std::string>& inputs)
+    : path_(std::move(path)) {
+  if (path_.empty()) throw base::UserError("the name of an output file is empty");
+  if (path_ == "-") {
+    path_ = "standard output";
+    descriptor_ = dup(STDOUT_FILENO);
+    if (descriptor_ < 0) fail("cannot be written");
+    return;
+  }
   struct stat status {};
   if (stat(path_.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) throw base::UserError(path_ + ": is a directory");
+    for (const std::string& input : inputs) {
+      struct stat other {};
+      if (stat(input.c_str(), &other) == 0 && other.st_dev == status.st_dev &&
+          other.st_ino == status.st_ino) {
+        throw base::UserError(path_ + ": is an input; the results would replace it");
+      }
+    }
     // A device or a pipe has no name to give later: it is written directly.
-    if (!S_ISREG(status.st_mode)) temporary_ = path_;
+    if (!S_ISREG(status.st_mode)) {
+      descriptor_ = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+      if (descriptor_ < 0) fail("cannot be written");
+      return;
+    }
+    std::error_code error;
+    const auto real = std::filesystem::canonical(path_, error);
+    if (!error) path_ = real.string();
   }
-  const int flags = temporary_ == path_ ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL;
-  descriptor_ = open(temporary_.c_str(), flags | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail("cannot be written");
+  open_unnamed();
+}
+
+void OutputFile::open_unnamed() {
+  temporary_ = fmt::format("{}.{}.tmp", path_, getpid());
+  const auto slash = path_.rfind('/');
+  const std::string directory = slash == path_.npos ? "." : path_.substr(0, slash + 1);
+  descriptor_ = open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) {  // a file system that knows no files without a name
+    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) fail("cannot be written");
+    named_ = true;
+  }
 }
 
 OutputFile::~OutputFile() {
-  if (descriptor_ < 0) return;
-  close(descriptor_);
-  if (temporary_ != path_) unlink(temporary_.c_str());
+  if (descriptor_ >= 0) close(descriptor_);
+  if (named_) unlink(temporary_.c_str());
 }
 
 void OutputFile::write(std::string_view text) {
@@ -42,18 +73,22 @@ void OutputFile::write(std::string_view text) {
 }
 
 void OutputFile::commit() {
-  if (close(descriptor_) != 0) {
-    descriptor_ = -1;
-    if (temporary_ != path_) unlink(temporary_.c_str());
-    fail("cannot be written");
-  }
+  if (!temporary_.empty()) give_name();
+  const int closed = close(descriptor_);
   descriptor_ = -1;
-  if (temporary_ != path_ && rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int error = errno;
-    unlink(temporary_.c_str());
-    errno = error;
+  if (closed != 0) fail("cannot be written");
+  if (temporary_.empty()) return;
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be written");
+  named_ = false;
+}
+
+void OutputFile::give_name() {
+  if (named_) return;
+  const std::string open_file = fmt::format("/proc/self/fd/{}", descriptor_);
+  if (linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
     fail("cannot be written");
   }
+  named_ = true;
 }
 
 void OutputFile::fail(const char* what) const {

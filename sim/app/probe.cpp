@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "sim/app/options.hpp"
+#include "sim/app/tlp_trace.hpp"
 #include "sim/system/system.hpp"
 
 namespace nvmesim::app {
@@ -36,7 +37,7 @@ int probe(const Arguments& arguments) {
       "print register accesses, admin commands and interrupts as they pass the link")(
       "doorbells", "with --trace-admin: doorbell writes too")(
       "shutdown", "shut the controller down at the end, as a reboot does");
-  options.add(system_options());
+  options.add(system_options()).add(trace_options());
   const auto values =
       parse(arguments, "probe",
             "Enumerates the bus, loads the driver, waits for its disks; prints the\n"
@@ -49,7 +50,10 @@ int probe(const Arguments& arguments) {
     hooks.wire_options.doorbells = values.count("doorbells") != 0;
   }
   hooks.kernel_log = [](const host::PrintLine& line) { fmt::print("{}\n", line.to_string()); };
-  system_::System system(system_config(values), std::move(hooks));
+  const system_::SystemConfig config = system_config(values);
+  const auto tlp_trace = TlpTrace::from(values);
+  if (tlp_trace) hooks.tlp_log = tlp_trace->log();
+  system_::System system(config, std::move(hooks));
   bool up = false;
   std::vector<host::NvmeListEntry> entries;
   const bool ended = system.run([&] {
@@ -57,6 +61,7 @@ int probe(const Arguments& arguments) {
     entries = system.driver().list();
     if (values.count("shutdown") != 0) system.shutdown();
   });
+  if (tlp_trace) tlp_trace->commit();
   if (!ended) {
     fmt::print(stderr, "nvmesim: the probe hangs: nothing is pending at {} ns\n",
                base::to_ns(system.scheduler().now()));

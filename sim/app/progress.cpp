@@ -9,7 +9,7 @@
 namespace nvmesim::app {
 namespace {
 
-constexpr std::uint64_t kEntriesBetweenLooks = 8192;
+constexpr std::uint64_t kEntriesBetweenLooks = 1024;
 
 // The one thing a signal handler may touch.
 volatile std::sig_atomic_t signal_seen = 0;

@@ -29,19 +29,30 @@ Simulation::Simulation(std::string verb, const po::variables_map& values,
   runner_config_.slowest =
       static_cast<std::uint32_t>(unsigned_option(values, "slowest", 0, 100'000));
   summary_ = values.count("no-summary") == 0;
-  if (runner_config_.verify && !config_.device.media.keep_data) {
-    throw base::UserError("--verify needs the data: device.media.keep_data is false");
-  }
+  if (runner_config_.verify) want_verification("--verify");
   if (values.count("json") != 0) {
-    json_ = std::make_unique<OutputFile>(values["json"].as<std::string>());
+    std::vector<std::string> inputs;
+    for (const char* name : {"TRACE", "JOB.fio", "drive", "host"}) {
+      if (values.count(name) != 0) inputs.push_back(values[name].as<std::string>());
+    }
+    const std::string& path = values["json"].as<std::string>();
+    json_ = std::make_unique<OutputFile>(path, inputs);
+    if (path == "-") summary_ = false;  // it stands alone
   }
-  hooks.kernel_log = [this](const host::PrintLine& line) {
-    kernel_log_.push_back(line.to_string());
-  };
+  tlp_trace_ = TlpTrace::from(values);
+  if (tlp_trace_) hooks.tlp_log = tlp_trace_->log();
+  hooks.kernel_log = [this](const host::PrintLine& line) { host_log_.add(line); };
   system_ = std::make_unique<system_::System>(config_, std::move(hooks));
 }
 
 Simulation::~Simulation() = default;
+
+void Simulation::want_verification(std::string_view who) {
+  if (!config_.device.media.keep_data) {
+    throw base::UserError(fmt::format("{} needs the data: device.media.keep_data is false", who));
+  }
+  verified_ = true;
+}
 
 int Simulation::run(const WorkloadFactory& factory) {
   Progress progress(
@@ -50,14 +61,22 @@ int Simulation::run(const WorkloadFactory& factory) {
         if (workload_ == nullptr) return Progress::State{};
         const workload::Progress state = workload_->progress();
         return Progress::State{static_cast<double>(state.done) / static_cast<double>(state.total),
-                               state.done};
+                               workload_->result().requests_completed};
       },
       [this] { system_->scheduler().stop(); });
-  const bool ended = system_->run([this, &factory] { scenario(factory); });
+  bool ended = false;
+  try {
+    ended = system_->run([this, &factory] { scenario(factory); });
+  } catch (const base::UserError& error) {
+    // Memory of the simulated host that ran out in the middle of a run, for one.
+    if (workload_ == nullptr) throw;
+    aborted_ = error.what();
+  }
   interrupted_ = progress.interrupted();
-  starved_ = !ended && !interrupted_;
+  starved_ = !ended && !interrupted_ && aborted_.empty();
   progress.clear();
   const int status = finish();
+  if (tlp_trace_) tlp_trace_->commit();
   if (booted_ && progress.elapsed() > 0) {
     const auto requests =
         static_cast<double>(workload_ ? workload_->result().requests_completed : 0);
@@ -65,40 +84,37 @@ int Simulation::run(const WorkloadFactory& factory) {
                static_cast<double>(system_->scheduler().now().count()) / 1e12, progress.elapsed(),
                requests / progress.elapsed());
   }
+  if (!aborted_.empty()) throw base::UserError(aborted_);
   return status;
 }
 
 void Simulation::scenario(const WorkloadFactory& factory) {
   booted_ = system_->boot();
   if (!booted_) return;
+  runner_config_.verification.new_drive = system_->media().used_units() == 0;
   workload_ = factory(*system_, runner_config_);
+  workload_->set_measuring(base::Callback::of<&Simulation::measuring>(this));
   workload_->set_run_ended(base::Callback::of<&Simulation::run_ended>(this));
-  begin_ = busy_now();
+  measuring();
   hang_ = system_->run_workload(*workload_);
   if (!hang_) system_->shutdown();
 }
 
-Simulation::BusyAt Simulation::busy_now() {
-  BusyAt at;
-  at.when = system_->scheduler().now();
-  for (const base::Utilisation& row : system_->statistics().utilisations()) {
-    at.busy.push_back(row.busy());
-  }
-  return at;
-}
-
-void Simulation::run_ended() {
-  end_ = busy_now();
-}
-
 int Simulation::finish() {
   if (!booted_ && !interrupted_) {
-    for (const std::string& line : kernel_log_) fmt::print(stderr, "{}\n", line);
+    for (const std::string& line : host_log_.lines()) fmt::print(stderr, "{}\n", line);
     fmt::print(stderr, "nvmesim: the driver brought up no disk\n");
     return 1;
   }
-  if (end_.busy.empty()) end_ = busy_now();
+  if (!span_.ended()) run_ended();
   const report::RunReport report = make_report();
+  const report::RequestCounts& requests = report.requests;
+  if (!report.partial && !report.hang && requests.completed != 0 &&
+      requests.warmup == requests.completed) {
+    throw base::UserError(
+        fmt::format("--warmup {}: the run was over within the warm-up; use a shorter one",
+                    runner_config_.warmup_us / 1000));
+  }
   if (summary_) fmt::print("{}", report::to_text(report, {isatty(STDOUT_FILENO) != 0}));
   if (json_) {
     json_->write(report::print_json(report::to_json(report)));
@@ -107,12 +123,30 @@ int Simulation::finish() {
   for (const std::string& violation : system_->protocol_violations()) {
     fmt::print(stderr, "nvmesim: protocol violation: {}\n", violation);
   }
-  std::uint64_t errors = 0;
-  for (const report::OperationReport& operation : report.operations) errors += operation.errors;
-  const bool verified = !report.verification || report.verification->passed();
-  const bool failed = report.partial || report.hang || !verified || errors != 0 ||
-                      system_->protocol_violations().size() != 0;
-  return failed ? 1 : 0;
+  for (const std::string& line : host_log_.warnings()) fmt::print(stderr, "{}\n", line);
+  const std::vector<std::string> reasons = failures(report);
+  if (reasons.empty()) return 0;
+  fmt::print(stderr, "nvmesim: failed: {}\n", fmt::join(reasons, "; "));
+  return 1;
+}
+
+std::vector<std::string> Simulation::failures(const report::RunReport& report) {
+  std::vector<std::string> reasons;
+  const auto add = [&](std::uint64_t count, std::string_view what) {
+    if (count != 0) reasons.push_back(fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"));
+  };
+  if (report.partial) reasons.push_back(report.partial_reason);
+  if (report.hang) reasons.push_back("the run hangs: " + report.hang->reason);
+  add(report.requests.failed, "failed request");
+  if (report.verification && !report.verification->passed()) {
+    add(report.verification->mismatches, "mismatch in the verification");
+    add(report.verification->read_back_errors, "failed read of the read-back");
+    if (!report.verification->read_back_complete) {
+      reasons.push_back("not everything was read back");
+    }
+  }
+  add(system_->protocol_violations().size(), "protocol violation");
+  return reasons;
 }
 
 report::RunReport Simulation::make_report() {
@@ -124,65 +158,71 @@ report::RunReport Simulation::make_report() {
   report.simulated = system_->scheduler().now();
   report.notes = notes_;
   report.trace = trace_;
+  workload_facts_["warmup_ms"] = runner_config_.warmup_us / 1000;
+  workload_facts_["verify"] = verified_;
+  report.workload = workload_facts_;
   if (workload_) {
     const workload::WorkloadResult result = workload_->result();
     add_result(report, result);
-    if (hang_) report.hang = hang_report(hang_->reason, hang_->at, *workload_);
+    const std::string in_flight = system_->controller().describe_in_flight();
+    if (hang_) report.hang = hang_report(hang_->reason, hang_->at, *workload_, in_flight);
     if (starved_) {
-      report.hang =
-          hang_report("nothing is pending while requests are open", report.simulated, *workload_);
+      report.hang = hang_report("nothing is pending while requests are open", report.simulated,
+                                *workload_, in_flight);
     }
   }
-  if (interrupted_) {
-    report.partial = true;
-    report.partial_reason = "interrupted by the user";
-  }
-  add_utilisation(report);
-  add_statistics(report);
+  if (interrupted_) report.partial_reason = "interrupted by the user";
+  if (!aborted_.empty()) report.partial_reason = aborted_;
+  report.partial = !report.partial_reason.empty();
+  add_measured(report);
+  if (report.verification) add_media_checks(*report.verification);
   return report;
 }
 
-void Simulation::add_utilisation(report::RunReport& report) {
-  report.utilisation_span = end_.when - begin_.when;
-  const auto rows = system_->statistics().utilisations();
-  for (std::size_t i = 0; i < rows.size() && i < end_.busy.size(); ++i) {
-    const base::Time before = i < begin_.busy.size() ? begin_.busy[i] : base::kTimeZero;
-    report.utilisation.push_back({rows[i].name, rows[i].group, end_.busy[i] - before});
+// Statistics and busy times of the measured span, and what follows from them.
+void Simulation::add_measured(report::RunReport& report) {
+  report.utilisation_span = span_.length();
+  for (const MeasuredSpan::Busy& row : span_.busy(system_->statistics())) {
+    report.utilisation.push_back({row.name, row.group, row.time});
   }
+  const std::vector<MeasuredSpan::Row> rows = span_.statistics(system_->statistics());
+  for (const auto& [statistic, value] : rows) {
+    report.statistics.push_back(
+        {statistic.name, statistic.unit, statistic.help, value, statistic.level});
+  }
+  report.reads.commands = value_of(rows, "device.media.read.commands");
+  report.reads.unwritten = value_of(rows, "device.media.read.unmapped_commands");
+  if (config_.device.media.kind != models::MediaKind::nand) return;
+  const auto bytes = [&](std::string_view name) {
+    return value_of(rows, name) * models::kUnitBytes;
+  };
+  report::FlashReport flash;
+  flash.host_bytes = value_of(rows, "device.controller.written_bytes");
+  flash.host_programmed_bytes = bytes("device.media.ftl.host_units");
+  flash.moved_bytes = bytes("device.media.ftl.gc_units");
+  flash.media_bytes =
+      flash.host_programmed_bytes + flash.moved_bytes + bytes("device.media.ftl.padding_units");
+  flash.garbage_collections = value_of(rows, "device.media.ftl.gc_runs");
+  flash.erases = value_of(rows, "device.media.nand.erases");
+  report.flash = flash;
 }
 
-void Simulation::add_statistics(report::RunReport& report) {
-  std::uint64_t host_units = 0, gc_units = 0, padding_units = 0, media_reads = 0, wrong_units = 0;
-  report::FlashReport flash;
-  const std::pair<std::string_view, std::uint64_t*> wanted[] = {
-      {"device.media.ftl.host_units", &host_units},
-      {"device.media.ftl.gc_units", &gc_units},
-      {"device.media.ftl.padding_units", &padding_units},
-      {"device.media.ftl.gc_runs", &flash.garbage_collections},
-      {"device.media.nand.erases", &flash.erases},
-      {"device.media.read.media_units", &media_reads},
-      {"device.media.ftl.integrity_errors", &wrong_units},
-      {"device.media.xpoint.integrity_errors", &wrong_units}};
-  for (const base::Statistic& statistic : system_->statistics().statistics()) {
-    const std::uint64_t value = statistic.value();
-    report.statistics.push_back({statistic.name, statistic.unit, statistic.help, value});
-    for (const auto& [name, target] : wanted) {
-      if (statistic.name == name) *target = value;
+// The media check every read against their own record: of the whole run, read-back included.
+void Simulation::add_media_checks(report::VerificationReport& verification) {
+  std::uint64_t wrong = 0;
+  for (const base::Statistic& row : system_->statistics().statistics()) {
+    if (row.name == "device.media.read.media_units" || row.name == "device.media.xpoint.reads") {
+      verification.media_reads_checked += row.value();
+    }
+    if (row.name == "device.media.ftl.integrity_errors" ||
+        row.name == "device.media.xpoint.integrity_errors") {
+      wrong += row.value();
     }
   }
-  if (report.verification) {
-    report.verification->media_reads_checked = media_reads;
-    report.verification->mismatches += wrong_units;
-    if (wrong_units != 0) {
-      report.verification->first_mismatches.push_back(
-          fmt::format("{} media reads found another unit than the mapping said", wrong_units));
-    }
-  }
-  if (config_.device.media.kind != models::MediaKind::nand) return;
-  flash.host_bytes = host_units * models::kUnitBytes;
-  flash.moved_bytes = gc_units * models::kUnitBytes;
-  flash.media_bytes = (host_units + gc_units + padding_units) * models::kUnitBytes;
-  report.flash = flash;
+  if (wrong == 0) return;
+  verification.mismatches += wrong;
+  verification.first_mismatches.push_back(
+      fmt::format("media reads that found another unit than the mapping said: {}", wrong));
 }
 
 }  // namespace nvmesim::app

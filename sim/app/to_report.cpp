@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace nvmesim::app {
 namespace {
 
@@ -21,14 +23,12 @@ report::StageTimes stage_times(const base::StageRecord& record) {
 }
 
 report::OperationReport operation_report(const workload::OperationResult& from) {
-  report::OperationReport to;
-  to.count = from.count;
-  to.bytes = from.bytes;
-  to.errors = from.errors;
-  to.latency = from.latency_ps;
-  to.completion_latency = from.completion_latency_ps;
-  to.stages = from.stage_time;
-  return to;
+  return {.count = from.count,
+          .errors = from.errors,
+          .bytes = from.bytes,
+          .latency = from.latency_ps,
+          .completion_latency = from.completion_latency_ps,
+          .stages = from.stage_time};
 }
 
 report::OperationReports operation_reports(const workload::OperationResults& results) {
@@ -40,32 +40,30 @@ report::OperationReports operation_reports(const workload::OperationResults& res
 }
 
 report::SlowRequest slow_request(const workload::SlowRequest& from) {
-  report::SlowRequest to;
-  to.number = from.number;
-  to.operation = operation(from.operation);
-  to.failed = from.failed;
-  to.sector = from.sector;
-  to.bytes = std::uint64_t{from.sectors} * 512;
-  to.due = from.due;
-  to.submitted = from.submitted;
-  to.latency = from.stages.total();
-  to.stages = stage_times(from.stages);
-  return to;
+  return {.number = from.number,
+          .operation = operation(from.operation),
+          .failed = from.failed,
+          .sector = from.sector,
+          .bytes = std::uint64_t{from.sectors} * host::kSectorBytes,
+          .due = from.due,
+          .submitted = from.submitted,
+          .latency = from.stages.total(),
+          .stages = stage_times(from.stages)};
 }
 
 report::BacklogReport backlog_report(const workload::Backlog& from) {
-  report::BacklogReport to;
-  to.requests = from.requests;
-  to.behind_max = from.behind_max;
-  to.behind_sum = from.behind_sum;
-  to.end_behind = from.end_behind;
-  to.late_submissions = from.late_submissions;
-  to.tag_waits = from.tag_waits;
-  to.tag_wait_max = from.tag_wait_max;
-  to.tag_wait_sum = from.tag_wait_sum;
-  to.open_max = from.open_max;
-  to.waiting_for_tag_max = from.waiting_for_tag_max;
-  return to;
+  return {.requests = from.requests,
+          .behind_max = from.behind_max,
+          .behind_sum = from.behind_sum,
+          .end_behind = from.end_behind,
+          .late_submissions = from.late_submissions,
+          .processor_wait_max = from.processor_wait_max,
+          .processor_wait_sum = from.processor_wait_sum,
+          .tag_waits = from.tag_waits,
+          .tag_wait_max = from.tag_wait_max,
+          .tag_wait_sum = from.tag_wait_sum,
+          .open_max = from.open_max,
+          .waiting_for_tag_max = from.waiting_for_tag_max};
 }
 
 report::VerificationReport verification_report(const workload::VerifyResult& from) {
@@ -83,6 +81,23 @@ report::VerificationReport verification_report(const workload::VerifyResult& fro
                     mismatch.found, mismatch.in_read_back ? "" : " (read during the run)"));
   }
   return to;
+}
+
+// The controller's word for a command, out of its lines "queue Q CID C: OPCODE: STATE since ...".
+// A command that it does not have is on its way there, or its completion got lost.
+std::string device_stage(std::string_view in_flight, std::uint16_t queue, std::uint16_t command) {
+  const std::string key = fmt::format("queue {} CID {}: ", queue, command);
+  for (std::size_t at = 0; at < in_flight.size();) {
+    const std::size_t end = std::min(in_flight.find('\n', at), in_flight.size());
+    const std::string_view line = in_flight.substr(at, end - at);
+    at = end + 1;
+    if (!line.starts_with(key)) continue;
+    const std::size_t from = line.find(": ", key.size());
+    const std::size_t to = line.rfind(" since ");
+    if (from == line.npos || to == line.npos || to < from + 2) break;
+    return fmt::format("drive: {}", line.substr(from + 2, to - from - 2));
+  }
+  return "drive: not fetched, or lost";
 }
 
 }  // namespace
@@ -105,21 +120,32 @@ void add_result(report::RunReport& report, const workload::WorkloadResult& resul
     report.trace->wrapped = result.replay.wrapped;
     report.trace->split = result.replay.split;
     report.trace->aligned = result.replay.aligned;
+    if (report.trace->out_of_order != 0) {
+      report.notes.push_back(fmt::format(
+          "{} {} earlier than one before it in the trace: sorted", report.trace->out_of_order,
+          report.trace->out_of_order == 1 ? "request has a time" : "requests have times"));
+    }
     if (result.replay.closed_loop_for_want_of_times) {
       report.notes.push_back("the trace has no arrival times: replayed in closed loop");
     }
   }
 }
 
-report::HangReport hang_report(std::string reason, base::Time at,
-                               const workload::Runner& workload) {
+report::HangReport hang_report(std::string reason, base::Time at, const workload::Runner& workload,
+                               std::string_view in_flight) {
   report::HangReport report;
   report.reason = std::move(reason);
   report.at = at;
   for (const workload::OpenRequest& open : workload.open_requests()) {
-    report.open.push_back({static_cast<report::Operation>(open.op), open.sector,
-                           std::uint64_t{open.sectors} * 512, open.submitted, open.stage,
-                           open.queue, open.command});
+    const bool issued = open.queue != 0 || open.command != 0;
+    report.open.push_back(
+        {.operation = static_cast<report::Operation>(open.op),
+         .sector = open.sector,
+         .bytes = std::uint64_t{open.sectors} * host::kSectorBytes,
+         .submitted = open.submitted,
+         .stage = issued ? device_stage(in_flight, open.queue, open.command) : open.stage,
+         .queue = open.queue,
+         .command = open.command});
   }
   return report;
 }

@@ -1,6 +1,9 @@
 // From what a workload measured to what a report shows.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "sim/report/run_report.hpp"
 #include "sim/workload/result.hpp"
 #include "sim/workload/runner.hpp"
@@ -8,6 +11,8 @@
 namespace nvmesim::app {
 
 void add_result(report::RunReport& report, const workload::WorkloadResult& result);
-report::HangReport hang_report(std::string reason, base::Time at, const workload::Runner& workload);
+// `in_flight`: what the controller says of its commands (Controller::describe_in_flight()).
+report::HangReport hang_report(std::string reason, base::Time at, const workload::Runner& workload,
+                               std::string_view in_flight);
 
 }  // namespace nvmesim::app

@@ -29,5 +29,6 @@ int probe(const Arguments& arguments);
 int compare(const Arguments& arguments);
 int drives(const Arguments& arguments);
 int config(const Arguments& arguments);
+int link(const Arguments& arguments);
 
 }  // namespace nvmesim::app

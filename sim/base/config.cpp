@@ -127,7 +127,11 @@ json::value setting_value(std::string_view text) {
     return parse_json(text, "value");
   }
   try {
-    return parse_json(text, "value");
+    json::value value = parse_json(text, "value");
+    // Digits beyond 64 bits stay what was typed.
+    const bool digits = text.find_first_not_of("-0123456789") == text.npos;
+    if (!value.is_double() || !digits) return value;
+    return json::value(json::string_view(text.data(), text.size()));
   } catch (const UserError&) {
     return json::value(json::string_view(text.data(), text.size()));
   }
@@ -293,6 +297,8 @@ bool read_bool(const json::value& value, const Place& place) {
 }
 
 std::string read_string(const json::value& value, const Place& place) {
+  // --set serial_number=12345 is a text, too.
+  if (value.is_int64() || value.is_uint64()) return json::serialize(value);
   if (!value.is_string()) wrong_kind("a text", value, place);
   return std::string(value.get_string());
 }

@@ -60,7 +60,7 @@ std::string nearest_key(std::string_view key, const std::vector<std::string>& kn
 struct ParamRow {
   std::string path;  // "link.lanes"; elements of a list of structs: "namespaces.N.blocks"
   std::string unit;
-  std::string default_value;
+  std::string value;
   std::string range;
   std::string help;
 };
@@ -74,9 +74,19 @@ void read_config(const boost::json::value& document, Config& config, std::string
 template <class Config>
 boost::json::value write_config(const Config& config);
 
-// Every parameter below Config, in order, with its default.
+// Every parameter below Config, in order, with its value in `config`.
 template <class Config>
-std::vector<ParamRow> list_params(std::string_view prefix = "");
+std::vector<ParamRow> list_params(const Config& config = {}, std::string_view prefix = "");
+
+// Calls `build`; a UserError of a part that names its own keys gets the part's place in front.
+template <class Build>
+decltype(auto) with_path(std::string_view path, Build&& build) {
+  try {
+    return build();
+  } catch (const UserError& error) {
+    throw UserError(std::string(path) + "." + error.what());
+  }
+}
 
 // For the tests of each room: ends with a ModelBug if a member of Config (or of a struct in it) has
 // no row, a row no member, a default is out of its range, or the whole does not survive JSON.

@@ -234,7 +234,7 @@ void list_struct(const Config& config, const std::string& path, std::vector<Para
     } else {
       if (info == nullptr && !has_members<Member>()) table_bug(place, "has no row");
       if (info != nullptr) {
-        Member copy{};  // a default that its own range refuses is a bug of the table
+        Member copy{};  // a value that its own range refuses is a bug of the table
         try {
           read_value(write_value(member), copy, info, Place{"default", place});
         } catch (const UserError& error) {
@@ -265,9 +265,9 @@ boost::json::value write_config(const Config& config) {
 }
 
 template <class Config>
-std::vector<ParamRow> list_params(std::string_view prefix) {
+std::vector<ParamRow> list_params(const Config& config, std::string_view prefix) {
   std::vector<ParamRow> rows;
-  config_detail::list_struct(Config{}, std::string(prefix), rows);
+  config_detail::list_struct(config, std::string(prefix), rows);
   return rows;
 }
 

@@ -89,6 +89,12 @@ void StatisticsRegistry::add(std::string name, std::string unit, std::string hel
   add(std::move(name), std::move(unit), std::move(help), [&counter] { return counter; });
 }
 
+void StatisticsRegistry::add_level(std::string name, std::string unit, std::string help,
+                                   std::function<std::uint64_t()> value) {
+  add(std::move(name), std::move(unit), std::move(help), std::move(value));
+  statistics_.back().level = true;
+}
+
 void StatisticsRegistry::add_utilisation(std::string name, std::string group,
                                          std::function<Time()> busy) {
   utilisations_.push_back({std::move(name), std::move(group), std::move(busy)});

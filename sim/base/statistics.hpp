@@ -45,6 +45,7 @@ struct Statistic {
   std::string unit;  // "1", "bytes", "ps", "ratio"
   std::string help;
   std::function<std::uint64_t()> value;
+  bool level = false;  // how much there is now (free blocks), not a counter that only grows
 };
 
 // A resource whose busy time is reported as utilisation.
@@ -60,6 +61,9 @@ class StatisticsRegistry {
            std::function<std::uint64_t()> value);
   // For a plain counter that lives as long as the registry is read.
   void add(std::string name, std::string unit, std::string help, const std::uint64_t& counter);
+  // A level: reports show it as it is at the end of a span, and of counters the difference.
+  void add_level(std::string name, std::string unit, std::string help,
+                 std::function<std::uint64_t()> value);
   void add_utilisation(std::string name, std::string group, std::function<Time()> busy);
 
   // In order of name, whatever the order of construction.

@@ -58,11 +58,6 @@ std::string_view answer_name(tlm::tlm_sync_enum answer) {
   return "?";
 }
 
-bool is_config(const tlm::tlm_generic_payload& payload) {
-  const pcie::TlpKind kind = pcie::tlp_of(payload).kind;
-  return kind == pcie::TlpKind::kConfig0 || kind == pcie::TlpKind::kConfig1;
-}
-
 // "write of 64 bytes at 0x1000"
 std::string words(tlm::tlm_command command, std::uint64_t address, unsigned bytes) {
   const std::string_view verb = command == tlm::TLM_READ_COMMAND    ? "read"
@@ -198,7 +193,7 @@ void BaseProtocolChecker::check_shape(Lane& lane, const tlm::tlm_generic_payload
   };
   if (!payload.is_read() && !payload.is_write()) wrong(Rule::kSize, "neither read nor write");
   if (payload.get_streaming_width() < bytes) wrong(Rule::kSize, "streams");
-  if (is_config(payload)) {
+  if (is_configuration(pcie::tlp_of(payload))) {
     if (bytes != 1 && bytes != 2 && bytes != 4) wrong(Rule::kSize, "not 1, 2 or 4 bytes");
     if (address % 4 + bytes > 4) wrong(Rule::kSize, "crosses a configuration register");
     if (address + bytes > kBoundary) wrong(Rule::kSize, "beyond configuration space");

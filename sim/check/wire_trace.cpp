@@ -48,9 +48,6 @@ Bytes data_of(const tlm::tlm_generic_payload& payload) {
 bool is_memory(const tlm::tlm_generic_payload& payload) {
   return pcie::tlp_of(payload).kind == pcie::TlpKind::kMemory;
 }
-bool is_config(const tlm::tlm_generic_payload& payload) {
-  return pcie::tlp_of(payload).kind == pcie::TlpKind::kConfig0;
-}
 
 }  // namespace
 
@@ -81,7 +78,7 @@ tlm::tlm_sync_enum WireTrace::backward(Lane& lane, tlm::tlm_generic_payload& pay
 }
 
 void WireTrace::to_device(const tlm::tlm_generic_payload& payload) {
-  if (is_config(payload)) {
+  if (is_configuration(pcie::tlp_of(payload))) {
     if (payload.is_write()) config_write(payload.get_address(), data_of(payload));
     return;
   }
@@ -101,7 +98,7 @@ void WireTrace::to_device(const tlm::tlm_generic_payload& payload) {
 
 void WireTrace::answered_by_device(const tlm::tlm_generic_payload& payload) {
   if (!payload.is_read()) return;
-  if (is_config(payload)) {
+  if (is_configuration(pcie::tlp_of(payload))) {
     config_read(payload.get_address(), data_of(payload));
     return;
   }

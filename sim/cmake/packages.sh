@@ -37,12 +37,37 @@ need_packages() {
   }
 }
 
+# No apt-get here: names what is missing of what the packages would bring, and exits 2.
+need_elsewhere() {
+  local missing=() tool header
+  for tool in c++ cmake ninja pkg-config; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
+  pkg-config --atleast-version=2.3.4 systemc 2>/dev/null || missing+=("SystemC 2.3.4 or newer")
+  for header in boost/json.hpp boost/iostreams/filter/gzip.hpp boost/program_options.hpp \
+    boost/unordered/unordered_flat_map.hpp fmt/format.h; do
+    c++ -x c++ -std=c++20 -E -include "$header" /dev/null >/dev/null 2>&1 || missing+=("<$header>")
+  done
+  for tool in "$@"; do
+    case $tool in
+      catch2)
+        c++ -x c++ -E -include catch2/catch_all.hpp /dev/null >/dev/null 2>&1 ||
+          c++ -x c++ -E -include catch2/catch.hpp /dev/null >/dev/null 2>&1 || missing+=(Catch2) ;;
+      python3-jsonschema)
+        /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || missing+=("python3 with jsonschema") ;;
+      *) command -v "$tool" >/dev/null || missing+=("$tool") ;;
+    esac
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  local list
+  list=$(printf ', %s' "${missing[@]}")
+  echo "nvmesim: missing: ${list:2}; install them and run again" >&2
+  exit 2
+}
+
 build_packages() {
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    # Not a Debian: let CMake find what is there, and say what is needed where it is not.
-    echo "nvmesim: no apt-get here; needed: a C++20 compiler, CMake 3.25, Ninja, pkg-config," \
-      "SystemC 2.3.4 or newer, Boost 1.81 or newer (json, iostreams, program_options), fmt," \
-      "and for the tests Catch2, valgrind, python3 with jsonschema" >&2
+    need_elsewhere "$@"
     return 0
   fi
   # The lists are needed to tell which Boost this release has, and to install anything.

@@ -26,12 +26,14 @@ constexpr std::size_t kColumn = 18;
 // What made the runs different, not what came out.
 bool is_setting(std::string_view path) {
   return path.starts_with("configuration.") || path.starts_with("tool.") || path == "command" ||
-         path == "seed" || path == "trace.source" || path == "trace.format";
+         path == "seed" || path.starts_with("workload.") || path == "trace.format";
 }
 
 // Lists of single requests or of words for the user, and what follows from a value that is shown.
 bool is_left_out(std::string_view path) {
-  for (const std::string_view list : {"slowest", "hang.open", "notes", "verification.first_"}) {
+  // The trace's name is among those of the workload.
+  for (const std::string_view list :
+       {"slowest", "hang.open", "notes", "verification.first_", "trace.source"}) {
     if (path.starts_with(list)) return true;
   }
   if (path.ends_with(".total_ps") || path.ends_with(".share_ratio") ||

@@ -44,9 +44,10 @@ double ns(std::uint64_t ps) {
 
 OperationReport sum_of(const OperationReports& operations) {
   OperationReport total;
-  for (const OperationReport& row : operations) {
+  for (const Operation operation : kOperations) {
+    const OperationReport& row = operations[static_cast<std::size_t>(operation)];
     total.count += row.count;
-    total.bytes += row.bytes;
+    if (operation == Operation::kRead || operation == Operation::kWrite) total.bytes += row.bytes;
     total.errors += row.errors;
   }
   return total;

@@ -32,6 +32,10 @@ inline constexpr std::array<Percentile, 6> kPercentiles = {{{"p50_ns", "p50", 50
 // value * multiplier / divisor, rounded to nearest, in 128 bits; 0 if the divisor is 0.
 std::uint64_t scaled(std::uint64_t value, std::uint64_t multiplier, std::uint64_t divisor);
 
+inline std::uint64_t ps(base::Time time) {
+  return static_cast<std::uint64_t>(time.count());
+}
+
 // Thousandths, as a double: events and bytes per second of simulated time.
 double per_second(std::uint64_t amount, base::Time span);
 std::uint64_t per_second_integer(std::uint64_t amount, base::Time span);
@@ -40,14 +44,10 @@ double ratio(std::uint64_t part, std::uint64_t whole);
 // Nanoseconds with three decimals, exact.
 double ns(std::uint64_t ps);
 inline double ns(base::Time time) {
-  return ns(static_cast<std::uint64_t>(time.count()));
+  return ns(ps(time));
 }
-// Nanoseconds, rounded.
-inline std::uint64_t whole_ns(std::uint64_t ps) {
-  return (ps + 500) / 1000;
-}
-
-// Counts, bytes and errors of all kinds together; no latencies.
+// Counts and errors of all kinds together, bytes of reads and writes (a discard moves none); no
+// latencies.
 OperationReport sum_of(const OperationReports& operations);
 
 struct GroupUse {

@@ -33,6 +33,13 @@ json::value parse(const ReportSource& source) {
         fmt::format("{}: the report's format_version is {}, this program reads {}", source.name,
                     version == nullptr ? "missing" : json::serialize(*version), kFormatVersion));
   }
+  // Two empty documents would pass every comparison.
+  for (const char* member : {"tool", "command", "configuration", "requests", "total", "operations",
+                             "utilisation", "statistics"}) {
+    if (root->contains(member)) continue;
+    throw base::UserError(
+        fmt::format("{}: not a whole report: it has no \"{}\"", source.name, member));
+  }
   return document;
 }
 

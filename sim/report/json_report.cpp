@@ -21,10 +21,6 @@ json::string_view key(const std::string& text) {
   return {text.data(), text.size()};
 }
 
-std::uint64_t ps(base::Time time) {
-  return static_cast<std::uint64_t>(time.count());
-}
-
 json::object latency_json(const base::Histogram& histogram) {
   json::object result;
   result["count"] = histogram.count();
@@ -32,7 +28,7 @@ json::object latency_json(const base::Histogram& histogram) {
   result["mean_ns"] = ns(scaled(histogram.sum(), 1, histogram.count()));
   result["min_ns"] = ns(histogram.min());
   for (const Percentile& percentile : kPercentiles) {
-    result[key(percentile.key)] = whole_ns(histogram.percentile(percentile.parts_per_million));
+    result[key(percentile.key)] = ns(histogram.percentile(percentile.parts_per_million));
   }
   result["max_ns"] = ns(histogram.max());
   return result;
@@ -134,51 +130,56 @@ json::array slowest_json(const RunReport& report) {
 }
 
 json::object trace_json(const TraceReport& trace) {
-  json::object result;
-  result["source"] = trace.source;
-  result["format"] = trace.format;
-  result["requests"] = trace.requests;
-  result["unknown_lines"] = trace.unknown_lines;
-  result["wrapped"] = trace.wrapped;
-  result["split"] = trace.split;
-  result["aligned"] = trace.aligned;
-  return result;
+  return {{"source", key(trace.source)},
+          {"format", key(trace.format)},
+          {"gzip", trace.gzip},
+          {"requests", trace.requests},
+          {"beyond_limit", trace.beyond_limit},
+          {"other_lines", trace.other_lines},
+          {"unknown_lines", trace.unknown_lines},
+          {"out_of_order", trace.out_of_order},
+          {"wrapped", trace.wrapped},
+          {"split", trace.split},
+          {"aligned", trace.aligned}};
 }
 
 json::object backlog_json(const BacklogReport& backlog) {
-  json::object result;
-  result["requests"] = backlog.requests;
-  result["behind_mean_ns"] = ns(scaled(ps(backlog.behind_sum), 1, backlog.requests));
-  result["behind_max_ns"] = ns(backlog.behind_max);
-  result["end_behind_ns"] = ns(backlog.end_behind);
-  result["late_submissions"] = backlog.late_submissions;
-  result["tag_waits"] = backlog.tag_waits;
-  result["tag_wait_mean_ns"] = ns(scaled(ps(backlog.tag_wait_sum), 1, backlog.tag_waits));
-  result["tag_wait_max_ns"] = ns(backlog.tag_wait_max);
-  result["open_max"] = backlog.open_max;
-  result["waiting_for_tag_max"] = backlog.waiting_for_tag_max;
-  return result;
+  const auto mean = [](base::Time sum, std::uint64_t count) {
+    return ns(scaled(ps(sum), 1, count));
+  };
+  return {{"requests", backlog.requests},
+          {"behind_mean_ns", mean(backlog.behind_sum, backlog.requests)},
+          {"behind_max_ns", ns(backlog.behind_max)},
+          {"end_behind_ns", ns(backlog.end_behind)},
+          {"late_submissions", backlog.late_submissions},
+          {"processor_wait_mean_ns", mean(backlog.processor_wait_sum, backlog.requests)},
+          {"processor_wait_max_ns", ns(backlog.processor_wait_max)},
+          {"tag_waits", backlog.tag_waits},
+          {"tag_wait_mean_ns", mean(backlog.tag_wait_sum, backlog.tag_waits)},
+          {"tag_wait_max_ns", ns(backlog.tag_wait_max)},
+          {"open_max", backlog.open_max},
+          {"waiting_for_tag_max", backlog.waiting_for_tag_max}};
 }
 
 json::object verification_json(const VerificationReport& verification) {
-  json::object result;
-  result["passed"] = verification.passed();
-  result["sectors_written"] = verification.sectors_written;
-  result["sectors_checked"] = verification.sectors_checked;
-  result["sectors_checked_run"] = verification.sectors_checked_run;
-  result["sectors_not_checked"] = verification.sectors_not_checked;
-  result["media_reads_checked"] = verification.media_reads_checked;
-  result["read_back_errors"] = verification.read_back_errors;
-  result["read_back_complete"] = verification.read_back_complete;
-  result["mismatches"] = verification.mismatches;
-  json::array& lines = (result["first_mismatches"] = json::array()).as_array();
+  json::array lines;
   for (const std::string& line : verification.first_mismatches) lines.push_back(key(line));
-  return result;
+  return {{"passed", verification.passed()},
+          {"sectors_written", verification.sectors_written},
+          {"sectors_checked", verification.sectors_checked},
+          {"sectors_checked_run", verification.sectors_checked_run},
+          {"sectors_not_checked", verification.sectors_not_checked},
+          {"media_reads_checked", verification.media_reads_checked},
+          {"read_back_errors", verification.read_back_errors},
+          {"read_back_complete", verification.read_back_complete},
+          {"mismatches", verification.mismatches},
+          {"first_mismatches", std::move(lines)}};
 }
 
 json::object flash_json(const FlashReport& flash) {
   json::object result;
   result["host_bytes"] = flash.host_bytes;
+  result["host_programmed_bytes"] = flash.host_programmed_bytes;
   result["media_bytes"] = flash.media_bytes;
   // Without host writes there is nothing to relate to.
   if (flash.host_bytes != 0) {
@@ -234,6 +235,7 @@ json::object statistics_json(const RunReport& report) {
     statistic["value"] = row.value;
     statistic["unit"] = row.unit;
     statistic["help"] = row.help;
+    statistic["level"] = row.level;
     result[key(row.name)] = std::move(statistic);
   }
   return result;
@@ -340,6 +342,7 @@ boost::json::value to_json(const RunReport& report) {
   result["command"] = key(report.command);
   result["configuration"] =
       report.configuration.is_object() ? report.configuration : json::value(json::object());
+  if (!report.workload.empty()) result["workload"] = report.workload;
   result["seed"] = report.seed;
   result["simulated_time_ns"] = ns(report.simulated);
   result["measured_time_ns"] = ns(report.measured);
@@ -356,6 +359,10 @@ boost::json::value to_json(const RunReport& report) {
   }
   if (!report.jobs.empty()) result["jobs"] = jobs_json(report);
   if (report.backlog) result["backlog"] = backlog_json(*report.backlog);
+  if (report.reads.commands != 0) {
+    result["media_reads"] =
+        json::object{{"commands", report.reads.commands}, {"unwritten", report.reads.unwritten}};
+  }
   if (report.verification) result["verification"] = verification_json(*report.verification);
   if (report.flash) result["flash"] = flash_json(*report.flash);
   if (report.hang) result["hang"] = hang_json(*report.hang);

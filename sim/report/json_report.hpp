@@ -1,6 +1,6 @@
 // A RunReport as JSON, described by schema.json next to this file, and the printer for it. Keys
-// keep their order, units are in the names; counts are integers, a time in ns has three decimals
-// where it is exact (mean, min, max) and none where it is a percentile, a ratio has six decimals.
+// keep their order, units are in the names; counts are integers, a time in ns has three decimals, a
+// ratio has six.
 // Equal reports give equal bytes.
 #pragma once
 

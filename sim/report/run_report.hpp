@@ -66,21 +66,28 @@ struct SlowRequest {
 struct TraceReport {
   std::string source;  // as the user named it
   std::string format;
-  std::uint64_t requests = 0;
-  std::uint64_t unknown_lines = 0;
-  std::uint64_t wrapped = 0;  // began beyond the drive's end
-  std::uint64_t split = 0;    // became several requests
-  std::uint64_t aligned = 0;  // widened to whole logical blocks
+  bool gzip = false;
+  std::uint64_t requests = 0;       // taken from it
+  std::uint64_t beyond_limit = 0;   // not taken: the user wanted so many
+  std::uint64_t other_lines = 0;    // understood, but no request
+  std::uint64_t unknown_lines = 0;  // not understood
+  std::uint64_t out_of_order = 0;   // requests with a time before that of an earlier one: sorted
+  std::uint64_t wrapped = 0;        // began beyond the drive's end
+  std::uint64_t split = 0;          // became several requests
+  std::uint64_t aligned = 0;        // widened to whole logical blocks
 };
 
 // Open-loop replay: how far the host fell behind the trace.
 struct BacklogReport {
   std::uint64_t requests = 0;
-  base::Time behind_max{0};  // from the arrival in the trace until the request had a tag
+  // From the arrival in the trace until the request was issued, its own submission software apart.
+  base::Time behind_max{0};
   base::Time behind_sum{0};
-  base::Time end_behind{0};            // last end minus last arrival
+  base::Time end_behind{0};            // from the last arrival until all had been issued
   std::uint64_t late_submissions = 0;  // held back because too many requests were open
-  std::uint64_t tag_waits = 0;         // requests that waited for a tag
+  base::Time processor_wait_max{0};    // of the submission software for its processor
+  base::Time processor_wait_sum{0};
+  std::uint64_t tag_waits = 0;  // requests that waited for a tag
   base::Time tag_wait_max{0};
   base::Time tag_wait_sum{0};
   std::uint64_t open_max = 0;  // most requests open at once
@@ -111,13 +118,21 @@ struct StatisticRow {
   std::string name;
   std::string unit;
   std::string help;
-  std::uint64_t value = 0;
+  std::uint64_t value = 0;  // of the measured span
+  bool level = false;       // as it was at the end of it, not what was added
+};
+
+// What was never written costs no access to the medium, which makes a drive look fast.
+struct ReadsReport {
+  std::uint64_t commands = 0;   // read commands that reached the media
+  std::uint64_t unwritten = 0;  // of them, with a block that was never written or is deallocated
 };
 
 // Media with pages that are programmed and blocks that are erased.
 struct FlashReport {
-  std::uint64_t host_bytes = 0;   // written by the host, reached the media
-  std::uint64_t media_bytes = 0;  // programmed, by whatever cause
+  std::uint64_t host_bytes = 0;             // written by the host
+  std::uint64_t host_programmed_bytes = 0;  // programmed for it: whole units, repeats coalesced
+  std::uint64_t media_bytes = 0;            // programmed, by whatever cause
   std::uint64_t garbage_collections = 0;
   std::uint64_t moved_bytes = 0;  // by garbage collection
   std::uint64_t erases = 0;
@@ -145,6 +160,8 @@ struct RunReport {
   std::string version;
   std::string command;  // the verb: "replay"
   boost::json::value configuration;
+  // What the workload was: the trace and how it was replayed, or the jobs; schema.json says how.
+  boost::json::object workload;
   std::uint64_t seed = 0;
   base::Time simulated{0};  // SystemC time from start to end
   base::Time measured{0};   // of that, the span that rates refer to (without warm-up)
@@ -161,6 +178,7 @@ struct RunReport {
   std::vector<JobReport> jobs;          // where there are several
   std::vector<SlowRequest> slowest;     // slowest first
 
+  ReadsReport reads;
   std::optional<TraceReport> trace;
   std::optional<BacklogReport> backlog;
   std::optional<VerificationReport> verification;

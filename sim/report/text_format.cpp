@@ -65,6 +65,10 @@ std::string grouped(std::uint64_t value) {
   return digits;
 }
 
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", grouped(count), count == 1 ? one : many);
+}
+
 std::string significant(std::uint64_t value, std::uint64_t unit) {
   if (value == 0) return "0";
   unsigned decimals = 3;

@@ -11,6 +11,8 @@ namespace nvmesim::report {
 
 // "1,234,567"
 std::string grouped(std::uint64_t value);
+// "1 request", "2,000 requests"
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many);
 // value / unit with about four significant digits: "3.142", "31.42", "314.2", "3,142", "0".
 std::string significant(std::uint64_t value, std::uint64_t unit);
 // A time in us, as significant() writes it; from one second on in "1.234 s".

@@ -18,10 +18,6 @@ constexpr std::size_t kLabel = 18;       // first column of every table
 constexpr std::size_t kShortLabel = 14;  // fits every operation
 constexpr std::size_t kOpenShown = 20;   // of a hang's open requests
 
-std::uint64_t ps(base::Time time) {
-  return static_cast<std::uint64_t>(time.count());
-}
-
 class TextReport {
  public:
   TextReport(const RunReport& report, TextOptions options) : report_(report), options_(options) {
@@ -97,24 +93,25 @@ class TextReport {
   void hang(const HangReport& hang) {
     out_ += '\n';
     line("{}", alarm(fmt::format("HANG at {}: {}", human_time(hang.at), fitted(hang.reason, 70))));
-    line("{}{}{}{}{}  {}", left("  open", kLabel), right("sector", 14), right("size", 12),
-         right("since", 12), right("for", 12), "stage");
+    line("{}{}{}{}{}{}{}  {}", left("  open", kShortLabel), right("sector", 12), right("size", 11),
+         right("since", 11), right("for", 11), right("queue", 6), right("cid", 6), "stage");
     for (std::size_t i = 0; i < std::min(hang.open.size(), kOpenShown); ++i) {
       const OpenRequest& open = hang.open[i];
-      std::string place = open.stage;
-      if (open.queue != 0 || open.command != 0) {
-        place += fmt::format(" (queue {}, cid {})", open.queue, open.command);
-      }
-      line("{}{}{}{}{}  {}", left("  " + std::string(name(open.operation)), kLabel),
-           right(fmt::format("{}", open.sector), 14), right(human_size(open.bytes), 12),
-           right(human_time(open.submitted), 12), right(human_time(hang.at - open.submitted), 12),
-           fitted(place, kWidth - kLabel - 52));
+      const bool issued = open.queue != 0 || open.command != 0;
+      const auto id = [&](std::uint16_t value) {
+        return right(issued ? fmt::format("{}", value) : "-", 6);
+      };
+      line("{}{}{}{}{}{}{}  {}", left("  " + std::string(name(open.operation)), kShortLabel),
+           right(fmt::format("{}", open.sector), 12), right(human_size(open.bytes), 11),
+           right(human_time(open.submitted), 11), right(human_time(hang.at - open.submitted), 11),
+           id(open.queue), id(open.command), fitted(open.stage, kWidth - kShortLabel - 59));
     }
     if (hang.open.size() > kOpenShown) line("  ... and {} more", hang.open.size() - kOpenShown);
   }
 
   void throughput() {
     if (used_.empty()) {
+      if (report_.block_layer_flushes.count != 0) return;
       out_ += '\n';
       line("No request ended.");
       return;
@@ -243,6 +240,12 @@ class TextReport {
     requests(report_.requests);
     if (report_.trace) trace(*report_.trace);
     if (report_.backlog) backlog(*report_.backlog);
+    if (report_.reads.unwritten != 0) {
+      paragraph("reads", fmt::format("{} of {} touched blocks that were never written, which costs "
+                                     "no access to the medium",
+                                     grouped(report_.reads.unwritten),
+                                     counted(report_.reads.commands, "read", "reads")));
+    }
     if (report_.block_layer_flushes.count != 0) {
       paragraph("flushes", grouped(report_.block_layer_flushes.count) +
                                " ended in the block layer: the drive has no volatile cache");
@@ -262,11 +265,14 @@ class TextReport {
   }
 
   void trace(const TraceReport& trace) {
-    std::string text = fmt::format("{}: {} requests", trace.format, grouped(trace.requests));
+    std::string text =
+        fmt::format("{}: {}", trace.format, counted(trace.requests, "request", "requests"));
     const auto add = [&text](std::uint64_t count, std::string_view what) {
       if (count != 0) text += fmt::format(", {} {}", grouped(count), what);
     };
-    add(trace.unknown_lines, "unknown lines");
+    add(trace.unknown_lines, trace.unknown_lines == 1 ? "unknown line" : "unknown lines");
+    add(trace.beyond_limit, "beyond the limit");
+    add(trace.out_of_order, "out of order (sorted)");
     add(trace.wrapped, "beyond the drive (wrapped)");
     add(trace.split, "split");
     add(trace.aligned, "widened to whole blocks");
@@ -279,6 +285,10 @@ class TextReport {
         human_time(base::Time{
             static_cast<std::int64_t>(scaled(ps(backlog.behind_sum), 1, backlog.requests))}),
         human_time(backlog.behind_max), human_time(backlog.end_behind), grouped(backlog.open_max));
+    if (ps(backlog.processor_wait_max) != 0) {
+      text +=
+          fmt::format("; waits for a processor up to {}", human_time(backlog.processor_wait_max));
+    }
     text += fmt::format("; {} waited for a tag", grouped(backlog.tag_waits));
     if (backlog.tag_waits != 0) text += fmt::format(" (max {})", human_time(backlog.tag_wait_max));
     if (backlog.late_submissions != 0) {
@@ -288,30 +298,31 @@ class TextReport {
   }
 
   void flash(const FlashReport& flash) {
-    std::string text = fmt::format("{} written, {} programmed", human_bytes(flash.host_bytes),
-                                   human_bytes(flash.media_bytes));
+    std::string text = fmt::format(
+        "{} written by the host, {} programmed for it, {} in all", human_bytes(flash.host_bytes),
+        human_bytes(flash.host_programmed_bytes), human_bytes(flash.media_bytes));
     if (flash.host_bytes != 0) {
       text +=
           fmt::format(", write amplification {}", significant(flash.media_bytes, flash.host_bytes));
     }
-    text += fmt::format("; {} garbage collections", grouped(flash.garbage_collections));
+    text += "; " + counted(flash.garbage_collections, "garbage collection", "garbage collections");
     if (flash.moved_bytes != 0) text += fmt::format(" moved {}", human_bytes(flash.moved_bytes));
-    paragraph("flash", text + fmt::format("; {} erases", grouped(flash.erases)));
+    paragraph("flash", text + "; " + counted(flash.erases, "erase", "erases"));
   }
 
   void verification(const VerificationReport& verification) {
-    std::string text = fmt::format(
-        "{} sectors read back, {} checked in the run; {} media reads checked",
-        grouped(verification.sectors_checked), grouped(verification.sectors_checked_run),
-        grouped(verification.media_reads_checked));
+    std::string text =
+        fmt::format("{} read back, {} checked in the run; {} checked",
+                    counted(verification.sectors_checked, "sector", "sectors"),
+                    grouped(verification.sectors_checked_run),
+                    counted(verification.media_reads_checked, "media read", "media reads"));
     if (verification.sectors_not_checked != 0) {
-      text += fmt::format("; {} zeroed sectors not read back",
-                          grouped(verification.sectors_not_checked));
+      text += fmt::format("; {} not read back", counted(verification.sectors_not_checked,
+                                                        "zeroed sector", "zeroed sectors"));
     }
     paragraph("verification", text);
-    std::string verdict =
-        fmt::format("{}: {} mismatches", verification.passed() ? "passed" : "FAILED",
-                    grouped(verification.mismatches));
+    std::string verdict = fmt::format("{}: {}", verification.passed() ? "passed" : "FAILED",
+                                      counted(verification.mismatches, "mismatch", "mismatches"));
     if (verification.read_back_errors != 0) {
       verdict += fmt::format(", read errors: {}", grouped(verification.read_back_errors));
     }

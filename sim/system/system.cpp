@@ -30,14 +30,21 @@ System::System(const SystemConfig& config, SystemHooks hooks)
     : config_(config),
       hooks_(std::move(hooks)),
       scheduler_("scheduler",
-                 base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))) {
-  machine_ = std::make_unique<host::Machine>("host", config_.host, scheduler_);
+                 base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))),
+      sockets_(config.simulation.check_protocol, scheduler_) {
+  machine_ = base::with_path(
+      "host", [&] { return std::make_unique<host::Machine>("host", config_.host, scheduler_); });
   if (hooks_.kernel_log) machine_->log.set_sink(hooks_.kernel_log);
   root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
                                                       scheduler_, *machine_);
+  if (config_.pcie_switch.ports != 0) {
+    uplink_ = std::make_unique<pcie::Link>("uplink", config_.uplink, scheduler_, config_.seed);
+    switch_ = std::make_unique<pcie::Switch>("pcie_switch", config_.pcie_switch, scheduler_);
+  }
   link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_, config_.seed);
   endpoint_ = std::make_unique<pcie::Endpoint>("endpoint", config_.device.endpoint, scheduler_);
   build_device();
+  if (hooks_.tlp_log) link_->set_tlp_log(hooks_.tlp_log);
   bind();
   driver_ = std::make_unique<host::Nvme>(*machine_, stages_, config_.driver);
   workload_done_ = std::make_unique<host::Completion>(machine_->threads);
@@ -48,53 +55,75 @@ System::System(const SystemConfig& config, SystemHooks hooks)
 System::~System() = default;
 
 void System::build_device() {
-  media_ = models::make_media(config_.device.media, scheduler_, config_.seed, statistics_,
+  media_ = base::with_path("device.media", [&] {
+    return models::make_media(config_.device.media, scheduler_, config_.seed, statistics_,
                               "device.media", hooks_.construction);
+  });
   controller_ = std::make_unique<device::Controller>(config_.device.controller, scheduler_,
                                                      *endpoint_, *media_, stages_, hooks_.log,
                                                      config_.device.media.keep_data);
   endpoint_->attach(*controller_);
   endpoint_->set_link(*link_);
-}
-
-// Binds an initiator to a target, through a protocol checker if they are wanted.
-template <class Initiator, class Target>
-void System::connect(const char* name, Initiator& initiator, Target& target,
-                     base::Splice::Direction direction) {
-  if (!config_.simulation.check_protocol) {
-    initiator.bind(target);
-    return;
-  }
-  checkers_.push_back(std::make_unique<check::BaseProtocolChecker>(
-      fmt::format("check_{}", name).c_str(), scheduler_));
-  const bool down = direction == base::Splice::Direction::kDownstream;
-  base::Splice::Lane& lane = down ? checkers_.back()->downstream : checkers_.back()->upstream;
-  initiator.bind(lane.in);
-  lane.out.bind(target);
+  if (switch_) endpoint_->set_switch(*switch_);
 }
 
 void System::bind() {
   constexpr auto kUp = base::Splice::Direction::kUpstream;
-  connect("cpu", machine_->bus, root_complex_->cpu);
+  sockets_.bind("cpu", machine_->bus, root_complex_->cpu);
   if (hooks_.foreign_memory) {
     machine_->use_debug_transport(hooks_.foreign_memory(*root_complex_, config_.host));
   } else {
-    memory_ = std::make_unique<host::Memory>("memory", config_.host, scheduler_);
-    connect("memory", root_complex_->memory, memory_->port, kUp);
+    memory_ = base::with_path(
+        "host", [&] { return std::make_unique<host::Memory>("memory", config_.host, scheduler_); });
+    sockets_.bind("memory", root_complex_->memory, memory_->port, kUp);
     machine_->use_memory(*memory_);
   }
-  connect("root_down", root_complex_->ports[0].to_link, link_->from_root);
-  connect("root_up", link_->to_root, root_complex_->ports[0].from_link, kUp);
+  bind_link();
   if (hooks_.wire_trace) {
     wire_trace_ = std::make_unique<check::WireTrace>("wire_trace", scheduler_, hooks_.wire_trace,
                                                      hooks_.wire_options);
-    connect("device_down", link_->to_endpoint, wire_trace_->downstream.in);
+    sockets_.bind("device_down", link_->to_endpoint, wire_trace_->downstream.in);
     wire_trace_->downstream.out.bind(endpoint_->from_link);
-    connect("device_up", endpoint_->to_link, wire_trace_->upstream.in, kUp);
+    sockets_.bind("device_up", endpoint_->to_link, wire_trace_->upstream.in, kUp);
     wire_trace_->upstream.out.bind(link_->from_endpoint);
   } else {
-    connect("device_down", link_->to_endpoint, endpoint_->from_link);
-    connect("device_up", endpoint_->to_link, link_->from_endpoint, kUp);
+    sockets_.bind("device_down", link_->to_endpoint, endpoint_->from_link);
+    sockets_.bind("device_up", endpoint_->to_link, link_->from_endpoint, kUp);
+  }
+}
+
+pcie::BelowPort& System::below(pcie::Link& link, pcie::BelowPort& end) {
+  return *below_.emplace_back(std::make_unique<pcie::BelowLink>(link, end));
+}
+
+// The link's upper end: at the root port, or at the first port of a switch.
+void System::bind_link() {
+  constexpr auto kUp = base::Splice::Direction::kUpstream;
+  pcie::RootPort& root_port = root_complex_->ports[0];
+  if (!switch_) {
+    sockets_.bind("root_down", root_port.to_link, link_->from_root);
+    sockets_.bind("root_up", link_->to_root, root_port.from_link, kUp);
+    root_port.set_link(*link_);
+    root_port.attach_below(below(*link_, *endpoint_));
+    return;
+  }
+  pcie::SwitchPort& port = switch_->ports[0];
+  sockets_.bind("root_down", root_port.to_link, uplink_->from_root);
+  sockets_.bind("root_up", uplink_->to_root, root_port.from_link, kUp);
+  sockets_.bind("switch_down", uplink_->to_endpoint, switch_->from_up);
+  sockets_.bind("switch_up", switch_->to_up, uplink_->from_endpoint, kUp);
+  sockets_.bind("port_down", port.to_link, link_->from_root);
+  sockets_.bind("port_up", link_->to_root, port.from_link, kUp);
+  root_port.set_link(*uplink_);
+  uplink_->add_listener(*switch_);
+  root_port.attach_below(below(*uplink_, *switch_));
+  port.attach_below(below(*link_, *endpoint_));
+  switch_->set_uplink(*uplink_);
+  for (std::size_t i = 1; i < switch_->ports.size(); ++i) {
+    auto& slot = empty_slots_.emplace_back(
+        std::make_unique<pcie::EmptySlot>(fmt::format("empty_slot{}", i).c_str(), scheduler_));
+    switch_->ports[i].to_link.bind(slot->from_port);
+    slot->to_port.bind(switch_->ports[i].from_link);
   }
 }
 
@@ -102,6 +131,11 @@ void System::register_statistics() {
   machine_->add_statistics(statistics_);
   root_complex_->register_statistics(statistics_, "root_complex");
   link_->register_statistics(statistics_, "link");
+  endpoint_->register_statistics(statistics_, "device.endpoint");
+  if (switch_) {
+    uplink_->register_statistics(statistics_, "uplink");
+    switch_->register_statistics(statistics_, "pcie_switch");
+  }
   controller_->register_statistics(statistics_, "device.controller");
 }
 
@@ -122,12 +156,12 @@ bool System::run(std::function<void()> scenario) {
 }
 
 bool System::boot() {
-  // Firmware looks for functions when the link has trained.
-  while (!link_->up()) scheduler_.sleep(std::chrono::microseconds(100));
+  // Firmware looks for functions when the links have trained.
+  const auto trained = [this] { return link_->up() && (uplink_ == nullptr || uplink_->up()); };
+  while (!trained()) scheduler_.sleep(std::chrono::microseconds(100));
   Enumeration access(*machine_);
   functions_ =
-      pcie::enumerate(access, {config_.root_complex.mmio_base, config_.root_complex.mmio_bytes},
-                      config_.link.max_read_request_bytes);
+      pcie::enumerate(access, config_.root_complex.window(), config_.link.max_read_request_bytes);
   for (const pcie::FunctionInfo& function : functions_) driver_->probe(function);
   const bool live = driver_->wait_ready();
   driver_->register_statistics(statistics_, "host.nvme");
@@ -142,7 +176,7 @@ void System::shutdown() {
 std::optional<Hang> System::run_workload(workload::Runner& workload) {
   workload_ = &workload;
   hang_.reset();
-  last_progress_ = 0;
+  last_done_ = 0;
   workload_done_->reinit();
   watchdog_ =
       scheduler_.after<&System::watchdog>(milliseconds(config_.simulation.hang_after_ms), this);
@@ -157,14 +191,14 @@ void System::workload_finished() {
   workload_done_->complete();
 }
 
-// Ends a workload of which nothing has ended since the last look although requests are open.
+// Ends a workload of which nothing has ended since the last look although a request was open then.
 void System::watchdog() {
-  const workload::Progress progress = workload_->progress();
-  const auto open = workload_->open_requests();
-  if (progress.done != last_progress_ || open.empty()) {
-    last_progress_ = progress.done;
-    watchdog_ =
-        scheduler_.after<&System::watchdog>(milliseconds(config_.simulation.hang_after_ms), this);
+  const base::Time period = milliseconds(config_.simulation.hang_after_ms);
+  const std::uint64_t done = workload_->work_done();
+  const auto open = workload_->open_requests();  // oldest first
+  if (done != last_done_ || open.empty() || open.front().submitted > scheduler_.now() - period) {
+    last_done_ = done;
+    watchdog_ = scheduler_.after<&System::watchdog>(period, this);
     return;
   }
   hang_ = Hang{
@@ -174,12 +208,7 @@ void System::watchdog() {
 }
 
 std::vector<std::string> System::protocol_violations() {
-  std::vector<std::string> texts;
-  for (auto& checker : checkers_) {
-    checker->finish();
-    for (const check::Violation& violation : checker->violations()) texts.push_back(violation.text);
-  }
-  return texts;
+  return sockets_.violations(true);
 }
 
 }  // namespace nvmesim::system_

@@ -16,6 +16,8 @@
 #include "host/kernel/machine.hpp"
 #include "host/nvme/nvme.hpp"
 #include "models/media_factory.hpp"
+#include "pcie/below_link.hpp"
+#include "pcie/empty_slot.hpp"
 #include "pcie/endpoint.hpp"
 #include "pcie/enumerator.hpp"
 #include "pcie/link.hpp"
@@ -24,7 +26,7 @@
 #include "sim/base/scheduler.hpp"
 #include "sim/base/stage.hpp"
 #include "sim/base/statistics.hpp"
-#include "sim/check/base_protocol_checker.hpp"
+#include "sim/check/checked_sockets.hpp"
 #include "sim/check/wire_trace.hpp"
 #include "sim/system/system_config.hpp"
 #include "sim/workload/runner.hpp"
@@ -39,6 +41,7 @@ struct SystemHooks {
   host::KernelLog::Sink kernel_log;   // of the simulated host
   check::WireTrace::Sink wire_trace;  // spliced between link and drive if set
   check::WireTraceOptions wire_options;
+  pcie::TlpLog tlp_log;  // of the drive's link
   models::ConstructionOrder construction = models::ConstructionOrder::kForward;
   // Builds another memory than host::Memory and binds the root complex's memory socket to it.
   // Returns the module's transport interface, for the processors' own accesses.
@@ -82,6 +85,10 @@ class System {
   host::Machine& machine() { return *machine_; }
   host::Nvme& driver() { return *driver_; }
   pcie::Link& link() { return *link_; }
+  // Null without one.
+  pcie::Switch* pcie_switch() { return switch_.get(); }
+  pcie::Link* uplink() { return uplink_.get(); }
+  pcie::Endpoint& endpoint() { return *endpoint_; }
   pcie::RootComplex& root_complex() { return *root_complex_; }
   models::Media& media() { return *media_; }
   device::Controller& controller() { return *controller_; }
@@ -92,9 +99,8 @@ class System {
   class Enumeration;
   void build_device();
   void bind();
-  template <class Initiator, class Target>
-  void connect(const char* name, Initiator& initiator, Target& target,
-               base::Splice::Direction direction = base::Splice::Direction::kDownstream);
+  void bind_link();
+  pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);
   void register_statistics();
   void watchdog();
   void workload_finished();
@@ -108,12 +114,16 @@ class System {
   std::unique_ptr<host::Machine> machine_;
   std::unique_ptr<host::Memory> memory_;
   std::unique_ptr<pcie::RootComplex> root_complex_;
+  std::unique_ptr<pcie::Link> uplink_;  // these two only if there is a switch
+  std::unique_ptr<pcie::Switch> switch_;
+  std::vector<std::unique_ptr<pcie::EmptySlot>> empty_slots_;
+  std::vector<std::unique_ptr<pcie::BelowLink>> below_;
   std::unique_ptr<pcie::Link> link_;
   std::unique_ptr<pcie::Endpoint> endpoint_;
   std::unique_ptr<models::Media> media_;
   std::unique_ptr<device::Controller> controller_;
   std::unique_ptr<check::WireTrace> wire_trace_;
-  std::vector<std::unique_ptr<check::BaseProtocolChecker>> checkers_;
+  check::CheckedSockets sockets_;
   std::unique_ptr<host::Nvme> driver_;
 
   std::vector<pcie::FunctionInfo> functions_;
@@ -123,7 +133,7 @@ class System {
   std::unique_ptr<host::Completion> workload_done_;
   workload::Runner* workload_ = nullptr;
   base::Scheduler::Handle watchdog_;
-  std::uint64_t last_progress_ = 0;
+  std::uint64_t last_done_ = 0;  // Runner::work_done() at the last look
   std::optional<Hang> hang_;
   bool scenario_ended_ = false;
   std::exception_ptr scenario_error_;

@@ -33,7 +33,9 @@ std::string driver_setting(const std::string& setting) {
 
 // A preset may name only what is its own: a drive preset does not change the host.
 void check_sections(const boost::json::value& preset, std::string_view source,
-                    const std::vector<std::string>& allowed) {
+                    std::string_view kind) {
+  std::vector<std::string> allowed = preset_sections(kind);
+  allowed.insert(allowed.begin(), {"description", "sources"});
   if (!preset.is_object()) throw base::UserError(fmt::format("{}: not a JSON object", source));
   for (const auto& member : preset.as_object()) {
     bool known = false;
@@ -55,7 +57,7 @@ boost::json::value without_texts(boost::json::value preset) {
 // One fact is configured in one place; here it is handed to whoever else needs it.
 void join(SystemConfig& config) {
   config.root_complex.memory_bytes = config.host.memory_bytes;
-  config.device.controller.vectors = config.device.endpoint.msix_vectors;
+  config.device.controller.vectors = config.device.endpoint.vectors();
   config.device.controller.identity.vendor_id = config.device.endpoint.vendor_id;
   config.device.controller.identity.subsystem_vendor_id =
       config.device.endpoint.subsystem_vendor_id;
@@ -63,9 +65,13 @@ void join(SystemConfig& config) {
 
 void validate(const SystemConfig& config) {
   config.link.validate();
+  config.uplink.validate();
+  config.pcie_switch.validate();
   config.root_complex.validate();
-  config.device.endpoint.validate();
-  device::check_config(config.device.controller, config.device.media.capacity_bytes);
+  base::with_path("device", [&] {
+    config.device.endpoint.validate();
+    device::check_config(config.device.controller, config.device.media.capacity_bytes);
+  });
   const auto& endpoint = config.device.endpoint;
   const std::uint64_t registers = config.device.controller.register_bytes();
   if (registers > endpoint.msix_table_offset) {
@@ -84,14 +90,19 @@ std::span<const base::ParamInfo> SystemConfig::params() {
   return kSystemParams;
 }
 
+std::vector<std::string> preset_sections(std::string_view kind) {
+  if (kind == "drive") return {"link", "device"};
+  return {"host", "driver", "root_complex", "pcie_switch", "uplink"};
+}
+
 SystemConfig load_config(const ConfigRequest& request) {
   SystemConfig config;
   const auto host = load_preset("hosts", request.host);
-  check_sections(host, request.host, {"description", "sources", "host", "driver", "root_complex"});
+  check_sections(host, request.host, "host");
   base::read_config(without_texts(host), config, request.host);
 
   const auto drive = load_preset("drives", request.drive);
-  check_sections(drive, request.drive, {"description", "sources", "link", "device"});
+  check_sections(drive, request.drive, "drive");
   base::read_config(without_texts(drive), config, request.drive);
 
   boost::json::value settings = boost::json::object{};

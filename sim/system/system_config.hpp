@@ -17,6 +17,7 @@
 #include "pcie/endpoint.hpp"
 #include "pcie/link.hpp"
 #include "pcie/root_complex.hpp"
+#include "pcie/switch.hpp"
 #include "sim/base/config.hpp"
 
 namespace nvmesim::system_ {
@@ -46,13 +47,18 @@ struct SystemConfig {
   host::HostConfig host;
   host::DriverConfig driver;
   pcie::RootComplexConfig root_complex;
+  // With a switch the drive hangs at its first port by `link`, and the switch at the root by
+  // `uplink`.
+  pcie::SwitchConfig pcie_switch;
+  pcie::LinkConfig uplink;
   pcie::LinkConfig link;
   DeviceConfig device;
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(SystemConfig, (),
-                      (seed, simulation, host, driver, root_complex, link, device))
+                      (seed, simulation, host, driver, root_complex, pcie_switch, uplink, link,
+                       device))
 
 // What a user asked for.
 struct ConfigRequest {
@@ -66,6 +72,9 @@ struct ConfigRequest {
 // Throws UserError that names the source, the key and what is wrong with it, also for values that
 // are fine alone but not together.
 SystemConfig load_config(const ConfigRequest& request);
+
+// The sections that a "drive" or a "host" file may have.
+std::vector<std::string> preset_sections(std::string_view kind);
 
 // The configuration as results show it: everything that can change a result, and the seed apart.
 boost::json::value describe_config(const SystemConfig& config);

@@ -45,6 +45,7 @@ class FioIolog final : public TraceFormat {
   }
 
   bool timed() const override { return stamped_ || waited_ns_ > 0; }
+  bool has_events() const override { return false; }
 
  private:
   static constexpr std::uint64_t kMaxTimeUs =

@@ -92,6 +92,7 @@ void IoEngine::submit(const IoRequest& request, IoClient& client) {
   io.bio.engine_cost = request.engine_cost;
   io.bio.status = host::BlockStatus::kOk;
   io.bio.ended_in_block_layer = false;
+  io.bio.submit_cost = base::kTimeZero;
   attach_buffer(io);
 
   const base::Time now = scheduler_.now();
@@ -151,8 +152,11 @@ void IoEngine::ended(std::uint64_t index) {
     last_completion_ = scheduler_.now();
     if (io.counted) record(io, latency);
   }
-  const EndedIo ended{io.tag,      bio.op, failed,       io.counted,
-                      bio.sectors, io.due, io.submitted, bio.stages.spent(base::Stage::kTagWait)};
+  const base::Time processor_wait = bio.stages.spent(base::Stage::kSubmit) - bio.submit_cost;
+  NVMESIM_ASSERT(processor_wait >= base::kTimeZero, "a submission took less than its cost");
+  const EndedIo ended{io.tag,       bio.op,         failed,
+                      io.counted,   bio.sectors,    io.due,
+                      io.submitted, processor_wait, bio.stages.spent(base::Stage::kTagWait)};
   if (has_data(bio.op)) buffers_[io.size_class].push_back(bio.buffer);
   io.open = false;
   --open_;

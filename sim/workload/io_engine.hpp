@@ -25,6 +25,7 @@ struct EndedIo {
   std::uint32_t sectors = 0;
   base::Time due{0};
   base::Time submitted{0};
+  base::Time processor_wait{0};  // of its submission software for the processor
   base::Time tag_wait{0};
 };
 

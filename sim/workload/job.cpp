@@ -17,9 +17,9 @@ Job::Job(const JobOptions& options, const JobRegion& region, std::uint16_t group
       region_(region),
       group_(group),
       cpu_(cpu),
-      depth_(options.engine->synchronous ? 1 : options.iodepth),
+      depth_(options.depth()),
       random_(options.seed_given ? options.seed : run_seed,
-              fmt::format("workload.job.{}.{}", options.name, clone)) {
+              fmt::format("workload.job.{}.{}.{}", group, options.name, clone)) {
   const auto& sizes = options_.block_bytes;
   if (!options_.random) {
     for (std::size_t i = 0; i < kDirectionCount; ++i) {
@@ -57,14 +57,21 @@ Direction Job::pick_direction() {
   if (options_.trims) return Direction::kTrim;
   if (!options_.writes) return Direction::kRead;
   if (!options_.reads) return Direction::kWrite;
-  return random_.below(100) < options_.read_percent ? Direction::kRead : Direction::kWrite;
+  const bool read = random_.below(100) < options_.read_percent;
+  const Direction drawn = read ? Direction::kRead : Direction::kWrite;
+  const Direction other = read ? Direction::kWrite : Direction::kRead;
+  // Near the end what was drawn may be too large for the bytes that are left.
+  return !fits(drawn) && fits(other) ? other : drawn;
+}
+
+bool Job::fits(Direction direction) const {
+  const std::uint64_t next = options_.block_bytes[static_cast<std::size_t>(direction)];
+  return options_.time_based || issued_bytes_ + next <= budget_bytes();
 }
 
 bool Job::budget_left() const {
   if (options_.number_ios != 0 && issued_ >= options_.number_ios) return false;
-  if (options_.time_based) return true;
-  const std::uint64_t next = options_.block_bytes[static_cast<std::size_t>(direction_)];
-  return issued_bytes_ + next <= budget_bytes();
+  return fits(direction_);
 }
 
 bool Job::done(base::Time now) const {

@@ -39,6 +39,7 @@ class Job {
 
  private:
   Direction pick_direction();
+  bool fits(Direction direction) const;  // into the bytes that are left
   base::Time cost(base::Time now);
   bool budget_left() const;
   std::uint64_t budget_bytes() const {

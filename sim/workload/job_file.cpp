@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 
 #include "sim/base/assert.hpp"
@@ -12,6 +13,8 @@
 
 namespace nvmesim::workload {
 namespace {
+
+constexpr std::uint64_t kSmallestBuffer = 4096;  // of the IoEngine
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -76,8 +79,10 @@ class Reader {
     if (row == rows.end()) unknown(key);
     if (equals == text.npos && !row->flag) fail(fmt::format("option '{}' needs a value", key));
     const std::string_view value = equals == text.npos ? "1" : trim(text.substr(equals + 1));
+    JobOptions& options = in_global_ ? global_ : *job_;
     try {
-      row->apply(in_global_ ? global_ : *job_, value);
+      row->apply(options, value);
+      options.given[std::string(key)] = value;
     } catch (const BadValue& error) {
       fail(fmt::format("{}={}: {}", key, value, error.what()));
     }
@@ -113,6 +118,29 @@ class Reader {
 std::uint64_t Amount::bytes_of(std::uint64_t drive_bytes) const {
   if (!percent) return value;
   return drive_bytes / 100 * value + drive_bytes % 100 * value / 100;
+}
+
+std::uint64_t JobOptions::largest_block_bytes() const {
+  const bool used[] = {reads, writes, trims};
+  std::uint64_t largest = 0;
+  for (std::size_t i = 0; i < kDirectionCount; ++i) {
+    if (used[i]) largest = std::max(largest, block_bytes[i]);
+  }
+  return largest;
+}
+
+// Buffers are powers of two of at least 4 KiB. A job that ends at a number of bytes or of I/Os need
+// not ever reach its depth.
+std::uint64_t JobOptions::buffer_bytes() const {
+  if (!reads && !writes) return 0;
+  std::uint64_t at_once = depth();
+  const std::uint64_t budget = io_bytes != 0 ? io_bytes : size.percent ? 0 : size.value;
+  if (!time_based && budget != 0) {
+    at_once = std::min(at_once, base::ceil_div(budget, largest_block_bytes()));
+  }
+  if (number_ios != 0) at_once = std::min(at_once, number_ios);
+  return numjobs * at_once *
+         std::bit_ceil(std::max<std::uint64_t>(largest_block_bytes(), kSmallestBuffer));
 }
 
 std::vector<std::string> job_option_names() {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,16 @@ struct JobOptions {
   std::uint64_t seed = 0;
   const IoCost* engine = nullptr;  // never null in what read_job returns
   bool verify = false;
-  std::uint32_t fsync = 0;  // a flush after so many writes; 0 = none
+  std::uint32_t fsync = 0;                   // a flush after so many writes; 0 = none
+  std::string filename;                      // as given; whatever it names, it is the drive
+  std::map<std::string, std::string> given;  // name to value, as the file has them
+
+  // The largest block of the directions in use.
+  std::uint64_t largest_block_bytes() const;
+  // Host memory that all its clones use at once, as far as it can be known without the drive.
+  std::uint64_t buffer_bytes() const;
+  // Requests that one clone keeps in flight.
+  std::uint32_t depth() const { return engine->synchronous ? 1 : iodepth; }
 };
 
 struct JobFile {

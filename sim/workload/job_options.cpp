@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "sim/base/assert.hpp"
 #include "sim/base/parse.hpp"
@@ -12,8 +13,24 @@
 namespace nvmesim::workload {
 namespace {
 
+// Bytes, or a count with such a suffix, as fio reads them by default (kb_base=1024): k and kb are
+// 1024, but ki and kib are 1000; the same for m, g, t and p.
+std::optional<std::uint64_t> fio_size(std::string_view value) {
+  const auto digits = std::min(value.find_first_not_of("0123456789"), value.size());
+  const bool decimal = value.find_first_of("iI", digits) != value.npos;
+  if (!decimal) return base::parse_size(value);
+  const auto binary = base::parse_size(value);  // checks the spelling and the range
+  const auto count = base::parse_unsigned(value.substr(0, digits));
+  if (!binary || !count) return std::nullopt;
+  std::uint64_t result = *count;
+  for (std::uint64_t unit = *count == 0 ? 1 : *binary / *count; unit > 1; unit /= 1024) {
+    result *= 1000;
+  }
+  return result;
+}
+
 std::uint64_t number(std::string_view value, std::uint64_t low, std::uint64_t high) {
-  const auto parsed = base::parse_size(value);
+  const auto parsed = fio_size(value);
   if (!parsed || *parsed < low || *parsed > high) {
     throw BadValue(fmt::format("give a number from {} to {}", low, high));
   }
@@ -31,7 +48,7 @@ bool flag(std::string_view value) {
 }
 
 std::uint64_t bytes(std::string_view value) {
-  const auto parsed = base::parse_size(value);
+  const auto parsed = fio_size(value);
   if (!parsed) throw BadValue("give bytes, like 4096, 4k or 1g");
   return *parsed;
 }
@@ -152,7 +169,6 @@ void set_direct(JobOptions&, std::string_view value) {
   if (!flag(value)) throw BadValue("there is no page cache to go through; give 1");
 }
 
-void take_any(JobOptions&, std::string_view) {}
 void take_flag(JobOptions&, std::string_view value) {
   flag(value);
 }
@@ -162,7 +178,7 @@ using View = std::string_view;
 
 constexpr JobOptionRow kRows[] = {
     {"name", false, [](JobOptions& o, View v) { o.name = v; }},
-    {"filename", false, take_any},  // whatever it names, it is the drive
+    {"filename", false, [](JobOptions& o, View v) { o.filename = v; }},
     {"rw", false, set_rw},
     {"readwrite", false, set_rw},
     {"rwmixread", false, [](JobOptions& o, View v) { o.read_percent = number32(v, 0, 100); }},

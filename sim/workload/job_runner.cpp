@@ -21,10 +21,9 @@ JobRegion region_of(const JobOptions& options, std::uint32_t clone, const std::s
   const std::uint64_t drive = device.capacity_sectors() * host::kSectorBytes;
   const std::uint64_t block = device.limits().logical_block_bytes;
   const bool used[] = {options.reads, options.writes, options.trims};
-  std::uint64_t largest = 0;
+  const std::uint64_t largest = options.largest_block_bytes();
   for (std::size_t i = 0; i < kDirectionCount; ++i) {
     if (!used[i]) continue;
-    largest = std::max(largest, options.block_bytes[i]);
     if (options.block_bytes[i] % block != 0) {
       fail(fmt::format("bs {} is not a multiple of the drive's logical block of {} bytes",
                        options.block_bytes[i], block));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <boost/crc.hpp>
 #include <boost/iostreams/categories.hpp>
 #include <boost/iostreams/filter/gzip.hpp>
 #include <cstring>
@@ -12,33 +14,77 @@
 #include <system_error>
 
 #include "sim/base/assert.hpp"
+#include "sim/base/units.hpp"
 
 namespace nvmesim::workload {
 namespace {
 
 constexpr std::size_t kBufferBytes = 64 * 1024;
 
-// A file as a Source of Boost.Iostreams.
+// The bytes of a file, or of a pipe, which cannot go back: its first two are looked at before it
+// is known what the stream is, and given out again.
+class RawFile {
+ public:
+  explicit RawFile(const std::string& path) : path_(path), file_(path, std::ios::binary) {
+    if (!file_) {
+      throw base::UserError(fmt::format("{}: cannot be opened; check its permissions", path));
+    }
+    head_size_ = take(head_.data(), head_.size());
+  }
+
+  std::string_view head() const { return {head_.data(), head_size_}; }
+  std::uint64_t bytes() const { return bytes_; }
+  std::uint32_t crc32() const { return crc_.checksum(); }
+
+  std::size_t read(char* data, std::size_t count) {
+    std::size_t got = std::min(count, head_size_ - head_given_);
+    std::copy_n(head_.data() + head_given_, got, data);
+    head_given_ += got;
+    if (got < count) got += take(data + got, count - got);
+    bytes_ += got;
+    crc_.process_bytes(data, got);
+    return got;
+  }
+
+ private:
+  std::size_t take(char* data, std::size_t count) {
+    file_.read(data, static_cast<std::streamsize>(count));
+    if (file_.bad()) throw base::UserError(fmt::format("{}: cannot be read", path_));
+    return static_cast<std::size_t>(file_.gcount());
+  }
+
+  std::string path_;
+  std::ifstream file_;
+  std::array<char, 2> head_{};
+  std::size_t head_size_ = 0;
+  std::size_t head_given_ = 0;
+  std::uint64_t bytes_ = 0;
+  boost::crc_32_type crc_;
+};
+
+// It as a Source of Boost.Iostreams.
 struct FileSource {
   using char_type = char;
   using category = boost::iostreams::source_tag;
 
   std::streamsize read(char* data, std::streamsize count) {
-    file->read(data, count);
-    if (file->bad()) throw base::UserError(fmt::format("{}: cannot be read", path));
-    const std::streamsize got = file->gcount();
-    return got == 0 ? -1 : got;
+    const std::size_t got = file->read(data, static_cast<std::size_t>(count));
+    return got == 0 ? -1 : static_cast<std::streamsize>(got);
   }
 
-  std::ifstream* file = nullptr;
-  std::string path;
+  RawFile* file = nullptr;
 };
 
 }  // namespace
 
 struct LineSource::Input {
+  explicit Input(const std::string& name) : path(name), file(name) {
+    source.file = &file;
+    if (file.head() == "\x1f\x8b") gzip.emplace();
+  }
+
   std::string path;
-  std::ifstream file;
+  RawFile file;
   FileSource source;
   std::optional<boost::iostreams::gzip_decompressor> gzip;
 
@@ -56,7 +102,7 @@ struct LineSource::Input {
   }
 };
 
-LineSource::LineSource(const std::string& path) : input_(std::make_unique<Input>()) {
+LineSource::LineSource(const std::string& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {
@@ -65,21 +111,10 @@ LineSource::LineSource(const std::string& path) : input_(std::make_unique<Input>
   if (std::filesystem::is_directory(status)) {
     throw base::UserError(fmt::format("{}: is a directory; give a file in it", path));
   }
-  input_->path = path;
-  input_->file.open(path, std::ios::binary);
-  if (!input_->file) {
-    throw base::UserError(fmt::format("{}: cannot be opened; check its permissions", path));
-  }
-  char magic[2] = {};
-  input_->file.read(magic, sizeof magic);
-  const std::streamsize got = input_->file.gcount();
-  if (got == 0) {
+  input_ = std::make_unique<Input>(path);
+  if (input_->file.head().empty()) {
     throw base::UserError(fmt::format("{}: is empty; check the path", path));
   }
-  input_->file.clear();
-  input_->file.seekg(0);
-  input_->source = FileSource{&input_->file, path};
-  if (got == 2 && magic[0] == '\x1f' && magic[1] == '\x8b') input_->gzip.emplace();
   buffer_.resize(kBufferBytes);
   line_.reserve(kMaxLine);
 }
@@ -88,6 +123,14 @@ LineSource::~LineSource() = default;
 
 bool LineSource::gzip() const {
   return input_->gzip.has_value();
+}
+
+std::uint64_t LineSource::file_bytes() const {
+  return input_->file.bytes();
+}
+
+std::uint32_t LineSource::file_crc32() const {
+  return input_->file.crc32();
 }
 
 bool LineSource::fill() {
@@ -100,6 +143,7 @@ bool LineSource::next(std::string_view& line) {
   line_.clear();
   too_long_ = false;
   bool any = false;
+  std::size_t total = 0;
   while (begin_ < end_ || fill()) {
     any = true;
     const char* from = buffer_.data() + begin_;
@@ -110,6 +154,11 @@ bool LineSource::next(std::string_view& line) {
     const std::size_t room = kMaxLine - line_.size();
     too_long_ = too_long_ || length > room;
     line_.append(from, std::min(length, room));
+    total += length;
+    if (total > kEndlessLine) {
+      throw base::UserError(fmt::format("{}: a line of more than {} MiB; this is no text",
+                                        input_->path, kEndlessLine / base::kMiB));
+    }
     begin_ += length + (found != nullptr ? 1 : 0);
     if (found != nullptr) break;
   }

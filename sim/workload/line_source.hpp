@@ -1,5 +1,5 @@
-// The lines of a text file, plain or gzip (told by content), one at a time. A gzip stream is
-// checked as it is read: truncation, a wrong check sum or garbage behind it are UserErrors.
+// The lines of a text file or pipe, plain or gzip (told by content), one at a time. A gzip stream
+// is checked as it is read: truncation, a wrong check sum or garbage behind it are UserErrors.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,8 @@ namespace nvmesim::workload {
 class LineSource {
  public:
   static constexpr std::size_t kMaxLine = 4096;
+  // A line beyond this is a UserError: no text has such lines, and some sources never end.
+  static constexpr std::size_t kEndlessLine = std::size_t{16} << 20;
 
   // Throws UserError if the file is missing, a directory, unreadable or empty.
   explicit LineSource(const std::string& path);
@@ -23,6 +25,9 @@ class LineSource {
   bool next(std::string_view& line);
   bool too_long() const { return too_long_; }
   bool gzip() const;
+  // Of the file as it is, of what has been read so far: all of it when next() was false.
+  std::uint64_t file_bytes() const;
+  std::uint32_t file_crc32() const;
 
  private:
   struct Input;

@@ -14,7 +14,8 @@ void ReadBack::start() {
   std::vector<Verifier::Range> whole;
   for (const Verifier::Range& range : ranges_) {
     const std::uint64_t first = range.sector / block * block;
-    const std::uint64_t end = base::ceil_div(range.sector + range.sectors, block) * block;
+    const std::uint64_t end = std::min(base::ceil_div(range.sector + range.sectors, block) * block,
+                                       device_.capacity_sectors());  // neighbours may lie beyond it
     if (!whole.empty() && whole.back().sector + whole.back().sectors >= first) {
       whole.back().sectors = end - whole.back().sector;
     } else {

@@ -13,24 +13,7 @@ namespace {
 constexpr std::uint32_t kMostDataSectors = 16 * 1024 * 1024 / host::kSectorBytes;
 constexpr std::size_t kSpeedDigits = 9;
 
-std::uint64_t taken(const Trace& trace, std::uint64_t limit) {
-  const std::uint64_t all = trace.requests.size();
-  return limit == 0 ? all : std::min(limit, all);
-}
-
 }  // namespace
-
-std::span<const base::ParamInfo> ReplayConfig::params() {
-  static constexpr base::ParamInfo kTable[] = {
-      {"speed", "", 0, 0, "arrival times are divided by this decimal number"},
-      {"closed_loop", "requests", 0, 65536, "requests kept in flight; 0 keeps arrival times"},
-      {"limit", "requests", 0, base::kNoLimit, "first so many requests of the trace; 0 is all"},
-      {"max_open", "requests", 1, 1 << 24,
-       "with arrival times: later requests wait while so many are open"},
-      {"engine_cost_ns", "ns", 0, 1'000'000'000, "CPU time above the block layer, per request"},
-  };
-  return kTable;
-}
 
 Speed parse_speed(std::string_view text) {
   const auto point = text.find('.');
@@ -55,14 +38,12 @@ Replayer::Replayer(base::Scheduler& scheduler, host::BlockDevice& device, const 
       trace_(trace),
       config_(config),
       speed_(parse_speed(config.speed)),
-      count_(taken(trace, config.limit)),
+      count_(trace.requests.size()),
       capacity_(device.capacity_sectors()),
       block_sectors_(device.limits().logical_block_bytes / host::kSectorBytes),
       depth_(config.closed_loop) {
   NVMESIM_ASSERT(capacity_ > 0 && block_sectors_ > 0, "the drive has no blocks");
-  if (config.max_open == 0) {
-    throw base::UserError("max_open 0: give the requests that may be open at once, 1 or more");
-  }
+  NVMESIM_ASSERT(config.max_open > 0, "a replay of no request at a time");
   if (depth_ == 0 && !trace.timed) {
     depth_ = 1;
     facts_.closed_loop_for_want_of_times = true;
@@ -117,11 +98,14 @@ void Replayer::request_ended(const EndedIo& io) {
     if (next_ < count_ && !stopping()) submit_next(scheduler().now());
     return;
   }
+  const base::Time behind = io.submitted - io.due + io.processor_wait + io.tag_wait;
+  all_issued_ = std::max(all_issued_, io.due + behind);
   if (io.counted) {
-    const base::Time behind = io.submitted - io.due + io.tag_wait;
     ++backlog_.requests;
     backlog_.behind_sum += behind;
     backlog_.behind_max = std::max(backlog_.behind_max, behind);
+    backlog_.processor_wait_sum += io.processor_wait;
+    backlog_.processor_wait_max = std::max(backlog_.processor_wait_max, io.processor_wait);
     backlog_.tag_waits += io.tag_wait > base::kTimeZero ? 1 : 0;
     backlog_.tag_wait_sum += io.tag_wait;
     backlog_.tag_wait_max = std::max(backlog_.tag_wait_max, io.tag_wait);
@@ -188,8 +172,7 @@ void Replayer::complete_result(WorkloadResult& result) const {
   result.replay = facts_;
   if (depth_ > 0) return;
   result.backlog = backlog_;
-  const base::Time last_end = result.started + result.last_completion;
-  result.backlog->end_behind = std::max(base::kTimeZero, last_end - last_due_);
+  result.backlog->end_behind = std::max(base::kTimeZero, all_issued_ - last_due_);
 }
 
 }  // namespace nvmesim::workload

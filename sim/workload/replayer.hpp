@@ -1,16 +1,13 @@
 // Replays a trace onto a block device. Open loop: each request is submitted at its arrival time
-// (scaled by `speed`), whatever became of the earlier ones; what does not find a tag waits in the
-// block layer, and the backlog says how much that was. Closed loop: `closed_loop` requests are
-// kept in flight and the arrival times are ignored.
+// (scaled by `speed`), whatever became of the earlier ones; what finds no processor or no tag waits
+// in the block layer, and the backlog says how much that was. Closed loop: `closed_loop` requests
+// are kept in flight and the arrival times are ignored.
 #pragma once
 
-#include <boost/describe.hpp>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
-#include "sim/base/config.hpp"
 #include "sim/workload/runner.hpp"
 #include "sim/workload/trace.hpp"
 
@@ -28,12 +25,9 @@ struct ReplayConfig {
   RunnerConfig run;
   std::string speed = "1";           // arrival times are divided by it
   std::uint32_t closed_loop = 0;     // requests kept in flight; 0 = open loop
-  std::uint64_t limit = 0;           // first so many requests of the trace; 0 = all
   std::uint32_t max_open = 65536;    // open loop: later requests wait in the replayer
   std::uint64_t engine_cost_ns = 0;  // CPU time above the block layer, per request
-  static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(ReplayConfig, (), (run, speed, closed_loop, limit, max_open, engine_cost_ns))
 
 class Replayer final : public Runner {
  public:
@@ -60,7 +54,7 @@ class Replayer final : public Runner {
   const Trace& trace_;
   const ReplayConfig config_;
   const Speed speed_;
-  const std::uint64_t count_;  // requests to take from the trace
+  const std::uint64_t count_;  // requests of the trace
   const std::uint64_t capacity_;
   const std::uint64_t block_sectors_;
   std::uint32_t depth_;  // 0 = open loop
@@ -69,6 +63,7 @@ class Replayer final : public Runner {
   std::uint64_t remaining_ = 0;  // sectors of it; 0 = nothing submitted yet
   bool armed_ = false;
   base::Time last_due_{0};
+  base::Time all_issued_{0};  // those that have ended, without their own submission software
   ReplayFacts facts_;
   Backlog backlog_;
 };

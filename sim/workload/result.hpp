@@ -53,18 +53,21 @@ struct SlowRequest {
 };
 
 // How far an open-loop replay fell behind its trace. A request is behind by the time from its
-// arrival in the trace until it had a tag, its own submission software left out.
+// arrival in the trace until it was issued to the drive, the processor time of its own submission
+// left out: what it waited in the replayer, for the processor and for a tag.
 struct Backlog {
   std::uint64_t requests = 0;  // of which the following speaks
   base::Time behind_max{0};
   base::Time behind_sum{0};            // mean = behind_sum / requests
   std::uint64_t late_submissions = 0;  // held back because max_open requests were open
-  std::uint64_t tag_waits = 0;         // requests that waited for a tag
+  base::Time processor_wait_max{0};
+  base::Time processor_wait_sum{0};
+  std::uint64_t tag_waits = 0;  // requests that waited for a tag
   base::Time tag_wait_max{0};
   base::Time tag_wait_sum{0};
   std::uint64_t open_max = 0;             // most requests open at once
   std::uint64_t waiting_for_tag_max = 0;  // most waiting for a tag, seen at submissions
-  base::Time end_behind{0};               // last end minus last arrival; below 0 never
+  base::Time end_behind{0};               // from the last arrival until all had been issued
 };
 
 // One sector that did not read as any acceptable version.

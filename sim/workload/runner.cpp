@@ -6,16 +6,6 @@
 
 namespace nvmesim::workload {
 
-std::span<const base::ParamInfo> RunnerConfig::params() {
-  static constexpr base::ParamInfo kTable[] = {
-      {"warmup_us", "us", 0, std::int64_t{90} * 24 * 3600 * 1'000'000,
-       "requests submitted earlier than this are not counted"},
-      {"slowest", "requests", 0, 100'000, "slowest requests to keep with their stages"},
-      {"verify", "", 0, 1, "writes carry patterns; reads and a read-back at the end check them"},
-  };
-  return kTable;
-}
-
 Runner::Runner(base::Scheduler& scheduler, host::BlockDevice& device, const RunnerConfig& config)
     : scheduler_(scheduler),
       device_(device),
@@ -37,6 +27,9 @@ void Runner::start(base::Callback finished) {
   start_ = scheduler_.now();
   const auto warmup = std::chrono::microseconds{config_.warmup_us};
   engine_.start(start_, start_ + warmup, result_groups());
+  // Before the entries of the requests, so first at its instant.
+  if (measuring_)
+    measuring_handle_ = scheduler_.at<&Runner::measuring_entry>(start_ + warmup, this);
   scheduler_.at<&Runner::begin_entry>(start_, this);
 }
 
@@ -62,6 +55,7 @@ void Runner::io_ended(const EndedIo& io) {
 void Runner::check_finished() {
   if (finished_ || read_back_ || engine_.open() > 0) return;
   if (!stopping_ && !exhausted()) return;
+  scheduler_.cancel(measuring_handle_);
   if (run_ended_) run_ended_();
   if (!verifier_) {
     finish();
@@ -87,6 +81,10 @@ Progress Runner::progress() const {
   progress.total = std::max<std::uint64_t>(progress.total, 1);
   progress.done = finished_ ? progress.total : std::min(progress.done, progress.total);
   return progress;
+}
+
+std::uint64_t Runner::work_done() const {
+  return engine_.completed() + (read_back_ ? read_back_->sectors_done() : 0);
 }
 
 WorkloadResult Runner::result() const {

@@ -4,15 +4,12 @@
 // before the end it is what is known so far, with `complete` false.
 #pragma once
 
-#include <boost/describe.hpp>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "host/block/bio.hpp"
 #include "sim/base/callback.hpp"
-#include "sim/base/config.hpp"
 #include "sim/base/scheduler.hpp"
 #include "sim/workload/io_engine.hpp"
 #include "sim/workload/read_back.hpp"
@@ -21,17 +18,14 @@
 
 namespace nvmesim::workload {
 
-// What every workload has.
+// What every workload has. Ranges are checked where a user gives values: by the command's options.
 struct RunnerConfig {
   std::uint64_t seed = 1;
   std::uint64_t warmup_us = 0;  // requests submitted earlier than this are not counted
   std::uint32_t slowest = 10;   // slowest requests to keep
   bool verify = false;
   VerifyConfig verification;
-  static std::span<const base::ParamInfo> params();
 };
-// The seed is the run's, set by whoever builds the workload.
-BOOST_DESCRIBE_STRUCT(RunnerConfig, (), (warmup_us, slowest, verify, verification))
 
 struct Progress {
   std::uint64_t done = 0;
@@ -48,6 +42,9 @@ class Runner : private IoClient {
 
   // From an entry, a thread or before the simulation starts.
   void start(base::Callback finished);
+  // Called when the warm-up is over, before the first request that counts; not at all if the run
+  // ends earlier. To be set before the start.
+  void set_measuring(base::Callback measuring) { measuring_ = measuring; }
   // Called when the last request of the run has ended, before anything is read back.
   void set_run_ended(base::Callback run_ended) { run_ended_ = run_ended; }
   // No new requests from now on; those in flight end, then `finished` (after the read-back).
@@ -55,6 +52,8 @@ class Runner : private IoClient {
 
   bool finished() const { return finished_; }
   Progress progress() const;
+  // Grows with every request that ends and every sector that is read back, and with nothing else.
+  std::uint64_t work_done() const;
   WorkloadResult result() const;
   std::vector<OpenRequest> open_requests() const { return engine_.open_requests(); }
 
@@ -87,6 +86,7 @@ class Runner : private IoClient {
  private:
   void io_ended(const EndedIo& io) final;
   void begin_entry();
+  void measuring_entry() { measuring_(); }
   void finish();
 
   base::Scheduler& scheduler_;
@@ -96,7 +96,9 @@ class Runner : private IoClient {
   IoEngine engine_;
   std::unique_ptr<ReadBack> read_back_;
   base::Callback finished_callback_;
+  base::Callback measuring_;
   base::Callback run_ended_;
+  base::Scheduler::Handle measuring_handle_;
   base::Time start_{0};
   bool started_ = false;
   bool stopping_ = false;

@@ -18,7 +18,8 @@ namespace nvmesim::workload {
 namespace {
 
 constexpr std::size_t kDetectionLines = 64;
-constexpr std::int64_t kMaxSpanNs = std::int64_t{90} * 24 * 3600 * 1'000'000'000;
+constexpr std::uint64_t kDayNs = std::uint64_t{24} * 3600 * 1'000'000'000;
+constexpr std::uint64_t kMaxSpanNs = 90 * kDayNs;
 constexpr std::uint64_t kSpaceAlign = 2048;  // sectors: 1 MiB
 
 // The format that understands most of the first lines, as an index of the table.
@@ -57,6 +58,7 @@ class Collector {
   void line(std::string_view text, bool too_long) {
     ++trace_.lines;
     TraceLine request;
+    request.line = trace_.lines;
     switch (too_long ? LineKind::kUnknown : reader_->read(text, request)) {
       case LineKind::kUnknown:
         ++trace_.unknown_lines;
@@ -77,9 +79,11 @@ class Collector {
                       path, trace_.lines, trace_.format));
     }
     sort();
+    check_span(path);
     lay_out();
     emit();
     trace_.timed = reader_->timed();
+    trace_.has_events = reader_->has_events();
     return std::move(trace_);
   }
 
@@ -122,6 +126,25 @@ class Collector {
                      [](const Item& a, const Item& b) { return a.line.time_ns < b.line.time_ns; });
   }
 
+  // One damaged time would push all others out of what a replay can span, and it may be any of
+  // them: which one, the user must say.
+  void check_span(const std::string& path) const {
+    for (std::size_t i = 1; i < items_.size(); ++i) {
+      const TraceLine& before = items_[i - 1].line;
+      const TraceLine& after = items_[i].line;
+      if (difference(after.time_ns, items_.front().line.time_ns) <= kMaxSpanNs) continue;
+      throw base::UserError(fmt::format(
+          "{}:{}: is {} days later than line {}, but a replay spans at most 90; remove the line "
+          "whose time is wrong",
+          path, after.line, difference(after.time_ns, before.time_ns) / kDayNs, before.line));
+    }
+  }
+
+  // later - earlier; their signs may differ.
+  static std::uint64_t difference(std::int64_t later, std::int64_t earlier) {
+    return static_cast<std::uint64_t>(later) - static_cast<std::uint64_t>(earlier);
+  }
+
   void lay_out() {
     std::uint64_t next = 0;
     for (TraceSpace& space : trace_.spaces) {
@@ -134,14 +157,8 @@ class Collector {
     const std::int64_t origin = items_.front().line.time_ns;
     trace_.requests.reserve(items_.size());
     for (const Item& item : items_) {
-      const std::int64_t at_ns = item.line.time_ns - origin;
-      if (at_ns > kMaxSpanNs) {
-        ++trace_.unknown_lines;
-        --trace_.spaces[item.space].requests;
-        continue;
-      }
       TraceRequest request;
-      request.at = base::Time{at_ns * 1000};
+      request.at = base::Time{(item.line.time_ns - origin) * 1000};
       request.cpu = item.line.cpu;
       request.op = item.line.op;
       request.fua = item.line.fua;
@@ -190,6 +207,8 @@ Trace read_trace(const std::string& path, const ReadOptions& options) {
   while (source.next(line)) collector.line(line, source.too_long());
   Trace trace = collector.finish(path);
   trace.gzip = source.gzip();
+  trace.file_bytes = source.file_bytes();
+  trace.file_crc32 = source.file_crc32();
   return trace;
 }
 

@@ -47,7 +47,10 @@ struct Trace {
   std::vector<TraceRequest> requests;
   std::string format;  // "blkparse", "ftrace-blk", "fio-iolog-v2", "fio-iolog-v3"
   bool gzip = false;
-  bool timed = true;  // false: the format has no arrival times and no waits
+  std::uint64_t file_bytes = 0;  // of the file as it is
+  std::uint32_t file_crc32 = 0;  // of the same
+  bool timed = true;             // false: the format has no arrival times and no waits
+  bool has_events = true;        // false: ReadOptions::event means nothing to the format
   std::vector<TraceSpace> spaces;
   std::uint64_t lines = 0;
   std::uint64_t other_lines = 0;    // understood, but no request: other events, file actions
@@ -57,7 +60,8 @@ struct Trace {
 };
 
 // Throws UserError ("path: what; what to do"): missing, a directory, empty, a damaged gzip
-// stream, no known format in the first 64 lines, no request at all.
+// stream, no known format in the first 64 lines, no request at all, requests more than 90 days
+// apart.
 Trace read_trace(const std::string& path, const ReadOptions& options = {});
 
 }  // namespace nvmesim::workload

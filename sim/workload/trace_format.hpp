@@ -30,6 +30,7 @@ struct TraceLine {
   bool preflush = false;
   bool sync = false;
   std::string_view space;  // device or file; points into the line
+  std::uint64_t line = 0;  // its number in the file, from 1
 };
 
 // Sectors and counts beyond these are not of this world: such a line is unknown.
@@ -43,6 +44,8 @@ class TraceFormat {
   virtual LineKind read(std::string_view line, TraceLine& request) = 0;
   // Whether the lines read so far had arrival times.
   virtual bool timed() const { return true; }
+  // Whether it has events of several kinds, one of which is the request.
+  virtual bool has_events() const { return true; }
 };
 
 struct TraceFormatRow {

@@ -7,15 +7,6 @@
 
 namespace nvmesim::workload {
 
-std::span<const base::ParamInfo> VerifyConfig::params() {
-  static constexpr base::ParamInfo kTable[] = {
-      {"discard_may_keep", "", 0, 1, "a discarded sector may also keep its old content"},
-      {"zeroes_read_back_mib", "MiB", 0, 1 << 30,
-       "discarded ranges without writes are read back up to this much"},
-  };
-  return kTable;
-}
-
 Verifier::Mask Verifier::mask_of(std::uint64_t chunk, std::uint64_t sector, std::uint64_t sectors) {
   const std::uint64_t first = chunk * kChunkSectors;
   const std::uint64_t from = std::max(sector, first) - first;
@@ -28,8 +19,8 @@ std::uint32_t Verifier::find(std::uint64_t number) const {
   return found == index_.end() ? kNone : found->second;
 }
 
-// A chunk that is looked at for the first time. What it held is unknown, unless it lies in a
-// settled range of zeroes; zeroes in flight may arrive in it as well.
+// A chunk that is looked at for the first time. What it held is unknown, unless the drive is new or
+// it lies in a settled range of zeroes; zeroes in flight may arrive in it as well.
 std::uint32_t Verifier::find_or_make(std::uint64_t number) {
   const auto next = static_cast<std::uint32_t>(chunks_.size());
   const auto [place, made] = index_.try_emplace(number, next);
@@ -37,10 +28,11 @@ std::uint32_t Verifier::find_or_make(std::uint64_t number) {
   NVMESIM_ASSERT(next != kNone, "more chunks to verify than 32 bits can number");
   Chunk& chunk = chunks_.emplace_back();
   chunk.number = number;
-  if (zeroed(number)) {
+  const bool was_zeroed = zeroed(number);
+  if (was_zeroed || config_.new_drive) {
     std::fill(std::begin(chunk.settled), std::end(chunk.settled), kZeroes);
-    chunk.written = kWhole;
   }
+  if (was_zeroed) chunk.written = kWhole;
   for (const ZeroRange& range : zero_ranges_) {
     if (range.ended != kAlive || number < range.first || number >= range.end) continue;
     add_candidate(chunk, range.ticket, kWhole);
@@ -85,8 +77,7 @@ void Verifier::end_candidate(std::uint32_t index, const Ticket& ticket, bool fai
   });
   NVMESIM_ASSERT(own != candidates.end(), "a write ended that had not begun");
   own->ended = tick_;
-  const bool may_keep = ticket.op == host::BioOp::kDiscard && config_.discard_may_keep;
-  if (!failed && !may_keep) supersede(candidates, ticket, own->mask);
+  if (!failed) supersede(candidates, ticket, own->mask);
   settle(index);
 }
 

@@ -2,12 +2,11 @@
 // header (magic, sector, number of the write, check value) and a pattern derived from it. For each
 // sector that was written the verifier keeps the set of versions that may be read: the last one
 // acknowledged, and those whose writes overlapped it in time. Discards and write zeroes count as
-// writes of zeroes; a write that failed may have happened or not. Sectors never written may hold
-// anything. Data only: it does no I/O.
+// writes of zeroes; a write that failed may have happened or not. Sectors never written hold zeroes
+// on a new drive, else they may hold anything. Data only: it does no I/O.
 #pragma once
 
 #include <boost/container/small_vector.hpp>
-#include <boost/describe.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -18,17 +17,14 @@
 #include <vector>
 
 #include "host/block/bio.hpp"
-#include "sim/base/config.hpp"
 #include "sim/workload/result.hpp"
 
 namespace nvmesim::workload {
 
+// Set by whoever builds the workload, from what it knows of the drive.
 struct VerifyConfig {
-  bool discard_may_keep = false;              // a discarded sector may also keep its old content
-  std::uint64_t zeroes_read_back_mib = 4096;  // of zeroed ranges that held no write
-  static std::span<const base::ParamInfo> params();
+  bool new_drive = false;  // what was never written reads as zeroes; else as anything
 };
-BOOST_DESCRIBE_STRUCT(VerifyConfig, (), (discard_may_keep, zeroes_read_back_mib))
 
 class Verifier {
  public:
@@ -110,6 +106,8 @@ class Verifier {
   static constexpr std::uint64_t kZeroes = 1;  // a version: zeroed, no matter by what
   static constexpr std::size_t kMaxCandidates = 64;
   static constexpr std::size_t kMaxMismatches = 10;
+  // Of zeroed ranges that held no write: more is not read back, and counted as not checked.
+  static constexpr std::uint64_t kZeroesReadBack = 4 * base::kGiB / host::kSectorBytes;
 
   static bool writes_zeroes(host::BioOp op) {
     return op == host::BioOp::kDiscard || op == host::BioOp::kWriteZeroes;

@@ -41,7 +41,7 @@ void Verifier::check(const Ticket& ticket, std::uint64_t sector, std::span<const
     const auto bytes = data.first(host::kSectorBytes);
     if (index != kNone) {
       check_sector(ticket, chunks_[index], sector, bytes, in_read_back);
-    } else if (zeroed(number)) {
+    } else if (config_.new_drive || zeroed(number)) {
       judge(kOnlyZeroes, sector, bytes, in_read_back);
     }
   }
@@ -89,7 +89,8 @@ std::vector<Verifier::Range> Verifier::plan_read_back() {
   std::vector<Range> ranges;
   for (const Chunk& chunk : chunks_) {
     for (std::uint32_t i = 0; i < kChunkSectors; ++i) {
-      if ((chunk.written >> i & 1U) == 0) continue;
+      // On a new drive the neighbours of what was written must still be zeroes.
+      if (!config_.new_drive && (chunk.written >> i & 1U) == 0) continue;
       const std::uint64_t sector = chunk.number * kChunkSectors + i;
       if (!ranges.empty() && ranges.back().sector + ranges.back().sectors == sector) {
         ++ranges.back().sectors;
@@ -98,7 +99,7 @@ std::vector<Verifier::Range> Verifier::plan_read_back() {
       }
     }
   }
-  std::uint64_t room = config_.zeroes_read_back_mib * (base::kMiB / host::kSectorBytes);
+  std::uint64_t room = kZeroesReadBack;
   for (const auto& [first, end] : zeroed_) {
     const std::uint64_t sectors = (end - first) * kChunkSectors;
     const std::uint64_t taken = std::min(sectors, room);

@@ -48,9 +48,8 @@ void Verifier::end_zeroes(const Ticket& ticket, bool failed) {
       std::find_if(zero_ranges_.begin(), zero_ranges_.end(),
                    [&](const ZeroRange& r) { return r.ticket.version == ticket.version; });
   NVMESIM_ASSERT(range != zero_ranges_.end(), "a discard ended that had not begun");
-  const bool may_keep = ticket.op == host::BioOp::kDiscard && config_.discard_may_keep;
   range->ended = tick_;
-  range->failed = failed || may_keep;
+  range->failed = failed;
   if (ticket.sector % kChunkSectors != 0) {
     end_candidate(find(ticket.sector / kChunkSectors), ticket, failed);
   }

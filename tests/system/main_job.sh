@@ -9,7 +9,8 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
 replay() { # TRACE REQUESTS: replays on p5510 and looks at the JSON
-  "$nvmesim" replay "$root/traces/$1" --drive p5510 --verify --no-summary --json "$out/result.json"
+  "$nvmesim" replay "$root/traces/$1" --drive p5510 --verify --no-summary \
+    --set simulation.check_protocol=true --json "$out/result.json"
   /usr/bin/python3 - "$out/result.json" "$2" "$root/sim/report/schema.json" <<'PYTHON'
 import json, sys
 import jsonschema

@@ -61,13 +61,15 @@ Lines probe_and_shut_down(const system_::ConfigRequest& request) {
     system.shutdown();
   });
   REQUIRE(ended);
+  CHECK(system.protocol_violations().empty());
   return essences(lines);
 }
 
 system_::ConfigRequest recorded_device(const std::string& generation) {
   system_::ConfigRequest request;
   request.drive = NVMESIM_SOURCE_DIR "/tests/golden/linux-6.1-device.json";
-  request.settings = {"host.cpus=1", "driver.generation=" + generation};
+  request.settings = {"host.cpus=1", "driver.generation=" + generation,
+                      "simulation.check_protocol=true"};
   return request;
 }
 

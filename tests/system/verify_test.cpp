@@ -15,11 +15,28 @@ const std::string kJob = NVMESIM_SOURCE_DIR "/tests/system/verify.fio";
 int run_verified(std::function<void(models::MediaPoints&)> damage) {
   system_::SystemHooks hooks;
   hooks.built = [damage](system_::System& system) { damage(system.media().points()); };
-  return app::run_with({kJob, "--verify", "--no-summary"}, std::move(hooks));
+  return app::run_with(
+      {kJob, "--verify", "--no-summary", "--set", "simulation.check_protocol=true"},
+      std::move(hooks));
 }
 
 TEST_CASE("an undamaged drive passes the verification") {
   CHECK(run_verified([](models::MediaPoints&) {}) == 0);
+}
+
+// The drive's link hangs at a switch; every page that it touches is walked; far memory.
+TEST_CASE("a drive behind a switch, an IOMMU and another node passes the verification") {
+  CHECK(app::run_with({kJob, "--verify", "--no-summary", "--set", "simulation.check_protocol=true",
+                       "--set", "pcie_switch.ports=3", "--set", "root_complex.iommu.enabled=true",
+                       "--set", "root_complex.iommu.cache_entries=8", "--set",
+                       "root_complex.remote_memory_bytes=2147483648"},
+                      {}) == 0);
+}
+
+TEST_CASE("a drive with few tags passes the verification") {
+  CHECK(app::run_with({kJob, "--verify", "--no-summary", "--set", "simulation.check_protocol=true",
+                       "--set", "device.endpoint.outstanding_reads=3"},
+                      {}) == 0);
 }
 
 TEST_CASE("one flipped mapping entry fails the verification") {

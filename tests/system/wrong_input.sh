@@ -29,6 +29,12 @@ printf '{"link": {"lanes": "four"}}\n' >wrong_type.json
 printf '{"link": {' >broken.json
 printf '{"host": {"cpus": 2}}\n' >wrong_section.json
 printf '{}' >not_a_report.json
+printf '{"format": "nvmesim-report", "format_version": 1}' >bare_report.json
+printf '7,0 0 0.5 1 D W 8 + 8 [x]\n7,0 0 9000000.5 1 D W 8 + 8 [x]\n' >two_times
+printf 'fio version 3 iolog\n0 a read 0 4096\n10 a read 8192 4096\n' >iolog
+printf 'fio version 2 iolog\na read 0 4096\n' >untimed
+printf '[job]\nrw=read\nsize=1m\nverify=crc32c\n' >verify.fio
+printf '[job]\nrw=read\nbs=1g\niodepth=8\nioengine=libaio\n' >memory.fio
 before=$(ls -A | sort)
 
 # expect PATTERN ARGUMENTS...: the line matches PATTERN.
@@ -92,6 +98,22 @@ expect 'limit' replay "$trace" --limit -1
 expect 'seed' replay "$trace" --seed one
 expect 'directory: is a directory' replay "$trace" --limit 10 --json directory
 expect 'cannot be written' replay "$trace" --limit 10 --json missing/out.json
+cp iolog both
+before=$(ls -A | sort)
+expect 'both' replay both --json both
+expect '16 MiB' replay /dev/zero
+expect 'two_times:2: is 104 days later than line 1' replay two_times
+expect 'event Q.*no events' replay iolog --event Q
+expect 'speed 2' replay iolog --closed-loop 4 --speed 2
+expect 'speed 2.*no arrival times' replay untimed --speed 2
+expect 'max-open' replay iolog --max-open 0
+expect 'max-open 4' replay iolog --max-open 4 --closed-loop 4
+expect 'warmup 5000.*within the warm-up' replay iolog --warmup 5000 --json never.json
+expect '--verify.*keep_data' replay iolog --verify --set device.media.keep_data=false
+expect '16 MiB' run /dev/zero
+expect "verify.fio:1: verify= of job 'job'.*keep_data" run verify.fio \
+  --set device.media.keep_data=false
+expect "memory.fio:1: job 'job'.*8192 MiB.*4096 MiB" run memory.fio
 expect 'missing' run missing.fio
 expect 'unknown_option.fio:4.*frobnicate' run unknown_option.fio
 expect 'bad_value.fio:2' run bad_value.fio
@@ -101,8 +123,79 @@ expect 'huge.fio:3' run huge.fio
 expect 'directory' run directory
 expect 'missing' compare missing missing
 expect 'report' compare not_a_report.json not_a_report.json
+expect 'bare_report.json.*whole' compare bare_report.json bare_report.json
 expect 'broken' compare broken.json broken.json
 expect 'B.json' compare not_a_report.json
+expect 'too many' link now
+expect 'lane.*lanes' link --lane 4
+expect 'lanes is 3' link --lanes 3
+expect 'generation' link --gen 9
+expect 'gen.*four' link --gen four
+expect 'max_payload_bytes is 300' link --mps 300
+expect 'max_read_request_bytes' link --mrrs 64
+expect 'read_completion_boundary_bytes' link --rcb 32
+expect "size: '0'" link --size 0
+expect "size: ''" link --size 64,,128
+expect "size: '65'.*64" link --op mmio-read --size 65
+expect 'dma-raed.*dma-read' link --op dma-raed
+expect 'outstanding' link --outstanding 0
+expect 'count: 8' link --outstanding 8 --count 8
+expect 'window' link --window 1099511627776
+expect 'xeon-e5-2637v4.*xeon-e5-2637v3' link --host xeon-e5-2637v4
+expect 'pcie_switch.ports' link --set pcie_switch.ports=1
+expect 'cache_ways' link --set root_complex.iommu.cache_ways=7
+expect 'tag_bits' replay "$trace" --set device.endpoint.tag_bits=9
+expect 'msi_vectors' replay "$trace" --set device.endpoint.msi_vectors=3
+expect 'mmio_high_base' replay "$trace" --set root_complex.mmio_high_base=4294967296
+expect 'cannot be written' probe --trace-tlp missing/tlp
+expect 'directory' replay "$trace" --limit 10 --trace-tlp directory
+expect 'cannot be written' link --count 100 --json missing/out.json
+
+expect 'empty' replay "$trace" --limit 10 --json ''
+expect 'nosuch' config --filter nosuch
+expect 'show.*both' config --show both
+expect 'capacity_bytes.*"1000000000000000000000"' config --set device.media.capacity_bytes=1000000000000000000000
+
+# Standard output that takes nothing is an error too, and one that is closed.
+full() { # OUTPUT ARGUMENTS...
+  local output=$1
+  shift
+  if eval '"$nvmesim" "$@" 2>stderr '"$output" || [ "$(grep -c '^nvmesim: standard output: ' stderr)" -ne 1 ]; then
+    echo "FAILED: nvmesim $* to a full device: $(head -3 stderr)"
+    failed=$((failed + 1))
+  else
+    passed=$((passed + 1))
+  fi
+  rm -f stderr
+}
+full '>/dev/full' --help
+full '>/dev/full' config
+full '>&-' drives
+
+# A run that is killed in the middle leaves no part of a file.
+for signal in HUP KILL; do
+  "$nvmesim" replay "$trace" --json out.json >/dev/null 2>&1 &
+  sleep 0.2
+  kill -$signal $!
+  wait $! 2>/dev/null
+  if [ "$(ls -A | sort)" = "$before" ]; then
+    passed=$((passed + 1))
+  else
+    echo "FAILED: SIG$signal left $(ls -A | sort | comm -13 <(echo "$before") -)"
+    failed=$((failed + 1))
+  fi
+done
+
+# What config prints as a file is one, and gives the same.
+for kind in drive host; do
+  "$nvmesim" config --drive 970pro --set host.cpus=3 --show $kind >printed.json
+  if "$nvmesim" config --$kind ./printed.json --show $kind | cmp -s - printed.json; then
+    passed=$((passed + 1))
+  else
+    echo "FAILED: config --show $kind is no file for --$kind"
+    failed=$((failed + 1))
+  fi
+done
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -17,8 +17,10 @@ struct Function {
       space, kIdentity, {BarSpec{16384, true, false}, {}, BarSpec{4096, false, true}}};
   PowerManagementCapability power{space};
   int resets = 0;
-  PciExpressCapability express{
-      space, PciExpressPort::kEndpoint, {4, 4, 256}, base::Callback::of<&Function::reset>(this)};
+  PciExpressCapability express{space,
+                               PciExpressPort::kEndpoint,
+                               {4, 4, 256},
+                               {base::Callback::of<&Function::reset>(this), {}, {}}};
   MsixCapability msix{space, {129, 0, 0x2000, 0, 0x3000}, {}};
   void reset() { ++resets; }
 };

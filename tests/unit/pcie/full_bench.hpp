@@ -1,5 +1,5 @@
 // A host thread, root complex, links, endpoints with logging devices, and a memory that keeps
-// bytes.
+// bytes. A protocol checker sits in every socket, and what it finds fails the test.
 #pragma once
 
 #include <cstring>
@@ -15,6 +15,8 @@
 #include "pcie/root_complex.hpp"
 #include "sim/base/scheduler.hpp"
 #include "sim/base/sockets.hpp"
+#include "sim/check/checked_sockets.hpp"
+#include "tests/support/catch.hpp"
 
 namespace nvmesim::test {
 
@@ -40,6 +42,12 @@ class HostThread : public sc_core::sc_module, public pcie::HostPort, public pcie
     Time when;
   };
   std::vector<Interrupt> interrupts;
+  struct Pin {
+    unsigned line;
+    bool asserted;
+    bool operator==(const Pin&) const = default;
+  };
+  std::vector<Pin> pins;
   bool finished = false;
   tlm::tlm_response_status last_status = tlm::TLM_INCOMPLETE_RESPONSE;
 
@@ -68,6 +76,7 @@ class HostThread : public sc_core::sc_module, public pcie::HostPort, public pcie
   void message_interrupt(std::uint64_t address, std::uint32_t data) override {
     interrupts.push_back({address, data, scheduler_.now()});
   }
+  void pin_interrupt(unsigned line, bool asserted) override { pins.push_back({line, asserted}); }
   void sleep(Time time) { scheduler_.sleep(time); }
 
   pcie::TlpPool pool;
@@ -106,6 +115,15 @@ class Memory : public sc_core::sc_module {
       return;
     }
     std::memcpy(payload.get_data_ptr(), &bytes[payload.get_address()], payload.get_data_length());
+    if (poison) {
+      pcie::Tlp* tlp = nullptr;
+      payload.get_extension(tlp);
+      tlp->poisoned = true;
+    }
+    if (lost != 0) {  // never answered
+      --lost;
+      return;
+    }
     scheduler_.after<&Memory::answer>(latency, this, reinterpret_cast<std::uint64_t>(&payload));
   }
   unsigned debug(GenericPayload&) { return 0; }
@@ -115,6 +133,8 @@ class Memory : public sc_core::sc_module {
   base::TargetSocket<Memory, &Memory::request, &Memory::debug> in;
   std::vector<unsigned char> bytes = std::vector<unsigned char>(1 << 20);
   Time latency{290ns};
+  unsigned lost = 0;    // reads that will have no answer
+  bool poison = false;  // what is read is poisoned
   struct Access {
     std::uint64_t address;
     Time when;
@@ -170,12 +190,14 @@ struct Drive {
   Device device;
   Finished finished;
   Drive(const std::string& name, const pcie::LinkConfig& link_config,
-        const pcie::EndpointConfig& endpoint_config, base::Scheduler& scheduler)
+        const pcie::EndpointConfig& endpoint_config, base::Scheduler& scheduler,
+        check::CheckedSockets& sockets)
       : link((name + "_link").c_str(), link_config, scheduler),
         endpoint((name + "_endpoint").c_str(), endpoint_config, scheduler),
         finished{scheduler, endpoint, {}, {}} {
-    link.to_endpoint.bind(endpoint.from_link);
-    endpoint.to_link.bind(link.from_endpoint);
+    sockets.bind(name + "_device_down", link.to_endpoint, endpoint.from_link);
+    sockets.bind(name + "_device_up", endpoint.to_link, link.from_endpoint,
+                 base::Splice::Direction::kUpstream);
     endpoint.attach(device);
     endpoint.set_link(link);
   }
@@ -185,6 +207,7 @@ struct FullBench {
   base::Scheduler scheduler;
   HostThread host{"host", scheduler};
   pcie::RootComplex root;
+  check::CheckedSockets sockets;
   std::unique_ptr<Memory> memory;  // null: somebody else's is bound
   std::deque<Drive> drives;
   std::vector<pcie::FunctionInfo> functions;
@@ -192,17 +215,27 @@ struct FullBench {
   explicit FullBench(std::uint32_t ports = 1, const pcie::LinkConfig& link_config = {},
                      const pcie::EndpointConfig& endpoint_config = {}, Time quantum = 1s,
                      bool own_memory = true)
-      : scheduler("scheduler", quantum), root("root", root_config(ports), scheduler, host) {
-    host.out.bind(root.cpu);
+      : FullBench(root_config(ports), link_config, endpoint_config, quantum, own_memory) {}
+
+  explicit FullBench(const pcie::RootComplexConfig& config,
+                     const pcie::LinkConfig& link_config = {},
+                     const pcie::EndpointConfig& endpoint_config = {}, Time quantum = 1s,
+                     bool own_memory = true)
+      : scheduler("scheduler", quantum),
+        root("root", config, scheduler, host),
+        sockets(true, scheduler) {
+    constexpr auto kUp = base::Splice::Direction::kUpstream;
+    sockets.bind("cpu", host.out, root.cpu);
     if (own_memory) {
       memory = std::make_unique<Memory>("memory", scheduler);
-      root.memory.bind(memory->in);
+      sockets.bind("memory", root.memory, memory->in, kUp);
     }
-    for (std::uint32_t i = 0; i < ports; ++i) {
-      Drive& drive =
-          drives.emplace_back("drive" + std::to_string(i), link_config, endpoint_config, scheduler);
-      root.ports[i].to_link.bind(drive.link.from_root);
-      drive.link.to_root.bind(root.ports[i].from_link);
+    for (std::uint32_t i = 0; i < config.ports; ++i) {
+      const std::string name = "drive" + std::to_string(i);
+      Drive& drive = drives.emplace_back(name, link_config, endpoint_config, scheduler, sockets);
+      sockets.bind(name + "_root_down", root.ports[i].to_link, drive.link.from_root);
+      sockets.bind(name + "_root_up", drive.link.to_root, root.ports[i].from_link, kUp);
+      root.ports[i].attach_below(drive.endpoint);
     }
   }
 
@@ -216,14 +249,16 @@ struct FullBench {
   // Enumerates, switches memory space and bus master on, then runs `test` in the host's thread.
   void run(std::function<void()> test) {
     host.body = [this, test = std::move(test)] {
-      functions = pcie::enumerate(host, {root.config().mmio_base, root.config().mmio_bytes});
+      functions = pcie::enumerate(host, root.config().window());
       for (const auto& function : functions) {
         host.write32(function.id, 4, pcie::kCommandMemorySpace | pcie::kCommandBusMaster);
       }
       test();
     };
     sc_core::sc_start();
+    CHECK(sockets.violations(!expects_lost) == std::vector<std::string>());
   }
+  bool expects_lost = false;  // some requests are never answered: no violation
   unsigned char& memory_byte(std::size_t address) { return memory->bytes[address]; }
   // Runs `step` in an entry at now(), before this returns.
   void scheduler_step(std::function<void()> step) {

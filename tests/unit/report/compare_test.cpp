@@ -20,8 +20,13 @@ ReportSource source(const char* name, const report::RunReport& run) {
 
 // A report with chosen numbers, as small as one can be.
 ReportSource tiny(const char* name, const std::string& members) {
-  return {name, R"({"format": "nvmesim-report", "format_version": 1)" +
-                    (members.empty() ? "" : ", " + members) + "}"};
+  std::string text = R"({"format": "nvmesim-report", "format_version": 1)";
+  for (const char* member : {"tool", "command", "configuration", "requests", "total", "operations",
+                             "utilisation", "statistics"}) {
+    const std::string quoted = fmt::format("\"{}\":", member);
+    if (members.find(quoted) == members.npos) text += fmt::format(", {} {{}}", quoted);
+  }
+  return {name, text + (members.empty() ? "" : ", " + members) + "}"};
 }
 
 ReportSource with_p99(const char* name, const std::string& p99) {
@@ -59,6 +64,22 @@ TEST_CASE("a comparison is the approved text") {
   check_golden("compare.txt", result.text);
   CHECK(result.exit_status() == 1);
   CHECK(result.held == std::vector<std::string>{"read.p99_ns > +5%"});
+}
+
+TEST_CASE("another workload is a difference of the configuration") {
+  report::RunReport other = sample_report();
+  other.workload["speed"] = "50";
+  other.workload["closed_loop"] = 4;
+  const auto result = report::compare(source("a.json", sample_report()), source("b.json", other));
+  CHECK(without(result.text, "  workload.speed: \"1\" -> \"50\"\n") == "");
+  CHECK(without(result.text, "  workload.closed_loop: 0 -> 4\n") == "");
+  CHECK(without(result.text, "results: no difference") == "");
+}
+
+TEST_CASE("what is not a whole report is refused: a comparison of nothing would pass") {
+  const ReportSource bare{"bare.json", R"({"format": "nvmesim-report", "format_version": 1})"};
+  CHECK(refusal(bare, source("b.json", sample_report()), "total.iops > 1") ==
+        "bare.json: not a whole report: it has no \"tool\"");
 }
 
 TEST_CASE("equal reports have no difference and pass every limit on change") {

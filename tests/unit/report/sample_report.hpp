@@ -62,6 +62,11 @@ inline report::RunReport sample_report() {
   report.command = "replay";
   report.configuration = boost::json::parse(
       R"({"link": {"generation": 4, "lanes": 4}, "device": {"name": "p5510", "ftl": {"overprovisioning_percent": 7}}})");
+  report.workload = boost::json::parse(
+                        R"({"kind": "trace", "source": "traces/sqlite.blktrace.txt.gz",
+      "file_bytes": 301122, "file_crc32": "00c0ffee", "event": "D", "limit": 0, "closed_loop": 0,
+      "speed": "1", "max_open": 65536, "engine_cost_ns": 550, "warmup_ms": 0, "verify": true})")
+                        .as_object();
   report.seed = 1;
   report.simulated = base::picoseconds(12'875'214'000'000);
   report.measured = base::picoseconds(12'345'678'901'234);
@@ -97,19 +102,23 @@ inline report::RunReport sample_report() {
     add_request(report.block_layer_flushes, stages, 0);
   }
 
-  report.trace = {"traces/sqlite.blktrace.txt.gz", "blkparse", 27'145, 4, 17, 2, 0};
+  report.trace = {
+      "traces/sqlite.blktrace.txt.gz", "blkparse", true, 27'145, 0, 51'002, 4, 0, 17, 2, 0};
+  report.reads = {20'123, 77};
   report.backlog = {27'145,
                     base::picoseconds(3'412'000'000),
                     base::picoseconds(51'823'000'000),
                     base::kTimeZero,
                     12,
+                    base::picoseconds(2'100'000),
+                    base::picoseconds(4'412'000'000),
                     40,
                     base::picoseconds(812'000'000),
                     base::picoseconds(9'120'000'000),
                     134,
                     40};
   report.verification = {104'352, 104'352, 160'984, 0, 21'432, 0, true, 0, {}};
-  report.flash = {106'856'448, 131'072'000, 12, 24'215'552, 14};
+  report.flash = {106'856'448, 106'001'000, 131'072'000, 12, 24'215'552, 14};
   report.notes = {"17 requests lay beyond the end of the drive and were wrapped"};
   for (int i = 15; i >= 0; --i) {
     report.utilisation.push_back({"device.channel" + std::to_string(i), "channel",
@@ -118,8 +127,10 @@ inline report::RunReport sample_report() {
   report.utilisation.push_back({"link.upstream", "link", base::picoseconds(90'000'000'000)});
   report.utilisation.push_back({"link.downstream", "link", base::picoseconds(1'234'567'890)});
   report.utilisation.push_back({"host.cpu0", "cpu", base::picoseconds(99'120'000'000)});
-  report.statistics = {{"device.ftl.gc_moves", "1", "units moved by garbage collection", 5'912},
-                       {"link.upstream.tlps", "1", "TLPs sent upstream", 812'345}};
+  report.statistics = {
+      {"device.ftl.free_superblocks", "1", "superblocks that are unused", 17, true},
+      {"device.ftl.gc_moves", "1", "units moved by garbage collection", 5'912, false},
+      {"link.upstream.tlps", "1", "TLPs sent upstream", 812'345, false}};
   return report;
 }
 
@@ -127,6 +138,7 @@ inline report::RunReport sample_report() {
 inline report::RunReport changed_report() {
   report::RunReport report = sample_report();
   report.configuration.as_object()["link"].as_object()["generation"] = 5;
+  report.workload["speed"] = "1.5";
   report::OperationReport slower;
   base::Random random(1, "sample");
   for (int i = 0; i < 20'123; ++i) {
@@ -135,7 +147,7 @@ inline report::RunReport changed_report() {
     add_request(slower, stages, 4096);
   }
   report.of(report::Operation::kRead) = slower;
-  report.statistics[0].value = 0;
+  report.statistics[1].value = 0;
   report.flash.reset();
   return report;
 }
@@ -144,6 +156,11 @@ inline report::RunReport hung_report() {
   report::RunReport report;
   report.version = "0.1.0";
   report.command = "run";
+  report.workload = boost::json::parse(R"({"kind": "jobs", "source": "j.fio", "jobs":
+      [{"name": "first", "options": {"rw": "write", "bs": "64k"}},
+       {"name": "second job with a long name", "options": {}}],
+      "warmup_ms": 10, "verify": false})")
+                        .as_object();
   report.seed = ~std::uint64_t{0};
   report.simulated = base::picoseconds(30'001'250'000'000);
   report.measured = report.simulated;
@@ -164,7 +181,7 @@ inline report::RunReport hung_report() {
   report::HangReport hang{
       "nothing is pending while requests are open", base::picoseconds(1'250'000'000), {}};
   hang.open.push_back({report::Operation::kRead, 123'456, 4096, base::picoseconds(1'200'000'000),
-                       "in flight", 1, 4119});
+                       "drive: reading its PRP list", 1, 4119});
   hang.open.push_back({report::Operation::kWrite, 7, 512, base::picoseconds(1'249'000'000),
                        "waiting for a tag", 0, 0});
   report.hang = hang;

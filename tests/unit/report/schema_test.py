@@ -58,13 +58,15 @@ def damages(report):
 
 
 OPTIONAL = {"partial_reason", "trace", "backlog", "verification", "flash", "hang", "jobs",
-            "block_layer_flushes", "write_amplification_ratio"}
+            "block_layer_flushes", "write_amplification_ratio", "workload", "event",
+            "media_reads"}
 
 
 def is_map(path):
     """Objects whose keys are names of things, which may be there or not."""
     return (path in (("operations",), ("utilisation",), ("statistics",)) or path[-1:] == ("stages",)
-            or path[-1:] == ("operations",) or path[-1:] == ("members",))
+            or path[-1:] == ("operations",) or path[-1:] == ("members",)
+            or path[-1:] == ("options",))
 
 
 def removals(report):

@@ -87,9 +87,40 @@ TEST_CASE("a failed verification and lost requests are said so") {
   report::RunReport run = sample_report();
   CHECK(report::to_text(run).find("passed: 0 mismatches") != std::string::npos);
   run.verification->mismatches = 1;
-  CHECK(report::to_text(run).find("FAILED: 1 mismatches") != std::string::npos);
+  CHECK(report::to_text(run).find("FAILED: 1 mismatch\n") != std::string::npos);
   run.requests.completed -= 7;
   CHECK(report::to_text(run).find("27,138 completed, 7 lost") != std::string::npos);
+}
+
+TEST_CASE("a run of nothing but flushes that the block layer ended did not do nothing") {
+  report::RunReport run = empty_report();
+  CHECK(report::to_text(run).find("No request ended.") != std::string::npos);
+  run.requests = {2, 2, 0, 0};
+  add_request(run.block_layer_flushes, {}, 0);
+  const std::string text = report::to_text(run);
+  CHECK(text.find("No request ended.") == std::string::npos);
+  CHECK(text.find("1 ended in the block layer") != std::string::npos);
+}
+
+TEST_CASE("one of a thing is not many") {
+  report::RunReport run = empty_report();
+  run.trace = report::TraceReport{};
+  run.trace->format = "blkparse";
+  run.trace->requests = run.trace->unknown_lines = run.trace->out_of_order = 1;
+  run.reads = {1, 1};
+  run.flash = report::FlashReport{};
+  run.flash->erases = run.flash->garbage_collections = 1;
+  run.verification = report::VerificationReport{};
+  run.verification->sectors_checked = run.verification->media_reads_checked = 1;
+  run.verification->mismatches = 1;
+  const std::string text = report::to_text(run);
+  for (const char* wrong : {"1 requests", "1 unknown lines", "1 reads", "1 erases", "1 sectors",
+                            "1 garbage collections", "1 media reads", "1 mismatches"}) {
+    INFO(text);
+    CHECK(text.find(wrong) == std::string::npos);
+  }
+  CHECK(text.find("blkparse: 1 request, 1 unknown line, 1 out of order (sorted)") !=
+        std::string::npos);
 }
 
 TEST_CASE("numbers keep four digits, also where rounding adds one") {

@@ -38,7 +38,13 @@ void FakeDevice::submit(host::Bio& bio) {
   seen_.push_back(
       {bio.op, bio.sector, bio.sectors, scheduler_.now(), bio.cpu.value(), bio.fua, bio.preflush});
   bio.stages.open(scheduler_.now());
-  scheduler_.after<&FakeDevice::arrived>(bio.engine_cost, this, job.number - 1);
+  bio.submit_cost = bio.engine_cost;
+  base::Time from = scheduler_.now();
+  if (config_.one_processor) {
+    from = std::max(from, processor_until_);
+    processor_until_ = from + bio.engine_cost;
+  }
+  scheduler_.at<&FakeDevice::arrived>(from + bio.engine_cost, this, job.number - 1);
 }
 
 void FakeDevice::arrived(std::uint64_t job) {
@@ -145,7 +151,7 @@ void FakeDevice::read(const Job& job) {
     if (found != nullptr) {
       std::memcpy(to, found->data(), host::kSectorBytes);
     } else {
-      std::memset(to, 0xee, host::kSectorBytes);
+      std::memset(to, config_.new_drive ? 0 : 0xee, host::kSectorBytes);
     }
   }
 }

@@ -1,6 +1,7 @@
-// A block device in memory, on a Scheduler: every request takes its engine's cost, then waits for
-// a tag, then takes `latency` plus a random part; data moves at a random instant within. So
-// requests overtake each other, the same way in every run. It can be told to misbehave.
+// A block device in memory, on a Scheduler: every request takes its engine's cost (all at once, or
+// one after the other as on one processor), then waits for a tag, then takes `latency` plus a
+// random part; data moves at a random instant within. So requests overtake each other, the same way
+// in every run. It can be told to misbehave.
 #pragma once
 
 #include <array>
@@ -27,6 +28,8 @@ struct FakeConfig {
   std::uint32_t cpus = 4;
   std::uint32_t logical_block_bytes = 512;
   bool write_cache = true;
+  bool one_processor = false;  // submissions take turns
+  bool new_drive = false;      // never-written sectors read as zeroes, else as anything
   // The write, read or request (counted from 1, in the order of submission) that goes wrong.
   std::uint64_t drop_write = 0;
   std::uint64_t flip_in_write = 0;
@@ -105,6 +108,7 @@ class FakeDevice final : public host::BlockDevice {
   std::uint32_t busy_ = 0;
   std::uint64_t open_ = 0;
   std::uint64_t open_max_ = 0;
+  base::Time processor_until_{0};
   std::uint64_t writes_ = 0;
   std::uint64_t reads_ = 0;
   Store now_;

@@ -48,6 +48,47 @@ TEST_CASE("global options are the defaults of the sections that follow them") {
   CHECK(file.jobs[1].iodepth == 4);
 }
 
+TEST_CASE("sizes are read as fio does by default: k and kb binary, ki and kib decimal") {
+  const auto size = [](const std::string& text) {
+    return workload::parse_job("[j]\nrw=write\nsize=" + text + "\n", "j.fio").jobs[0].size.value;
+  };
+  for (const char* text : {"4096", "4k", "4K", "4kb", "4KB"}) {
+    INFO(text);
+    CHECK(size(text) == 4096);
+  }
+  for (const char* text : {"4000", "4ki", "4Ki", "4kib", "4KiB"}) {
+    INFO(text);
+    CHECK(size(text) == 4000);
+  }
+  CHECK(size("3m") == 3 << 20);
+  CHECK(size("3mib") == 3'000'000);
+  CHECK(size("2gib") == 2'000'000'000);
+  CHECK(size("2g") == std::uint64_t{2} << 30);
+  CHECK(size("1tib") == 1'000'000'000'000);
+  CHECK(size("1pib") == 1'000'000'000'000'000);
+}
+
+TEST_CASE("options are kept as the file has them, the name of the file too") {
+  const auto file = workload::parse_job(
+      "[global]\nbs=8k\n[a]\nrw=read\nfilename=/dev/nvme1n1\n[b]\nbs=4k\n", "j.fio");
+  using Given = std::map<std::string, std::string>;
+  CHECK(file.jobs[0].given == Given{{"bs", "8k"}, {"filename", "/dev/nvme1n1"}, {"rw", "read"}});
+  CHECK(file.jobs[0].filename == "/dev/nvme1n1");
+  CHECK(file.jobs[1].given == Given{{"bs", "4k"}});
+}
+
+TEST_CASE("the buffers of a job are known before it runs") {
+  const auto bytes = [](const std::string& options) {
+    return workload::parse_job("[j]\n" + options, "j.fio").jobs[0].buffer_bytes();
+  };
+  CHECK(bytes("rw=read\nbs=1g\niodepth=8\nioengine=libaio\n") == std::uint64_t{8} << 30);
+  CHECK(bytes("rw=read\nbs=1g\niodepth=8\nioengine=psync\n") == std::uint64_t{1} << 30);
+  CHECK(bytes("rw=rw\nbs=4k,96k\niodepth=3\nnumjobs=5\nioengine=libaio\n") == 15 * 128 * 1024);
+  CHECK(bytes("rw=read\nbs=64k\nsize=128k\niodepth=64\nioengine=libaio\n") == 2 * 64 * 1024);
+  CHECK(bytes("rw=read\nbs=512\nnumber_ios=3\niodepth=64\nioengine=libaio\n") == 3 * 4096);
+  CHECK(bytes("rw=trim\nbs=1g\n") == 0);
+}
+
 TEST_CASE("without options a job is fio's: 4 KiB sequential reads by psync") {
   const JobOptions job = one("");
   CHECK((job.reads && !job.writes && !job.trims && !job.random));

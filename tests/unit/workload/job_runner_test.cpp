@@ -105,6 +105,23 @@ TEST_CASE("the seed of the run changes the offsets of a job, unless it has a ran
   CHECK(offsets(fixed, 1) != offsets("[j]\nrw=randread\nsize=1m\nrandseed=6\n", 1));
 }
 
+TEST_CASE("sections of one name have offsets of their own") {
+  const Run run("[a]\nrw=randread\nsize=1m\n[a]\nrw=randread\nsize=1m\n", {.cpus = 2});
+  std::vector<std::uint64_t> first, second;
+  for (const auto& one : run.seen()) (one.cpu == 0 ? first : second).push_back(one.sector);
+  REQUIRE(first.size() == 256);
+  REQUIRE(second.size() == 256);
+  CHECK(first != second);
+}
+
+TEST_CASE("a mixed job goes on with the other direction when what was drawn does not fit") {
+  // One write takes all; drawn behind a read it does not fit, and the clone must not end there.
+  const Run run("[j]\nrw=rw\nbs=4k,64k\nsize=64k\nnumber_ios=40\nnumjobs=8\n");
+  const auto& operations = run.result.operations;
+  CHECK(operations[0].bytes + operations[1].bytes == 8 * 65536);
+  CHECK(operations[0].count > 0);
+}
+
 TEST_CASE("rwmixread holds its share") {
   const Run run("[j]\nrw=randrw\nrwmixread=70\nsize=40m\n");
   const auto reads = static_cast<double>(run.result.operations[0].count);

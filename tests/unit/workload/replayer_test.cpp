@@ -1,5 +1,4 @@
-// The replayer over a fake drive: exact times, every request once, what does not fit the drive,
-// and what the backlog says.
+// The replayer over a fake drive: exact times, every request once, what does not fit the drive.
 #include "sim/workload/replayer.hpp"
 
 #include <algorithm>
@@ -18,14 +17,6 @@ using workload::Trace;
 
 const workload::OperationResult& of(const workload::WorkloadResult& result, Operation operation) {
   return result.operations[static_cast<std::size_t>(operation)];
-}
-
-Trace every(base::Time interval, int count, BioOp op = BioOp::kWrite) {
-  Trace trace;
-  for (int i = 0; i < count; ++i) {
-    trace.requests.push_back(request(i * interval, op, static_cast<std::uint64_t>(i) * 8, 8));
-  }
-  return trace;
 }
 
 }  // namespace
@@ -107,18 +98,6 @@ TEST_CASE("closed loop keeps its depth in flight and ignores the arrival times")
   CHECK(device.buffers() == 4);
 }
 
-TEST_CASE("the limit takes the first requests only") {
-  base::Scheduler scheduler("scheduler");
-  FakeDevice device(scheduler, {});
-  const Trace trace = every(1us, 100);
-  workload::ReplayConfig config;
-  config.limit = 7;
-  Replayer replayer(scheduler, device, trace, config);
-  CHECK(run_to_end(replayer) == 1);
-  CHECK(replayer.result().requests_completed == 7);
-  CHECK(replayer.result().replay.trace_requests == 7);
-}
-
 TEST_CASE("what is submitted during the warm-up runs but is not counted") {
   base::Scheduler scheduler("scheduler");
   FakeDevice device(scheduler, {.latency = 10us});
@@ -190,40 +169,58 @@ TEST_CASE("on a drive of larger blocks requests widen to whole blocks") {
   CHECK(replayer.result().replay.aligned == 2);
 }
 
-TEST_CASE("an overloaded drive shows as waits for tags, by the closed form") {
-  // One tag, 10 us each, an arrival each 4 us: request i waits 6 us * i.
+TEST_CASE("the measured part begins at the end of the warm-up, before its first request") {
+  struct Watch {
+    base::Scheduler* scheduler;
+    Replayer* replayer;
+    base::Time measuring{-1};
+    std::uint64_t before = 0;
+    base::Time ended{-1};
+    void begins() {
+      measuring = scheduler->now();
+      before = replayer->result().requests_submitted;
+    }
+    void ends() { ended = scheduler->now(); }
+  };
   base::Scheduler scheduler("scheduler");
-  FakeDevice device(scheduler, {.latency = 10us, .tags = 1});
-  const Trace trace = every(4us, 50);
-  Replayer replayer(scheduler, device, trace, {});
-  run_to_end(replayer);
-  const auto result = replayer.result();
-  REQUIRE(result.backlog);
-  CHECK(result.backlog->requests == 50);
-  CHECK(result.backlog->tag_waits == 49);
-  CHECK(result.backlog->tag_wait_max == 49 * 6us);
-  CHECK(result.backlog->tag_wait_sum == 49 * 50 / 2 * 6us);
-  CHECK(result.backlog->behind_max == 49 * 6us);
-  CHECK(result.backlog->end_behind == 50 * 10us - 49 * 4us);
-  CHECK(result.backlog->waiting_for_tag_max > 25);
-  CHECK(of(result, Operation::kWrite).stage_time[static_cast<std::size_t>(base::Stage::kTagWait)] ==
-        49 * 50 / 2 * 6us);
+  FakeDevice device(scheduler, {.latency = 10us});
+  const Trace trace = every(1us, 100);
+  workload::ReplayConfig config;
+  config.run.warmup_us = 40;
+  Replayer replayer(scheduler, device, trace, config);
+  Watch watch{&scheduler, &replayer};
+  replayer.set_measuring(base::Callback::of<&Watch::begins>(&watch));
+  replayer.set_run_ended(base::Callback::of<&Watch::ends>(&watch));
+  CHECK(run_to_end(replayer) == 1);
+  CHECK(watch.measuring == 40us);
+  CHECK(watch.before == 40);
+  CHECK(watch.ended == 109us);
 }
 
-TEST_CASE("at most max_open requests are open; the others are late and say so") {
+TEST_CASE("a warm-up that outlasts the run begins no measured part and holds nothing up") {
   base::Scheduler scheduler("scheduler");
-  FakeDevice device(scheduler, {.latency = 10us, .tags = 1});
-  const Trace trace = every(4us, 50);
+  FakeDevice device(scheduler, {.latency = 10us});
+  const Trace trace = every(1us, 10);
   workload::ReplayConfig config;
-  config.max_open = 5;
+  config.run.warmup_us = 5'000'000;
   Replayer replayer(scheduler, device, trace, config);
+  Ends begins;
+  replayer.set_measuring(base::Callback::of<&Ends::ended>(&begins));
   CHECK(run_to_end(replayer) == 1);
-  const auto result = replayer.result();
-  CHECK(device.open_max() == 5);
-  CHECK(result.backlog->open_max == 5);
-  CHECK(result.backlog->late_submissions > 30);
-  CHECK(result.backlog->behind_max == 49 * 6us);  // the drive is as late as without the bound
-  CHECK(result.requests_completed == 50);
+  CHECK(begins.count == 0);
+  CHECK(scheduler.now() == 19us);
+}
+
+TEST_CASE("the work done grows with ended requests and with the read-back, not with time") {
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {});
+  const Trace trace = every(1us, 10);
+  workload::ReplayConfig config;
+  config.run.verify = true;
+  Replayer replayer(scheduler, device, trace, config);
+  CHECK(replayer.work_done() == 0);
+  CHECK(run_to_end(replayer) == 1);
+  CHECK(replayer.work_done() == 10 + 80);
 }
 
 TEST_CASE("a trace without times is replayed one at a time, and the result says so") {

@@ -67,6 +67,15 @@ inline workload::TraceRequest request(base::Time at, host::BioOp op, std::uint64
   return made;
 }
 
+// Requests of 4 KiB, one after the other on the drive, one each interval.
+inline workload::Trace every(base::Time interval, int count, host::BioOp op = host::BioOp::kWrite) {
+  workload::Trace trace;
+  for (int i = 0; i < count; ++i) {
+    trace.requests.push_back(request(i * interval, op, static_cast<std::uint64_t>(i) * 8, 8));
+  }
+  return trace;
+}
+
 struct Ends {
   int count = 0;
   void ended() { ++count; }

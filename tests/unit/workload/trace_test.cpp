@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "sim/workload/line_source.hpp"
 #include "support.hpp"
 #include "tests/support/catch.hpp"
 
@@ -194,6 +195,73 @@ TEST_CASE("times begin at 0, are exact, and are put in order") {
   CHECK(trace.requests[0].at == 0ns);
   CHECK(trace.requests[1].at == 99ns);
   CHECK(trace.requests[2].at == 1499999999ns);
+}
+
+TEST_CASE("a time far from all others is refused with the lines that it lies between") {
+  // An early one at the start would take all others out of the trace; a late one in the middle
+  // would be the last.
+  CHECK(error_of("7,0 0 0.5 1 D W 8 + 8 [x]\n"
+                 "7,0 0 0.5 1 C W 8 + 8 [0]\n"
+                 "7,0 1 9000000.5 1 D W 16 + 8 [x]\n"
+                 "7,0 0 9000000.6 1 D W 24 + 8 [x]\n")
+            .find(":3: is 104 days later than line 1, but a replay spans at most 90") !=
+        std::string::npos);
+  CHECK(error_of("7,0 0 1.5 1 D W 8 + 8 [x]\n"
+                 "7,0 1 9000000.5 1 D W 16 + 8 [x]\n"
+                 "7,0 0 2.5 1 D W 24 + 8 [x]\n")
+            .find(":2: is 104 days later than line 3") != std::string::npos);
+  CHECK(read_text("7,0 0 0.5 1 D W 8 + 8 [x]\n"
+                  "7,0 1 7776000.5 1 D W 16 + 8 [x]\n")
+            .requests.size() == 2);
+}
+
+TEST_CASE("the size and check sum of a trace are those of its file, packed or not") {
+  const Trace plain = read_text(kIssue);
+  CHECK(plain.file_bytes == kIssue.size());
+  CHECK(plain.file_crc32 == read_text(kIssue).file_crc32);
+  CHECK(plain.file_crc32 != read_text(kIssue + "\n").file_crc32);
+  const std::string packed = gzip(kIssue);
+  const TemporaryFile file(packed, "packed");
+  CHECK(read_trace(file.path()).file_bytes == packed.size());
+  CHECK(read_trace(file.path()).gzip);
+  const TemporaryFile digits("123456789", "digits");  // of the CRC's definition
+  workload::LineSource source(digits.path());
+  std::string_view line;
+  while (source.next(line)) {
+  }
+  CHECK(source.file_crc32() == 0xCBF43926);
+}
+
+TEST_CASE("a pipe is read like a file, packed or not") {
+  for (const std::string& content : {kIssue + kIssue, gzip(kIssue + kIssue), std::string("7")}) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    REQUIRE(write(ends[1], content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+    close(ends[1]);
+    const std::string path = "/dev/fd/" + std::to_string(ends[0]);
+    if (content.size() > 1) {
+      CHECK(read_trace(path).requests.size() == 2);
+    } else {
+      CHECK(user_error([&] { read_trace(path); }).find("no known trace format") !=
+            std::string::npos);
+    }
+    close(ends[0]);
+  }
+}
+
+TEST_CASE("a line without an end is refused, also when it is packed small") {
+  const auto endless = [](const std::string& path) {
+    return user_error([&] { read_trace(path); })
+        .find("a line of more than 16 MiB; this is no text");
+  };
+  CHECK(endless("/dev/zero") != std::string::npos);
+  const TemporaryFile bomb(gzip(std::string(17 << 20, '\0')), "bomb");
+  CHECK(endless(bomb.path()) != std::string::npos);
+}
+
+TEST_CASE("a fio log has no events to choose from, a block trace has") {
+  CHECK(read_text(kIssue).has_events);
+  CHECK_FALSE(read_text("fio version 2 iolog\na read 0 4096\n").has_events);
 }
 
 TEST_CASE("several devices lie side by side, each on its own MiB") {

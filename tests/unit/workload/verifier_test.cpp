@@ -201,17 +201,6 @@ TEST_CASE("a read begun before a discard may see what was there, and a chunk mad
   CHECK_FALSE(accepts_now(w.verifier, 40, 7));
 }
 
-TEST_CASE("where discards may keep, the old content and zeroes are both accepted") {
-  Writes w{Verifier({true, 4096})};
-  const auto old = w.write(0, 8);
-  w.write(0, 8, BioOp::kDiscard);
-  CHECK(accepts_now(w.verifier, 0, old));
-  CHECK(accepts_now(w.verifier, 0, kZero));
-  CHECK_FALSE(accepts_now(w.verifier, 0, old + 7));
-  w.write(0, 8, BioOp::kWriteZeroes);
-  CHECK_FALSE(accepts_now(w.verifier, 0, old));
-}
-
 TEST_CASE("damage, another sector's data and foreign bytes are told apart in the report") {
   Writes w;
   const auto version = w.write(64, 8);
@@ -271,13 +260,44 @@ TEST_CASE("the read-back covers each written sector once, in order, merged") {
 }
 
 TEST_CASE("discarded ranges beyond the limit of the read-back are counted, not read") {
-  Verifier verifier({false, 1});
-  const Ticket ticket = verifier.begin(BioOp::kDiscard, 0, 10 * 2048);
+  constexpr std::uint32_t k4Gib = 1 << 23;
+  Verifier verifier({});
+  const Ticket ticket = verifier.begin(BioOp::kDiscard, 0, k4Gib + 9 * 2048);
   verifier.end(ticket, false);
   const auto plan = verifier.plan_read_back();
   REQUIRE(plan.size() == 1);
-  CHECK(plan[0].sectors == 2048);
+  CHECK(plan[0].sectors == k4Gib);
   CHECK(verifier.result().sectors_not_checked == 9 * 2048);
+}
+
+TEST_CASE("on a new drive what was never written is zeroes, also beside a write") {
+  Verifier verifier({.new_drive = true});
+  CHECK(accepts_now(verifier, 77, kZero));
+  CHECK_FALSE(accepts_now(verifier, 77, 5));
+  const Ticket ticket = verifier.begin(BioOp::kWrite, 100, 1);
+  CHECK(accepts_now(verifier, 100, kZero));  // not written yet
+  CHECK(accepts_now(verifier, 101, kZero));
+  CHECK_FALSE(accepts_now(verifier, 101, 5));
+  verifier.end(ticket, false);
+  CHECK(accepts_now(verifier, 100, ticket.version));
+  CHECK_FALSE(accepts_now(verifier, 100, kZero));
+  CHECK_FALSE(accepts_now(verifier, 101, ticket.version));
+  CHECK(accepts_now(verifier, 101, kZero));
+  // The neighbours are read back too, but only what was written counts as written.
+  const auto plan = verifier.plan_read_back();
+  REQUIRE(plan.size() == 1);
+  CHECK(plan[0].sector == 96);
+  CHECK(plan[0].sectors == 8);
+  CHECK(verifier.result().sectors_written == 1);
+}
+
+TEST_CASE("on a drive that is not new what was never written may be anything") {
+  Verifier verifier({});
+  CHECK(accepts_now(verifier, 77, 5));
+  const Ticket ticket = verifier.begin(BioOp::kWrite, 100, 1);
+  verifier.end(ticket, false);
+  CHECK(accepts_now(verifier, 101, 5));
+  CHECK(verifier.plan_read_back().front().sectors == 1);
 }
 
 TEST_CASE("a read that never ends costs no more memory per write than a bound") {

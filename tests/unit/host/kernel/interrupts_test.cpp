@@ -198,6 +198,82 @@ TEST_CASE("free_irq waits for a pending slice and nothing is called after it") {
   CHECK(host.machine.interrupts.spurious() == 1);
 }
 
+TEST_CASE("MSI vectors are in a row, of one processor, masked until they are requested") {
+  QuietHost host(four_cpus());
+  Interrupts& interrupts = host.machine.interrupts;
+  auto& config = host.bus.config;
+  // Eight messages, 64-bit address, masks; no MSI-X.
+  config[FakeBus::kCapability] = (3u << 1 | 1u << 7 | 1u << 8) << 16 | 0x05;
+  Recorder first(host.machine), third(host.machine);
+  host.machine.threads.spawn("driver", [&] {
+    CHECK(interrupts.alloc_irq_vectors(kFunction, 1, 5) == -EINVAL);  // MSI-X alone
+    CHECK(interrupts.alloc_irq_vectors(kFunction, 16, 16, {}, Interrupts::kIrqAllTypes) < 0);
+    REQUIRE(interrupts.alloc_irq_vectors(kFunction, 1, 5, {}, Interrupts::kIrqAllTypes) == 4);
+    CHECK((config[FakeBus::kCapability] >> 16 & 0x71) == (1u | 2u << 4));
+    CHECK(config[FakeBus::kCapability + 16] == 0xF);
+    interrupts.request_irq(kFunction, 0, first, "first");
+    interrupts.request_irq(kFunction, 2, third, "third");
+    CHECK(config[FakeBus::kCapability + 16] == 0xA);
+    const std::uint32_t address = config[FakeBus::kCapability + 4];
+    const std::uint32_t data = config[FakeBus::kCapability + 12];
+    CHECK(data % 4 == 0);
+    host.machine.message_interrupt(address, data + 2);
+    host.machine.threads.msleep(1);
+    CHECK(first.times.empty());
+    CHECK(third.times.size() == 1);
+    CHECK(third.cpus[0] == interrupts.cpu_of(kFunction, 0).value());
+    interrupts.free_irq(kFunction, 0, first);
+    interrupts.free_irq(kFunction, 2, third);
+    CHECK(config[FakeBus::kCapability + 16] == 0xF);
+    interrupts.free_irq_vectors(kFunction);
+    CHECK((config[FakeBus::kCapability] >> 16 & 1) == 0);
+    CHECK(interrupts.vectors_in_use() == 0);
+  });
+  sc_core::sc_start();
+  CHECK(interrupts.spurious() == 0);
+}
+
+TEST_CASE("a pin interrupts as long as it is asserted") {
+  QuietHost host(four_cpus());
+  Interrupts& interrupts = host.machine.interrupts;
+  host.bus.config[FakeBus::kCapability] = 0x01;  // neither MSI-X nor MSI
+  host.bus.config[0x3C] = 0x0100 | 6;            // INTA, line 6
+  host.bus.config[0x04] |= 1u << 10;
+  Recorder handler(host.machine);
+  host.machine.threads.spawn("driver", [&] {
+    CHECK(interrupts.alloc_irq_vectors(kFunction, 2, 5, {}, Interrupts::kIrqAllTypes) == -ENOSPC);
+    REQUIRE(interrupts.alloc_irq_vectors(kFunction, 1, 5, {}, Interrupts::kIrqAllTypes) == 1);
+    CHECK((host.bus.config[0x04] & 1u << 10) == 0);
+    interrupts.request_irq(kFunction, 0, handler, "pin");
+    host.machine.pin_interrupt(5, true);  // somebody else's
+    host.machine.threads.msleep(1);
+    CHECK(handler.times.empty());
+    const base::Time asserted = host.machine.now();
+    host.machine.pin_interrupt(6, true);
+    host.machine.threads.sleep_for(3us);
+    host.machine.pin_interrupt(6, false);
+    host.machine.threads.msleep(1);
+    // Slices of 1 us each, the last one begun while it was asserted.
+    REQUIRE(handler.times.size() >= 3);
+    CHECK(handler.times.size() <= 4);
+    CHECK(handler.times[0] - asserted == base::Time(1us));
+    // Asserted while disabled: taken when it is enabled.
+    const std::size_t before = handler.times.size();
+    interrupts.disable_irq(kFunction, 0);
+    host.machine.pin_interrupt(6, true);
+    host.machine.threads.msleep(1);
+    CHECK(handler.times.size() == before);
+    interrupts.enable_irq(kFunction, 0);
+    host.machine.pin_interrupt(6, false);
+    host.machine.threads.msleep(1);
+    CHECK(handler.times.size() == before + 1);
+    interrupts.free_irq(kFunction, 0, handler);
+    interrupts.free_irq_vectors(kFunction);
+    CHECK(interrupts.vectors_in_use() == 0);
+  });
+  sc_core::sc_start();
+}
+
 TEST_CASE("MMIO reads wait for the round trip, writes do not, a refused read is all ones") {
   QuietHost host(four_cpus());
   host.machine.threads.spawn("probe", [&] {

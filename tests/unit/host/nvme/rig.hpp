@@ -1,6 +1,7 @@
 // The driver on a whole simulated host, over a real link, in front of a scripted device or of the
 // real controller with a medium that keeps everything in memory. What goes over the wire is written
 // down as the device meets it: register accesses (doorbells apart), admin commands, I/O commands.
+// A protocol checker sits in every socket, and what it finds fails the test.
 #pragma once
 
 #include <fmt/format.h>
@@ -18,6 +19,8 @@
 #include "pcie/enumerator.hpp"
 #include "pcie/link.hpp"
 #include "pcie/root_complex.hpp"
+#include "sim/check/checked_sockets.hpp"
+#include "tests/support/catch.hpp"
 #include "tests/unit/host/nvme/ram_media.hpp"
 #include "tests/unit/host/nvme/scripted_device.hpp"
 
@@ -38,15 +41,18 @@ class HostRig : private pcie::ConfigAccess {
         link("link", pcie::LinkConfig{}, scheduler),
         endpoint("endpoint", config.endpoint, scheduler),
         memory("memory", config.host, scheduler),
+        sockets(true, scheduler),
         driver(std::make_unique<host::Nvme>(machine, stages, config.driver)) {
-    machine.bus.bind(root_complex.cpu);
-    root_complex.memory.bind(memory.port);
+    constexpr auto kUp = base::Splice::Direction::kUpstream;
+    sockets.bind("cpu", machine.bus, root_complex.cpu);
+    sockets.bind("memory", root_complex.memory, memory.port, kUp);
     machine.use_memory(memory);
-    root_complex.ports[0].to_link.bind(link.from_root);
-    link.to_root.bind(root_complex.ports[0].from_link);
-    link.to_endpoint.bind(endpoint.from_link);
-    endpoint.to_link.bind(link.from_endpoint);
+    sockets.bind("root_down", root_complex.ports[0].to_link, link.from_root);
+    sockets.bind("root_up", link.to_root, root_complex.ports[0].from_link, kUp);
+    sockets.bind("device_down", link.to_endpoint, endpoint.from_link);
+    sockets.bind("device_up", endpoint.to_link, link.from_endpoint, kUp);
     endpoint.set_link(link);
+    root_complex.ports[0].attach_below(endpoint);
   }
 
   // Runs `scenario` in a thread of the host until it returns. False if everything stopped before.
@@ -58,6 +64,8 @@ class HostRig : private pcie::ConfigAccess {
       scheduler.stop();
     });
     sc_core::sc_start();
+    // The scenario's end cuts requests short: open ones are none.
+    CHECK(sockets.violations(false) == std::vector<std::string>());
     return ended;
   }
 
@@ -96,6 +104,7 @@ class HostRig : private pcie::ConfigAccess {
   pcie::Link link;
   pcie::Endpoint endpoint;
   host::Memory memory;
+  check::CheckedSockets sockets;
   base::StageJoin stages;
   std::unique_ptr<host::Nvme> driver;
   std::vector<pcie::FunctionInfo> functions;

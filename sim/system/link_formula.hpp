@@ -1,0 +1,17 @@
+// What a LinkMeasurement must come to, from the closed forms of pcie/formula.hpp alone.
+#pragma once
+
+#include "sim/system/link_bench.hpp"
+
+namespace nvmesim::system_ {
+
+struct LinkForecast {
+  base::Time latency{0};
+  std::uint64_t bytes_per_second = 0;
+};
+
+// memory_address, register_address: their size decides about the headers.
+LinkForecast forecast(const SystemConfig& config, const LinkMeasurement& measurement,
+                      std::uint64_t memory_address, std::uint64_t register_address);
+
+}  // namespace nvmesim::system_

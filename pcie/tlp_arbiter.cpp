@@ -23,13 +23,44 @@ void TlpArbiter::add(TlpFlow& flow) {
   }
 }
 
-// Some posted write that was sent before `flow` waits for credits. A long flow has no order with
-// what its requester sends while it is being issued, but it does not starve the short ones either.
-bool TlpArbiter::blocked_by_posted(const TlpFlow& flow) const {
-  const bool posted = flow.transfer.traffic == TrafficClass::kPosted;
-  return std::any_of(blocked_posted_.begin(), blocked_posted_.end(), [&](const TlpFlow* earlier) {
-    return !may_pass(flow.order, earlier->order) || (posted && earlier->passed >= kMostPassed);
-  });
+TlpFlow* TlpArbiter::next(const CreditAccounts& credits) {
+  Blocked blocked;
+  TlpFlow* chosen = nullptr;
+  for (TlpFlow* flow : shorts_) {
+    if (may_go(*flow, blocked, credits)) {
+      chosen = flow;
+      break;
+    }
+    if (flow->transfer.traffic != TrafficClass::kPosted) continue;
+    if (blocked.oldest == nullptr) blocked.oldest = flow;
+    blocked.several_senders |= flow->order.id != blocked.oldest->order.id;
+  }
+  for (std::size_t i = 0; chosen == nullptr && i < window_.size(); ++i) {
+    if (may_go(*window_[i], blocked, credits)) chosen = window_[i];
+  }
+  if (chosen != nullptr && blocked.oldest != nullptr &&
+      chosen->transfer.traffic == TrafficClass::kPosted) {
+    ++blocked.oldest->passed;
+  }
+  return chosen;
+}
+
+bool TlpArbiter::may_go(const TlpFlow& flow, const Blocked& blocked,
+                        const CreditAccounts& credits) {
+  if (credits.infinite()) return true;
+  return (blocked.oldest == nullptr || may_pass_blocked(flow, blocked)) &&
+         credits.has(flow.transfer.traffic, flow.next_need());
+}
+
+// A long flow has no order with what its requester sends while it is being issued, but it does not
+// starve the short ones either. The sender's name helps past one sender only: there is no list.
+bool TlpArbiter::may_pass_blocked(const TlpFlow& flow, const Blocked& blocked) {
+  if (flow.transfer.traffic == TrafficClass::kPosted && blocked.oldest->passed >= kMostPassed) {
+    return false;
+  }
+  OrderKey order = flow.order;
+  order.id_based_ordering = order.id_based_ordering && !blocked.several_senders;
+  return may_pass(order, blocked.oldest->order);
 }
 
 void TlpArbiter::begin(TlpFlow& flow) {

@@ -24,25 +24,28 @@ struct TlpFlow {
   std::uint32_t arrived = 0;  // TLPs that the receiver has taken or discarded for good
   std::uint32_t passed = 0;   // how often a younger one was preferred for want of credits
   bool lost = false;          // a TLP was
-  bool reported = false;      // as sent, or nobody waits for that
+  Credits need;               // of each TLP but the last
+  Credits last_need;
+  bool reported = false;  // as sent, or nobody waits for that
   bool in_use = false;
   bool is_barrier() const {
     return !transfer.is_short && transfer.traffic == TrafficClass::kPosted &&
            !transfer.relaxed_ordering;
+  }
+  const Credits& next_need() const {
+    return issued + 1 == transfer.segments.tlps ? last_need : need;
   }
   bool last_issued() const { return issued == transfer.segments.tlps; }
 };
 
 class TlpArbiter {
  public:
-  // A posted write that waits for credits is passed by so many of its class at most.
+  // A posted write that waits for credits is passed so often by its class at most.
   static constexpr std::uint32_t kMostPassed = 64;
 
   void add(TlpFlow& flow);
-  // The flow whose next TLP may go now; nullptr if there is none. `need` tells the credits of a
-  // flow's next TLP.
-  template <class Need>
-  TlpFlow* next(const CreditAccounts& credits, const Need& need);
+  // The flow whose next TLP may go now; nullptr if there is none.
+  TlpFlow* next(const CreditAccounts& credits);
   // The next TLP of `flow`, from next(), has begun, or has ended: then a long one goes to the end
   // of the line.
   void begin(TlpFlow& flow);
@@ -53,7 +56,13 @@ class TlpArbiter {
   bool empty() const { return shorts_.empty() && window_.empty() && held_.empty(); }
 
  private:
-  bool blocked_by_posted(const TlpFlow& flow) const;
+  // The posted writes, sent before the one that is looked at, that want for credits.
+  struct Blocked {
+    TlpFlow* oldest = nullptr;
+    bool several_senders = false;
+  };
+  static bool may_pass_blocked(const TlpFlow& flow, const Blocked& blocked);
+  static bool may_go(const TlpFlow& flow, const Blocked& blocked, const CreditAccounts& credits);
 
   static constexpr std::size_t kWindow = Wire::kWindow;
   std::deque<TlpFlow*> shorts_;
@@ -62,32 +71,6 @@ class TlpArbiter {
   std::deque<TlpFlow*> waiting_;  // for a place in the window
   std::deque<TlpFlow*> held_;     // behind the barrier
   std::uint32_t barriers_ = 0;
-  std::vector<TlpFlow*> blocked_posted_;  // used inside next()
 };
-
-template <class Need>
-TlpFlow* TlpArbiter::next(const CreditAccounts& credits, const Need& need) {
-  blocked_posted_.clear();
-  const auto may_go = [&](TlpFlow& flow) {
-    if (credits.infinite()) return true;
-    if (!blocked_posted_.empty() && blocked_by_posted(flow)) return false;
-    return credits.has(flow.transfer.traffic, need(flow));
-  };
-  TlpFlow* chosen = nullptr;
-  for (TlpFlow* flow : shorts_) {
-    if (may_go(*flow)) {
-      chosen = flow;
-      break;
-    }
-    if (flow->transfer.traffic == TrafficClass::kPosted) blocked_posted_.push_back(flow);
-  }
-  for (std::size_t i = 0; chosen == nullptr && i < window_.size(); ++i) {
-    if (may_go(*window_[i])) chosen = window_[i];
-  }
-  if (chosen != nullptr && chosen->transfer.traffic == TrafficClass::kPosted) {
-    for (TlpFlow* flow : blocked_posted_) ++flow->passed;
-  }
-  return chosen;
-}
 
 }  // namespace nvmesim::pcie

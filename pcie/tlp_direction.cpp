@@ -48,6 +48,11 @@ TlpFlow& TlpDirection::take_flow(const Transfer& transfer) {
   flow->order = order_key(*transfer.payload, transfer.traffic);
   flow->number = next_number_++;
   flow->reported = !transfer.report_sent;
+  flow->need = credits_for(payload_bytes(ends_.describe(transfer, 0)));
+  flow->last_need =
+      transfer.segments.tlps == 1
+          ? flow->need
+          : credits_for(payload_bytes(ends_.describe(transfer, transfer.segments.tlps - 1)));
   flow->in_use = true;
   ++in_use_;
   return *flow;
@@ -98,7 +103,7 @@ void TlpDirection::pump(std::uint64_t) {
   if (paused_ || running_ != nullptr || now < free_at_) return;
   TlpFlow* flow = nullptr;
   if (!replaying() && room_to_replay()) {
-    flow = arbiter_.next(credits_, [this](const TlpFlow& each) { return need_of(each); });
+    flow = arbiter_.next(credits_);
   }
   const bool has_tlp = replaying() || flow != nullptr;
   const bool idle_info = !has_tlp && (opposite_->ack_due_ || opposite_->credits_due_);
@@ -191,21 +196,17 @@ base::Time TlpDirection::send_dllps(base::Time start) {
   return start;
 }
 
-Credits TlpDirection::need_of(const TlpFlow& flow) const {
-  return credits_for(payload_bytes(ends_.describe(flow.transfer, flow.issued)));
-}
-
 void TlpDirection::transmit_new(TlpFlow& flow, base::Time start) {
   const formula::Segments& segments = flow.transfer.segments;
   const bool last = flow.issued + 1 == segments.tlps;
   Sent sent{&flow, next_sequence_++, last ? segments.last_bytes : segments.full_bytes,
             ends_.describe(flow.transfer, flow.issued)};
   sent.record.when = start;
+  credits_.consume(flow.transfer.traffic, flow.next_need());
   arbiter_.begin(flow);
   ++flow.issued;
   running_ = &flow;
   running_last_ = last;
-  credits_.consume(flow.transfer.traffic, credits_for(payload_bytes(sent.record)));
   replay_.push_back(sent);
   replay_next_ = replay_.size();
   transmit(sent, start);
@@ -218,9 +219,13 @@ void TlpDirection::transmit(const Sent& sent, base::Time start) {
   const std::uint64_t bits = std::uint64_t{sent.wire_bytes} * 8;
   ++counters_.tlps;
   counters_.bits += bits;
+  const std::uint64_t epoch = epoch_;
+  TlpFlow* const flow = sent.flow;
+  const std::uint64_t sequence = sent.sequence;
   TlpFault fault = ends_.examine(record);
+  if (epoch != epoch_) return;  // who looked has taken the link down
   fault.corrupt |= errors_.send(bits) != 0;
-  flights_.push_back({sent.flow, sent.sequence, fault, credits_for(payload_bytes(record))});
+  flights_.push_back({flow, sequence, fault, credits_for(payload_bytes(record))});
   scheduler_.at<&TlpDirection::arrival>(free_at_ + timing_.delay, this, epoch_);
   if (!scheduler_.pending(timer_)) {
     timer_ = scheduler_.at<&TlpDirection::timeout_event>(free_at_ + timing_.replay_timeout, this);

@@ -107,7 +107,6 @@ class TlpDirection {
     Credits credits;
   };
 
-  Credits need_of(const TlpFlow& flow) const;
   void pump_at(base::Time when);
   void pump(std::uint64_t);
   void end_running();

@@ -156,6 +156,9 @@ bool System::run(std::function<void()> scenario) {
 }
 
 bool System::boot() {
+  // Firmware looks for functions when the links have trained.
+  const auto trained = [this] { return link_->up() && (uplink_ == nullptr || uplink_->up()); };
+  while (!trained()) scheduler_.sleep(std::chrono::microseconds(100));
   Enumeration access(*machine_);
   functions_ =
       pcie::enumerate(access, config_.root_complex.window(), config_.link.max_read_request_bytes);

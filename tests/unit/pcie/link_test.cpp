@@ -172,6 +172,10 @@ TEST_CASE("statistics count TLPs and bytes by class, and busy time is bytes time
   CHECK(utilisations[1].busy() == bench.pace()(4096 + 16 * 24 + 2 * 24));
 }
 
+TEST_CASE("every parameter of a link is described, and survives JSON") {
+  base::check_params<LinkConfig>();
+}
+
 TEST_CASE("a link that cannot be built is the user's mistake, named") {
   const auto rejects = [](auto change) {
     LinkConfig config;

@@ -1,0 +1,63 @@
+// Rules for the point of a link (pcie/link_points.hpp): which TLPs meet which fault, by counting or
+// by chance. A rule set is armed on one link; its draws come from its own seeded stream.
+//
+//   TlpFaultRules rules(run_seed, "faults");
+//   rules.add({.what = TlpFaultKind::drop, .traffic = TrafficClass::kCompletion, .first = 100});
+//   rules.add({.what = TlpFaultKind::corrupt, .chance_ppm = 50});
+//   rules.arm(link.points());      // the rules must outlive the link's traffic
+#pragma once
+
+#include <boost/describe.hpp>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "pcie/link_points.hpp"
+#include "sim/base/random.hpp"
+
+namespace nvmesim::pcie {
+
+enum class TlpFaultKind : std::uint8_t { corrupt, drop, poison, malformed, link_down };
+BOOST_DESCRIBE_ENUM(TlpFaultKind, corrupt, drop, poison, malformed, link_down)
+
+struct TlpFaultRule {
+  TlpFaultKind what = TlpFaultKind::corrupt;
+  // Of the TLPs that match these...
+  std::optional<Direction> direction;
+  std::optional<TrafficClass> traffic;
+  std::optional<TlpType> type;
+  bool replays = false;  // also those that are sent again
+  // ...from the first-th on (counted from 0) each every-th, at most `count` of them...
+  std::uint64_t first = 0;
+  std::uint64_t every = 1;
+  std::uint64_t count = ~std::uint64_t{0};
+  // ...with this chance.
+  std::uint32_t chance_ppm = 1'000'000;
+};
+
+class TlpFaultRules {
+ public:
+  TlpFaultRules(std::uint64_t run_seed, std::string_view user) : random_(run_seed, user) {}
+  TlpFaultRules(const TlpFaultRules&) = delete;
+  TlpFaultRules& operator=(const TlpFaultRules&) = delete;
+
+  // A rule that could never act is the user's mistake (UserError).
+  void add(const TlpFaultRule& rule);
+  void arm(LinkPoints& points);
+  // How often the rule, in the order of add(), has acted.
+  std::uint64_t hits(std::size_t rule) const { return rules_.at(rule).hits; }
+
+ private:
+  struct State {
+    TlpFaultRule rule;
+    std::uint64_t matched = 0;
+    std::uint64_t hits = 0;
+  };
+  void look(const TlpRecord& record, TlpFault& fault);
+
+  base::Random random_;
+  std::vector<State> rules_;
+};
+
+}  // namespace nvmesim::pcie

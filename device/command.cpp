@@ -18,6 +18,10 @@ std::string_view name(CommandState state) {
       return "in the media";
     case CommandState::kParked:
       return "waiting";
+    case CommandState::kFused:
+      return "waiting for its fused partner";
+    case CommandState::kLocked:
+      return "waiting for an atomic write";
     case CommandState::kCompleting:
       return "completing";
   }
@@ -46,13 +50,14 @@ Command& CommandPool::take() {
   Command& command = commands_[free_.back()];
   free_.pop_back();
   ++in_use_;
-  command.media_open = command.ended = command.prepared = false;
+  command.media_open = command.ended = command.prepared = command.locked = false;
   command.status = spec::Status::kSuccess;
   command.dw0 = 0;
   command.pieces_open = command.parts_ready = command.position = 0;
   command.space = nullptr;
   command.next_step = nullptr;
-  command.waiter = command.next = nullptr;
+  command.waiter = command.next = command.partner = nullptr;
+  command.work = nullptr;
   return command;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "device/prp.hpp"
+#include "device/sgl.hpp"
 #include "device/spec/commands.hpp"
 #include "models/media.hpp"
 #include "sim/base/buffer.hpp"
@@ -16,6 +17,7 @@
 
 namespace nvmesim::device {
 
+struct BlockWork;
 struct Core;
 struct Namespace;
 
@@ -26,6 +28,8 @@ enum class CommandState : std::uint8_t {
   kStaged,      // data of a command that needs no media moves
   kMedia,       // the media works, or data of its parts moves
   kParked,      // waits for something else: an event, another command's end
+  kFused,       // waits for the other half of its pair
+  kLocked,      // waits until its blocks are free of an atomic write
   kCompleting,  // its status is decided
 };
 
@@ -39,9 +43,11 @@ struct Command {
   std::uint16_t cqid = 0;
   std::uint32_t index = 0;  // in the pool
   CommandState state = CommandState::kFree;
-  bool media_open = false;  // the media has it
-  bool ended = false;       // its status was decided while pieces were still moving
-  bool prepared = false;    // completion_at is valid
+  bool media_open = false;       // the media has it
+  bool ended = false;            // its status was decided while pieces were still moving
+  bool prepared = false;         // completion_at is valid
+  bool locked = false;           // in RangeLocks
+  bool sgl_of_metadata = false;  // which SGL is being read
   spec::Status status = spec::Status::kSuccess;
   std::uint32_t dw0 = 0;
   std::uint32_t pieces_open = 0;  // DMA requests under way
@@ -53,15 +59,25 @@ struct Command {
   std::uint32_t data_bytes = 0;        // of AdminData
   std::vector<base::BufferRef> pages;  // of AdminData
   Command* waiter = nullptr;           // an Abort that waits for this command's end
+  Command* partner = nullptr;          // the other half of a fused pair, until the first ends
+  BlockWork* work = nullptr;           // of BlockTransfer
   Command* next = nullptr;             // in a completion queue's waiting list
   base::Scheduler::Handle timer;
   base::Time completion_at{0};
   base::BufferRef staged;
   base::StageRecord record;
   PrpMap prps;
+  SglMap sgl;
   models::MediaCommand media;
 
   bool admin() const { return sqid == 0; }
+  bool fused() const { return sqe.fuse() != 0; }
+  // Host memory of the command's data from `offset` on.
+  PrpMap::Extent extent(std::uint64_t offset) const {
+    if (sqe.psdt() == 0) [[likely]]
+      return prps.at(offset);
+    return sgl.at(offset);
+  }
 };
 
 class CommandPool {

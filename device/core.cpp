@@ -28,6 +28,7 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       stages(records),
       log(messages),
       keep_data(keeps_data),
+      keep_spare(storage.keeps_spare()),
       shared_subsystem(shared ? std::move(shared)
                               : std::make_shared<Subsystem>(wanted, events_of_time, storage)),
       subsystem(*shared_subsystem),
@@ -44,7 +45,10 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       fetcher(*this),
       dispatcher(*this),
       prps(*this),
+      sgls(*this),
       mover(*this),
+      blocks(*this),
+      locks(*this),
       coalescer(*this, config.vectors),
       poster(*this),
       events(*this, config.aerl + 1),
@@ -67,14 +71,21 @@ Core::~Core() {
 void Core::complete(Command& command, Status status, std::uint32_t dw0) {
   command.status = status;
   command.dw0 = dw0;
+  Command* second = nullptr;
+  if (command.partner != nullptr) [[unlikely]]
+    second = dispatcher.separate(command);
+  if (command.locked) [[unlikely]]
+    locks.release(command);
   if (command.waiter != nullptr) {
     Command& abort = *command.waiter;
     command.waiter = nullptr;
     poster.post(command);
     complete(abort, Status::kSuccess);  // dword 0 bit 0 is 0: the command was aborted
-    return;
+  } else {
+    poster.post(command);
   }
-  poster.post(command);
+  if (second != nullptr) [[unlikely]]
+    dispatcher.first_ended(*second, status);
 }
 
 void Core::reject(Command& command, Status status, const char* rule, const char* section) {
@@ -88,6 +99,14 @@ void Core::reject(Command& command, Status status, const char* rule, const char*
               section);
   }
   complete(command, status);
+}
+
+void Core::complete_ended(Command& command) {
+  if (command.status == Status::kDataTransferError) {
+    reject(command, command.status, "host memory could not be read", "4.3");
+  } else {
+    complete(command, command.status, command.dw0);
+  }
 }
 
 void Core::report(const char* rule, const char* section) const {
@@ -104,6 +123,8 @@ void Core::release(Command& command) {
              command.position != 0) {
     --aborts_open;
   }
+  if (command.work != nullptr) [[unlikely]]
+    blocks.close(command);
   SubmissionQueue& queue = *queues.sq(command.sqid);
   commands.release(command);
   --queue.commands_open;
@@ -132,6 +153,11 @@ Termination Core::terminate(Command& command, Status status) {
         ++aborted;
         return Termination::kEnding;
       }
+      break;
+    case CommandState::kFused:
+      dispatcher.withdraw(command);
+      break;
+    case CommandState::kLocked:
       break;
     case CommandState::kParked:
       if (command.sqe.opc != static_cast<std::uint8_t>(spec::AdminOpcode::kAsyncEventRequest)) {
@@ -176,8 +202,10 @@ void Core::reset_controller() {
   fetcher.reset();
   poster.reset();
   coalescer.reset();
+  locks.reset();
   events.reset();
   commands.reset();
+  blocks.reset();
   queues.reset();
   keep_alive.reset();
   self_test.controller_reset();

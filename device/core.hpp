@@ -10,6 +10,8 @@
 #include "device/admin_data.hpp"
 #include "device/ana.hpp"
 #include "device/async_events.hpp"
+#include "device/bad_blocks.hpp"
+#include "device/block_transfer.hpp"
 #include "device/changed_namespaces.hpp"
 #include "device/coalescer.hpp"
 #include "device/command.hpp"
@@ -30,8 +32,10 @@
 #include "device/power.hpp"
 #include "device/prp_walker.hpp"
 #include "device/queues.hpp"
+#include "device/range_locks.hpp"
 #include "device/register_file.hpp"
 #include "device/self_test.hpp"
+#include "device/sgl_walker.hpp"
 #include "device/spec/command_key.hpp"
 #include "device/subsystem.hpp"
 #include "device/thermal.hpp"
@@ -65,6 +69,7 @@ struct Core {
   static constexpr unsigned kGateFormat = 1u << 1;
   static constexpr unsigned kGateAna = 1u << 2;
   static constexpr unsigned kGateMedia = 1u << 3;  // not ready yet
+  static constexpr unsigned kGateSanitizeFailed = 1u << 4;
 
   // shared: the subsystem that it joins; one of its own if empty.
   Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
@@ -78,6 +83,9 @@ struct Core {
   void complete(Command& command, spec::Status status, std::uint32_t dw0 = 0);
   // The same for a command that broke a rule, with one log line.
   void reject(Command& command, spec::Status status, const char* rule, const char* section);
+  // The last piece of a command that has ended came back: it was aborted, or its data could not be
+  // read from host memory.
+  void complete_ended(Command& command);
   // One log line for an access or event that broke a rule.
   void report(const char* rule, const char* section) const;
   // The completion entry is out, or the command was completed implicitly: its slot becomes free.
@@ -101,6 +109,7 @@ struct Core {
   base::StageJoin& stages;
   const base::Log& log;
   const bool keep_data;
+  const bool keep_spare;  // buffers of the media have a spare area
 
   Points points;
   base::BufferPool buffers{models::kUnitBytes};
@@ -117,7 +126,11 @@ struct Core {
   Fetcher fetcher;
   Dispatcher dispatcher;
   PrpWalker prps;
+  SglWalker sgls;
   DataMover mover;
+  BlockTransfer blocks;
+  BadBlocks bad_blocks;
+  RangeLocks locks;
   Coalescer coalescer;
   CompletionPoster poster;
   AsyncEvents events;

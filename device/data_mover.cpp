@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "device/core.hpp"
+#include "models/spare.hpp"
 
 namespace nvmesim::device {
 
@@ -45,8 +46,8 @@ DataMover::DataMover(Core& core)
   std::memset(zeroes_->data(), 0, kUnitBytes);
 }
 
-void DataMover::begin_media(Command& command) {
-  command.media.client = this;
+void DataMover::begin_media(Command& command, models::MediaClient& client) {
+  command.media.client = &client;
   command.media.client_data = reinterpret_cast<std::uint64_t>(&command);
   command.state = CommandState::kMedia;
   command.media_open = true;
@@ -56,6 +57,12 @@ void DataMover::begin_media(Command& command) {
 
 void DataMover::start_transfer(Command& command, MediaOp op, std::uint64_t first_byte,
                                std::uint64_t bytes, bool force_unit_access) {
+  prepare_parts(command, op, first_byte, bytes, force_unit_access);
+  begin_media(command, *this);
+}
+
+void DataMover::prepare_parts(Command& command, MediaOp op, std::uint64_t first_byte,
+                              std::uint64_t bytes, bool force_unit_access) {
   models::MediaCommand& media = command.media;
   media.op = op;
   media.first_byte = first_byte;
@@ -74,7 +81,6 @@ void DataMover::start_transfer(Command& command, MediaOp op, std::uint64_t first
     bytes -= part.bytes;
     offset = 0;
   }
-  begin_media(command);
 }
 
 void DataMover::start_operation(Command& command, MediaOp op, std::uint64_t first_byte,
@@ -85,7 +91,7 @@ void DataMover::start_operation(Command& command, MediaOp op, std::uint64_t firs
   command.media.force_unit_access = false;
   command.media.parts.clear();
   command.next_step = next;
-  begin_media(command);
+  begin_media(command, *this);
 }
 
 void DataMover::media_ready(MediaPart& part) {
@@ -109,13 +115,15 @@ void DataMover::send_part(Command& command, MediaPart& part) {
   options.dataless = !core_.keep_data;
   read_bytes_ += left;
   while (left != 0) {
-    const PrpMap::Extent extent = command.prps.at(offset);
+    const PrpMap::Extent extent = command.extent(offset);
     const std::uint64_t bytes = std::min(left, extent.bytes);
-    ++part.client_data;
-    ++command.pieces_open;
-    core_.port.dma_write(
-        extent.address, {from, bytes}, buffer, options,
-        base::Callback::of<&DataMover::sent>(this, reinterpret_cast<std::uint64_t>(&part)));
+    if (!extent.discard) [[likely]] {
+      ++part.client_data;
+      ++command.pieces_open;
+      core_.port.dma_write(
+          extent.address, {from, bytes}, buffer, options,
+          base::Callback::of<&DataMover::sent>(this, reinterpret_cast<std::uint64_t>(&part)));
+    }
     from += bytes;
     offset += bytes;
     left -= bytes;
@@ -129,7 +137,7 @@ void DataMover::fetch_part(Command& command, MediaPart& part) {
   std::uint64_t left = part.bytes;
   written_bytes_ += left;
   while (left != 0) {
-    const PrpMap::Extent extent = command.prps.at(offset);
+    const PrpMap::Extent extent = command.extent(offset);
     const std::uint64_t bytes = std::min(left, extent.bytes);
     ++part.client_data;
     ++command.pieces_open;
@@ -163,6 +171,9 @@ void DataMover::arrived(std::uint64_t part_address) {
   }
   if (part.client_data == 0 && !command.ended) {
     part.stages.stamp(base::Stage::kData, core_.scheduler.now());
+    if (core_.keep_spare && part.data) [[unlikely]] {
+      models::mark_written(part.data->data(), part.offset, part.bytes);
+    }
     core_.media.write_arrived(part);
   }
   piece_ended(command);
@@ -184,29 +195,37 @@ void DataMover::media_done(models::MediaCommand& media, MediaStatus status) {
   if (command.pieces_open == 0) finish(command);
 }
 
-// Media and pieces are done. The stages are those of the part that ended last.
+// Media and pieces are done.
 void DataMover::finish(Command& command) {
   if (command.ended) {  // cancelled: what its parts did until then has no meaning
     core_.complete(command, command.status);
     return;
   }
+  append_stages(command);
   if (command.media.parts.empty()) {
-    command.record.append(command.media.stages);
     if (command.next_step != nullptr && command.status == Status::kSuccess) {
       command.next_step(core_, command);
       return;
     }
-  } else {
-    const base::StageRecord* last = &command.media.parts.front().stages;
-    for (const MediaPart& part : command.media.parts) {
-      if (part.stages.last() >= last->last()) last = &part.stages;
-    }
-    if (last->last() <= core_.scheduler.now()) command.record.append(*last);
-    if (command.status == Status::kSuccess) {
-      core_.health.count_transfer(command.media.op, command.media.bytes);
+  } else if (command.status == Status::kSuccess) {
+    core_.health.count_transfer(command.media.op, command.media.bytes);
+    if (!core_.bad_blocks.empty() && command.media.op == MediaOp::kWrite) [[unlikely]] {
+      core_.bad_blocks.clear(command.media.first_byte, command.media.bytes);
     }
   }
   core_.complete(command, command.status);
+}
+
+void DataMover::append_stages(Command& command) {
+  if (command.media.parts.empty()) {
+    command.record.append(command.media.stages);
+    return;
+  }
+  const base::StageRecord* last = &command.media.parts.front().stages;
+  for (const MediaPart& part : command.media.parts) {
+    if (part.stages.last() >= last->last()) last = &part.stages;
+  }
+  if (last->last() <= core_.scheduler.now()) command.record.append(*last);
 }
 
 void DataMover::send_staged(Command& command, std::uint64_t total) {
@@ -217,12 +236,18 @@ void DataMover::send_staged(Command& command, std::uint64_t total) {
   while (offset != total) {
     const base::BufferRef& buffer = offset < kUnitBytes ? command.staged : zeroes_;
     const std::uint64_t in_buffer = offset % kUnitBytes;
-    const PrpMap::Extent extent = command.prps.at(offset);
+    const PrpMap::Extent extent = command.extent(offset);
     const std::uint64_t bytes = std::min({total - offset, extent.bytes, kUnitBytes - in_buffer});
-    ++command.pieces_open;
-    core_.port.dma_write(extent.address, {buffer->data() + in_buffer, bytes}, buffer, {},
-                         base::Callback::of<&DataMover::staged_moved>(this, command.index));
+    if (!extent.discard) {
+      ++command.pieces_open;
+      core_.port.dma_write(extent.address, {buffer->data() + in_buffer, bytes}, buffer, {},
+                           base::Callback::of<&DataMover::staged_moved>(this, command.index));
+    }
     offset += bytes;
+  }
+  if (command.pieces_open == 0) {  // all of it went into bit buckets
+    core_.complete(command, command.status, command.dw0);
+    return;
   }
   core_.poster.prepare(command);
 }
@@ -234,7 +259,7 @@ void DataMover::receive_staged(Command& command, std::uint32_t bytes, Command::S
   command.staged = core_.buffers.take();
   std::uint64_t offset = 0;
   while (offset != bytes) {
-    const PrpMap::Extent extent = command.prps.at(offset);
+    const PrpMap::Extent extent = command.extent(offset);
     const std::uint64_t piece = std::min(bytes - offset, extent.bytes);
     ++command.pieces_open;
     core_.port.dma_read(extent.address, {command.staged->data() + offset, piece}, command.staged,
@@ -248,13 +273,14 @@ void DataMover::staged_moved(std::uint64_t index) {
   --command.pieces_open;
   if (core_.port.dma_status() != pcie::DmaStatus::kOk && !command.ended &&
       command.next_step != nullptr) {
-    core_.report("command data could not be read from host memory", "4.3");
     command.ended = true;
     command.status = Status::kDataTransferError;
   }
   if (command.pieces_open != 0) return;
   command.record.stamp(base::Stage::kData, core_.scheduler.now());
-  if (command.ended || command.next_step == nullptr) {
+  if (command.ended) {
+    core_.complete_ended(command);
+  } else if (command.next_step == nullptr) {
     core_.complete(command, command.status, command.dw0);
   } else {
     command.next_step(core_, command);

@@ -23,6 +23,15 @@ class DataMover : public models::MediaClient {
   void start_operation(Command& command, models::MediaOp op, std::uint64_t first_byte,
                        std::uint64_t bytes, Command::Step next);
 
+  // Pieces of the above, for BlockTransfer.
+  void prepare_parts(Command& command, models::MediaOp op, std::uint64_t first_byte,
+                     std::uint64_t bytes, bool force_unit_access);
+  void begin_media(Command& command, models::MediaClient& client);
+  // The stages of the part that ended last, or of the operation, become the command's.
+  void append_stages(Command& command);
+  void count_read(std::uint64_t bytes) { read_bytes_ += bytes; }
+  void count_written(std::uint64_t bytes) { written_bytes_ += bytes; }
+
   // Sends command.staged (at most 4 KiB, zeroes behind its first `bytes` bytes) and zeroes up to
   // `total`, then completes with command.dw0. The pages are mapped.
   void send_staged(Command& command, std::uint64_t total);
@@ -43,7 +52,6 @@ class DataMover : public models::MediaClient {
   void staged_moved(std::uint64_t index);
   void piece_ended(Command& command);
   void finish(Command& command);
-  void begin_media(Command& command);
 
   Core& core_;
   base::BufferRef zeroes_;

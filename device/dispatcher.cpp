@@ -40,16 +40,22 @@ void Dispatcher::accept(Command& command) {
   if (core_.points.command_fetched.armed()) {
     core_.points.command_fetched(command.sqid, command.sqe);
   }
+  if (!command.admin()) {
+    core_.health.io_begins(core_.scheduler.now());
+    if (core_.thermal.modelled()) [[unlikely]]
+      core_.thermal.power_changed();
+    if (core_.config.fuses != 0 && pair(command)) [[unlikely]]
+      return;
+  }
+  decode(command);
+}
+
+void Dispatcher::decode(Command& command) {
   command.state = CommandState::kDecoding;
   const base::Time now = core_.scheduler.now();
   base::Time when = unit_.reserve(now) + latency_of(command);
-  if (!command.admin()) {
-    core_.health.io_begins(now);
-    if (core_.thermal.modelled()) [[unlikely]]
-      core_.thermal.power_changed();
-    if (core_.power.concerns_io()) [[unlikely]]
-      when += core_.power.admit(bytes_of(command)) - now;
-  }
+  if (core_.power.concerns_io() && !command.admin()) [[unlikely]]
+    when += core_.power.admit(bytes_of(command)) - now;
   command.timer = core_.scheduler.at<&Dispatcher::decoded>(when, this, command.index);
 }
 
@@ -110,6 +116,13 @@ bool Dispatcher::passes_gates(Command& command, const CommandRow& row) {
     core_.reject(command, Status::kSanitizeInProgress, "not allowed while a sanitize runs", "8.15");
     return false;
   }
+  const bool sanitizes =
+      command.admin() &&
+      (row.in_sanitize || row.opcode == static_cast<std::uint8_t>(spec::AdminOpcode::kSanitize));
+  if ((gates & Core::kGateSanitizeFailed) != 0 && !sanitizes) {
+    core_.reject(command, Status::kSanitizeFailed, "the last sanitize failed", "8.15");
+    return false;
+  }
   if ((gates & Core::kGateMedia) != 0 && (!command.admin() || row.effects != 0)) {
     core_.reject(command,
                  command.admin() ? Status::kAdminMediaNotReady : Status::kNamespaceNotReady,
@@ -130,13 +143,18 @@ bool Dispatcher::passes_gates(Command& command, const CommandRow& row) {
 
 bool Dispatcher::common_checks(Command& command, const CommandRow& row) {
   const spec::SubmissionEntry& sqe = command.sqe;
-  if (sqe.fuse() != 0) {
-    core_.reject(command, Status::kInvalidField, "fused operations are not supported", "4.2");
-    return false;
+  if (sqe.fuse() != 0) [[unlikely]] {
+    if (command.admin() || core_.config.fuses == 0 || sqe.fuse() == 3) {
+      core_.reject(command, Status::kInvalidField, "fused operations are not supported", "4.2");
+      return false;
+    }
+    if (command.partner != nullptr && !check_pair(command)) return false;
   }
-  if (sqe.psdt() != 0) {
-    core_.reject(command, Status::kInvalidField, "SGLs are not supported", "4.2");
-    return false;
+  if (sqe.psdt() != 0) [[unlikely]] {
+    if (command.admin() || core_.config.sgls == 0 || sqe.psdt() == 3) {
+      core_.reject(command, Status::kInvalidField, "SGLs are not supported", "4.2");
+      return false;
+    }
   }
   if (row.nsid == NsidRule::kIgnored) return true;
   command.space = core_.namespaces.find(sqe.nsid);
@@ -144,6 +162,74 @@ bool Dispatcher::common_checks(Command& command, const CommandRow& row) {
   if (row.nsid == NsidRule::kOneOrAll && sqe.nsid == spec::kNsidAll) return true;
   core_.reject(command, Status::kInvalidNamespace, "NSID names no namespace", "6.1");
   return false;
+}
+
+// Fused operations (section 6.2). The halves lie behind each other in one queue,
+// and entries come here in the order of the queue. True if the command does not go on by itself.
+bool Dispatcher::pair(Command& command) {
+  SubmissionQueue& queue = *core_.queues.sq(command.sqid);
+  Command* first = queue.fused_first;
+  const unsigned fuse = command.sqe.fuse();
+  if (first != nullptr && fuse == spec::kFuseSecond) {
+    queue.fused_first = nullptr;
+    first->partner = &command;
+    command.partner = first;
+    command.state = CommandState::kFused;
+    decode(*first);
+    return true;
+  }
+  if (first != nullptr) abort_lonely(*first, queue);
+  if (fuse == spec::kFuseFirst) {
+    command.state = CommandState::kFused;
+    queue.fused_first = &command;
+    return true;
+  }
+  if (fuse != spec::kFuseSecond) return false;
+  core_.reject(command, Status::kAbortedMissingFused, "the first of the pair is missing", "6.2");
+  return true;
+}
+
+void Dispatcher::abort_lonely(Command& command, SubmissionQueue& queue) {
+  queue.fused_first = nullptr;
+  core_.reject(command, Status::kAbortedMissingFused, "the second of the pair is missing", "6.2");
+}
+
+// Compare and Write of the same blocks. Both fail if they are not.
+bool Dispatcher::check_pair(Command& first) {
+  Command& second = *first.partner;
+  const bool known = first.sqe.opc == static_cast<std::uint8_t>(spec::NvmOpcode::kCompare) &&
+                     second.sqe.opc == static_cast<std::uint8_t>(spec::NvmOpcode::kWrite);
+  const std::uint32_t blocks = spec::RwControl{first.sqe.cdw12}.nlb();
+  const bool same = first.sqe.nsid == second.sqe.nsid && first.sqe.cdw10 == second.sqe.cdw10 &&
+                    first.sqe.cdw11 == second.sqe.cdw11 &&
+                    blocks == spec::RwControl{second.sqe.cdw12}.nlb();
+  if (known && same && blocks <= core_.config.limits.acwu) return true;
+  const Status status = known && same ? Status::kAtomicWriteUnitExceeded : Status::kInvalidField;
+  separate(first);
+  core_.reject(first, status, "not a Compare and Write of the same blocks within ACWU", "6.2");
+  core_.reject(second, status, "not a Compare and Write of the same blocks within ACWU", "6.2");
+  return false;
+}
+
+Command* Dispatcher::separate(Command& command) {
+  Command& other = *command.partner;
+  command.partner = other.partner = nullptr;
+  if (command.sqe.fuse() != spec::kFuseFirst) return nullptr;
+  if (command.status == Status::kSuccess) core_.locks.hand_over(command, other);
+  return &other;
+}
+
+void Dispatcher::first_ended(Command& second, Status status) {
+  if (status == Status::kSuccess) {
+    decode(second);
+  } else {
+    core_.reject(second, Status::kAbortedFailedFused, "the first of the pair failed", "6.2");
+  }
+}
+
+void Dispatcher::withdraw(Command& command) {
+  SubmissionQueue& queue = *core_.queues.sq(command.sqid);
+  if (queue.fused_first == &command) queue.fused_first = nullptr;
 }
 
 }  // namespace nvmesim::device

@@ -7,6 +7,7 @@
 
 #include "device/command.hpp"
 #include "device/pipeline_stage.hpp"
+#include "device/queues.hpp"
 
 namespace nvmesim::device {
 
@@ -37,9 +38,24 @@ class Dispatcher {
 
   // A submission entry has arrived in `command.sqe`.
   void accept(Command& command);
+  // No further entry of the queue is known: a first of a fused pair that waits is alone.
+  void end_of_entries(SubmissionQueue& queue) {
+    if (queue.fused_first != nullptr) [[unlikely]]
+      abort_lonely(*queue.fused_first, queue);
+  }
+  // `command` ends and is no longer half of a pair. Its second, if it was the first: the caller
+  // tells what became of it by first_ended(). nullptr if it was the second.
+  Command* separate(Command& command);
+  void first_ended(Command& second, spec::Status status);
+  // A half that waits is aborted.
+  void withdraw(Command& command);
   const PipelineStage& unit() const { return unit_; }
 
  private:
+  void decode(Command& command);
+  bool pair(Command& command);
+  void abort_lonely(Command& command, SubmissionQueue& queue);
+  bool check_pair(Command& first);
   base::Time latency_of(const Command& command) const;
   void decoded(std::uint64_t index);
   void handle(std::uint64_t index);

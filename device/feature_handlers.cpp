@@ -126,6 +126,10 @@ Status check_error_recovery(Core& core, Command&, FeatureValue& value) {
   return wanted && !core.config.dulbe ? Status::kInvalidField : Status::kSuccess;
 }
 
+void apply_error_recovery(Core& core, std::uint32_t nsid, const FeatureValue& value) {
+  core.features.set_dulbe(nsid, (value.dword & kDulbe) != 0);
+}
+
 // --- Cache, queues, interrupts
 
 bool has_cache(const Core& core) {
@@ -281,7 +285,8 @@ constexpr FeatureRow kRows[] = {
      .scope = kSpace,
      .saveable = true,
      .kept_bits = 0x1'FFFF,
-     .check = check_error_recovery},
+     .check = check_error_recovery,
+     .apply = apply_error_recovery},
     {.id = FeatureId::kVolatileWriteCache,
      .saveable = true,
      .kept_bits = 1,

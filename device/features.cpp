@@ -1,5 +1,6 @@
 #include "device/features.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "device/core.hpp"
@@ -52,7 +53,7 @@ const FeatureRow& row_of(const Core& core, const Command& command) {
 
 }  // namespace
 
-Features::Features(Core& core) : core_(core) {}
+Features::Features(Core& core) : core_(core), dulbe_(core.namespaces.count()) {}
 
 void Features::reset() {
   current_ = saved_;
@@ -60,6 +61,8 @@ void Features::reset() {
   timestamp_set_ = core_.scheduler.now();
   timestamp_by_host_ = false;
   write_cache_ = true;
+  dulbe_.assign(dulbe_.size(), 0);
+  dulbe_set_ = false;
   for (const FeatureRow& row : feature_rows()) {
     if (row.apply == nullptr || row.scope == FeatureScope::kNamespace) continue;
     if (row.exists != nullptr && !row.exists(core_)) continue;
@@ -96,6 +99,11 @@ const std::vector<std::byte>* Features::data(FeatureId feature, std::uint32_t in
   return found == current_.end() ? nullptr : &found->second.data;
 }
 
+void Features::set_dulbe(std::uint32_t nsid, bool set) {
+  dulbe_[nsid - 1] = set;
+  dulbe_set_ = std::find(dulbe_.begin(), dulbe_.end(), std::uint8_t{1}) != dulbe_.end();
+}
+
 std::uint64_t Features::timestamp() const {
   const auto passed = static_cast<std::uint64_t>((core_.scheduler.now() - timestamp_set_) /
                                                  std::chrono::milliseconds(1));
@@ -115,6 +123,7 @@ void Features::forget_namespace(std::uint32_t nsid) {
     current_.erase({id_of(row), nsid});
     saved_.erase({id_of(row), nsid});
   }
+  set_dulbe(nsid, false);
 }
 
 void Features::set(Command& command) {

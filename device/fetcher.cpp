@@ -82,9 +82,14 @@ void Fetcher::schedule(base::Time when) {
   decision_ = core_.scheduler.at<&Fetcher::decide>(when, this, 0, base::Phase::kLate);
 }
 
+// Fused pairs need their entries in order, so that the queue's fetches follow each other.
+bool Fetcher::in_order(const SubmissionQueue& queue) const {
+  return core_.config.fuses != 0 && queue.fetches_open != 0;
+}
+
 bool Fetcher::eligible(const SubmissionQueue& queue, base::Time now) const {
   return queue.arrived[queue.fetch_head] + latency_ <= now &&
-         core_.commands.available(queue.id == 0) != 0;
+         core_.commands.available(queue.id == 0) != 0 && !in_order(queue);
 }
 
 SubmissionQueue* Fetcher::pick(base::Time now) {
@@ -166,7 +171,7 @@ void Fetcher::plan_next() {
     if (core_.commands.available(id == 0) == 0) {
       if (!starved_) ++starved_count_;
       starved_ = true;
-    } else {
+    } else if (!in_order(*queue)) {
       earliest = std::min(earliest, queue->arrived[queue->fetch_head] + latency_);
     }
     id = next_waiting(id + 1);
@@ -202,6 +207,7 @@ void Fetcher::arrived(std::uint64_t slot_index) {
       ++queue.commands_open;
       core_.dispatcher.accept(command);
     }
+    if (queue.waiting() == 0) core_.dispatcher.end_of_entries(queue);
   }
   if (waiting_queues_ != 0) plan_next();
 }

@@ -54,6 +54,7 @@ class Fetcher {
   void schedule(base::Time when);
   void decide();
   SubmissionQueue* pick(base::Time now);
+  bool in_order(const SubmissionQueue& queue) const;
   bool eligible(const SubmissionQueue& queue, base::Time now) const;
   std::uint32_t burst_of(const SubmissionQueue& queue, base::Time now) const;
   void issue(SubmissionQueue& queue, base::Time now);

@@ -73,7 +73,7 @@ PrpMap::Extent PrpMap::at(std::uint64_t offset) const {
   } else {
     address = prp2_ + in_page;
   }
-  return {address, kFetchPage - (address & (kFetchPage - 1))};
+  return {address, kFetchPage - (address & (kFetchPage - 1)), false};
 }
 
 }  // namespace nvmesim::device

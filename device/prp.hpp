@@ -28,6 +28,7 @@ class PrpMap {
   struct Extent {
     std::uint64_t address = 0;
     std::uint64_t bytes = 0;
+    bool discard = false;  // an SGL bit bucket: what belongs here goes nowhere
   };
 
   // bytes must not be 0. page_bytes is a power of two, at least 4096.

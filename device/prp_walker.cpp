@@ -7,6 +7,10 @@ namespace nvmesim::device {
 using spec::Status;
 
 void PrpWalker::map(Command& command, std::uint64_t bytes, Command::Step next) {
+  if (command.sqe.psdt() != spec::kPsdtPrp) [[unlikely]] {
+    core_.sgls.map(command, bytes, next);
+    return;
+  }
   command.next_step = next;
   const Status status =
       command.prps.begin(command.sqe.prp1, command.sqe.prp2, bytes, core_.registers.page_bytes());

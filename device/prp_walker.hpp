@@ -1,5 +1,6 @@
-// Reads the PRP lists of commands from host memory and goes on with the command's next step when
-// all its pages are known. A wrong PRP ends the command before any data moves.
+// Finds the host memory of commands' data: reads PRP lists and goes on with the command's next step
+// when all pages are known; commands with SGLs go to SglWalker. A wrong PRP ends the command before
+// any data moves.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ class PrpWalker {
  public:
   explicit PrpWalker(Core& core) : core_(core) {}
 
-  // Finds the host pages of `bytes` (not 0), then calls `next`; at once if no list is needed.
+  // Finds the host memory of `bytes` (not 0), then calls `next`; at once if no list is needed.
   void map(Command& command, std::uint64_t bytes, Command::Step next);
   const std::uint64_t& list_reads_counter() const { return list_reads_; }
 

@@ -23,6 +23,7 @@ struct SubmissionQueue {
   std::uint32_t tail = 0;
   std::uint32_t fetches_open = 0;
   std::uint32_t commands_open = 0;
+  Command* fused_first = nullptr;   // arrived without its partner so far
   Command* deletion = nullptr;      // the Delete command that waits
   std::vector<base::Time> arrived;  // per slot: when a doorbell first covered it
 

@@ -28,5 +28,10 @@ inline std::byte& written_mark(std::byte* unit, std::uint32_t in_unit) {
 inline std::byte written_mark(const std::byte* unit, std::uint32_t in_unit) {
   return unit[4096 + std::size_t{kSpareSlots} * kSpareSlotBytes + in_unit / kSpareGrain];
 }
+inline void mark_written(std::byte* unit, std::uint32_t in_unit, std::uint32_t bytes) {
+  for (std::uint32_t at = in_unit; at < in_unit + bytes; at += kSpareGrain) {
+    written_mark(unit, at) = std::byte{1};
+  }
+}
 
 }  // namespace nvmesim::models

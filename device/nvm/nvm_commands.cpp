@@ -19,6 +19,11 @@ constexpr CommandRow kRows[] = {
     row(NvmOpcode::kFlush, NsidRule::kOneOrAll, 0, flush),
     row(NvmOpcode::kWrite, NsidRule::kOne, 0, write),
     row(NvmOpcode::kRead, NsidRule::kOne, 0, read),
+    row(NvmOpcode::kWriteUncorrectable, NsidRule::kOne, spec::kOncsWriteUncorrectable,
+        write_uncorrectable),
+    row(NvmOpcode::kCompare, NsidRule::kOne, spec::kOncsCompare, compare),
+    row(NvmOpcode::kVerify, NsidRule::kOne, spec::kOncsVerify, verify),
+    row(NvmOpcode::kCopy, NsidRule::kOne, spec::kOncsCopy, copy),
     row(NvmOpcode::kWriteZeroes, NsidRule::kOne, spec::kOncsWriteZeroes, write_zeroes),
     row(NvmOpcode::kDatasetManagement, NsidRule::kOne, spec::kOncsDsm, dataset_management),
 };

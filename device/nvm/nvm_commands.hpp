@@ -14,8 +14,15 @@ const CommandRow* find_nvm_command(std::uint8_t opcode);
 // read_write.cpp
 void read(Core& core, Command& command);
 void write(Core& core, Command& command);
-void write_zeroes(Core& core, Command& command);
 void flush(Core& core, Command& command);
+// write_zeroes.cpp
+void write_zeroes(Core& core, Command& command);
+void write_uncorrectable(Core& core, Command& command);
+// compare_verify.cpp
+void compare(Core& core, Command& command);
+void verify(Core& core, Command& command);
+// copy.cpp
+void copy(Core& core, Command& command);
 // dataset_management.cpp
 void dataset_management(Core& core, Command& command);
 

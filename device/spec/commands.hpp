@@ -57,11 +57,16 @@ enum class NvmOpcode : std::uint8_t {
   kReservationReport = 0x0E,
   kReservationAcquire = 0x11,
   kReservationRelease = 0x15,
+  kCopy = 0x19,
 };
 
 // "Identify", "Read"; "Unknown" for an opcode that the specification does not define.
 std::string_view opcode_name(AdminOpcode opcode);
 std::string_view opcode_name(NvmOpcode opcode);
+
+// SQE flags bits 1:0.
+inline constexpr unsigned kFuseFirst = 1;
+inline constexpr unsigned kFuseSecond = 2;
 
 inline constexpr std::uint32_t kNsidAll = 0xFFFF'FFFF;
 
@@ -127,6 +132,26 @@ struct RwControl {
   constexpr bool fua() const { return bits(cdw12, 30, 30) != 0; }
   constexpr bool lr() const { return bits(cdw12, 31, 31) != 0; }
 };
+
+// Bits of RwControl::prinfo().
+inline constexpr unsigned kPrinfoReference = 1u << 0;
+inline constexpr unsigned kPrinfoApplication = 1u << 1;
+inline constexpr unsigned kPrinfoGuard = 1u << 2;
+inline constexpr unsigned kPrinfoAction = 1u << 3;  // PRACT
+
+// A source range of Copy, descriptor format 0 (NVMe 2.0, NVM command set 3.2.2).
+struct CopyRange {
+  std::uint64_t reserved0;
+  std::uint64_t slba;
+  std::uint16_t nlb;  // 0's based
+  std::uint16_t reserved18;
+  std::uint32_t reserved20;
+  std::uint32_t eilbrt;
+  std::uint16_t elbat;
+  std::uint16_t elbatm;
+};
+static_assert(sizeof(CopyRange) == 32);
+static_assert(offsetof(CopyRange, eilbrt) == 24);
 
 // A range of Dataset Management (6.7).
 struct DsmRange {

@@ -131,7 +131,7 @@ struct IdentifyController {
   std::uint8_t nvscc;
   std::uint8_t nwpc;
   std::uint16_t acwu;
-  std::uint16_t reserved534;
+  std::uint16_t ocfs;  // Copy descriptor formats
   std::uint32_t sgls;
   std::uint32_t mnan;
   std::array<std::uint8_t, 224> reserved544;
@@ -187,7 +187,10 @@ struct IdentifyNamespace {
   std::uint16_t npdg;
   std::uint16_t npda;
   std::uint16_t nows;
-  std::array<std::uint8_t, 18> reserved74;
+  std::uint16_t mssrl;
+  std::uint32_t mcl;
+  std::uint8_t msrc;
+  std::array<std::uint8_t, 11> reserved81;
   std::uint32_t anagrpid;
   std::array<std::uint8_t, 3> reserved96;
   std::uint8_t nsattr;
@@ -202,6 +205,7 @@ struct IdentifyNamespace {
 static_assert(sizeof(IdentifyNamespace) == kIdentifyBytes);
 static_assert(offsetof(IdentifyNamespace, dlfeat) == 33);
 static_assert(offsetof(IdentifyNamespace, nvmcap) == 48);
+static_assert(offsetof(IdentifyNamespace, mcl) == 76);
 static_assert(offsetof(IdentifyNamespace, anagrpid) == 92);
 static_assert(offsetof(IdentifyNamespace, nguid) == 104);
 static_assert(offsetof(IdentifyNamespace, eui64) == 120);

@@ -71,6 +71,7 @@ constexpr Row<NvmOpcode> kNvmOpcodes[] = {
     {NvmOpcode::kReservationReport, "Reservation Report"},
     {NvmOpcode::kReservationAcquire, "Reservation Acquire"},
     {NvmOpcode::kReservationRelease, "Reservation Release"},
+    {NvmOpcode::kCopy, "Copy"},
 };
 
 constexpr Row<FeatureId> kFeatures[] = {

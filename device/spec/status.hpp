@@ -96,6 +96,7 @@ enum class Status : std::uint16_t {
   kConflictingAttributes = 0x180,
   kInvalidProtectionInformation = 0x181,
   kWriteToReadOnlyRange = 0x182,
+  kCommandSizeLimitExceeded = 0x183,
   // media and data integrity
   kWriteFault = 0x280,
   kUnrecoveredReadError = 0x281,

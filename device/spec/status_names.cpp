@@ -92,6 +92,7 @@ constexpr Row kStatuses[] = {
     {Status::kConflictingAttributes, "Conflicting Attributes"},
     {Status::kInvalidProtectionInformation, "Invalid Protection Information"},
     {Status::kWriteToReadOnlyRange, "Attempted Write to Read Only Range"},
+    {Status::kCommandSizeLimitExceeded, "Command Size Limit Exceeded"},
     {Status::kWriteFault, "Write Fault"},
     {Status::kUnrecoveredReadError, "Unrecovered Read Error"},
     {Status::kGuardCheckError, "End-to-end Guard Check Error"},

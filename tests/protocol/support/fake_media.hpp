@@ -11,6 +11,7 @@
 
 #include "models/media.hpp"
 #include "models/media_points.hpp"
+#include "models/spare.hpp"
 #include "sim/base/scheduler.hpp"
 
 namespace nvmesim::test {
@@ -20,11 +21,14 @@ class FakeMedia : public models::Media {
   base::Time read_time = 10us;
   base::Time write_time = 2us;  // after the last part arrived
   bool cache = false;
+  bool fail_erases = false;
   bool held = false;  // nothing that starts now ever becomes ready
   base::Time quiesce_time = 5us;
 
-  FakeMedia(base::Scheduler& scheduler, std::uint64_t units)
-      : scheduler_(scheduler), units_(units) {}
+  FakeMedia(base::Scheduler& scheduler, std::uint64_t units, bool spare = false)
+      : scheduler_(scheduler),
+        units_(units),
+        buffers_(models::kUnitBytes + (spare ? models::kSpareBytes : 0)) {}
 
   void start(models::MediaCommand& command) override {
     check(command);
@@ -46,9 +50,12 @@ class FakeMedia : public models::Media {
     must_run(command);
     const base::BufferRef old = find(part.unit.value());
     base::BufferRef merged = buffers_.take();
-    std::memset(merged->data(), 0, models::kUnitBytes);
-    if (old) std::memcpy(merged->data(), old->data(), models::kUnitBytes);
+    std::memset(merged->data(), 0, buffers_.buffer_bytes());
+    if (old) std::memcpy(merged->data(), old->data(), buffers_.buffer_bytes());
     std::memcpy(merged->data() + part.offset, part.data->data() + part.offset, part.bytes);
+    for_spare(part.offset, part.bytes, [&](std::size_t begin, std::size_t bytes) {
+      std::memcpy(merged->data() + begin, part.data->data() + begin, bytes);
+    });
     stored_[part.unit.value()] = merged;
     if (--command.parts_open == 0) schedule(command, write_time);
   }
@@ -63,6 +70,9 @@ class FakeMedia : public models::Media {
   std::uint64_t capacity_units() const override { return units_; }
   models::MediaPoints& points() override { return points_; }
   std::uint64_t used_units() const override { return stored_.size(); }
+  bool keeps_spare() const override { return buffers_.buffer_bytes() > models::kUnitBytes; }
+  models::BorrowedMemoryUser* memory_user() override { return user; }
+  models::BorrowedMemoryUser* user = nullptr;
   bool volatile_cache() const override { return cache; }
   void quiesce(base::Callback done) override {
     quiesced_ = done;
@@ -79,7 +89,7 @@ class FakeMedia : public models::Media {
     std::uint64_t hash = 0xCBF2'9CE4'8422'2325;
     for (const auto& [unit, buffer] : stored_) {
       hash = (hash ^ unit) * 0x100'0000'01B3;
-      for (std::size_t i = 0; i < models::kUnitBytes; i += 8) {
+      for (std::size_t i = 0; i < buffers_.buffer_bytes(); i += 8) {
         std::uint64_t word;
         std::memcpy(&word, buffer->data() + i, sizeof word);
         hash = (hash ^ word) * 0x100'0000'01B3;
@@ -96,6 +106,15 @@ class FakeMedia : public models::Media {
 
  private:
   models::MediaPoints points_;
+  // Metadata slots and marks that belong to these bytes of a unit.
+  template <class Visit>
+  void for_spare(std::uint64_t offset, std::uint64_t bytes, Visit visit) const {
+    if (!keeps_spare()) return;
+    const std::size_t first = offset / models::kSpareGrain;
+    const std::size_t slots = bytes / models::kSpareGrain;
+    visit(models::kUnitBytes + first * models::kSpareSlotBytes, slots * models::kSpareSlotBytes);
+    visit(models::kUnitBytes + models::kSpareSlots * models::kSpareSlotBytes + first, slots);
+  }
   void check(const models::MediaCommand& command) const {
     if (command.client == nullptr) throw std::logic_error("a media command without a client");
     if (running_.count(const_cast<models::MediaCommand*>(&command)) != 0) {
@@ -150,6 +169,9 @@ class FakeMedia : public models::Media {
         ++flushes;
         break;
       case models::MediaOp::kDeallocate:
+        if (fail_erases) command.status = models::MediaStatus::kUncorrectable;
+        erase(command);
+        break;
       case models::MediaOp::kWriteZeroes:
         erase(command);
         break;
@@ -199,8 +221,11 @@ class FakeMedia : public models::Media {
           stored_.erase(found);
         } else if (command.op == models::MediaOp::kWriteZeroes) {
           base::BufferRef copy = buffers_.take();
-          std::memcpy(copy->data(), found->second->data(), models::kUnitBytes);
+          std::memcpy(copy->data(), found->second->data(), buffers_.buffer_bytes());
           std::memset(copy->data() + in_unit, 0, bytes);
+          for_spare(in_unit, bytes, [&](std::size_t begin, std::size_t count) {
+            std::memset(copy->data() + begin, 0, count);
+          });
           found->second = copy;
         }
       }
@@ -215,7 +240,7 @@ class FakeMedia : public models::Media {
 
   base::Scheduler& scheduler_;
   std::uint64_t units_;
-  base::BufferPool buffers_{models::kUnitBytes};
+  base::BufferPool buffers_;
   std::map<std::uint64_t, base::BufferRef> stored_;
   std::map<std::uint64_t, models::MediaStatus> failing_;
   std::set<models::MediaCommand*> running_;

@@ -57,11 +57,18 @@ device::ControllerConfig full_config() {
   return config;
 }
 
-Bench::Bench(device::ControllerConfig wanted)
+namespace {
+bool has_metadata(const device::ControllerConfig& config) {
+  return std::any_of(config.namespaces.begin(), config.namespaces.end(),
+                     [](const auto& space) { return space.metadata_bytes != 0; });
+}
+}  // namespace
+
+Bench::Bench(device::ControllerConfig wanted, bool spare)
     : own_scheduler(std::make_unique<base::Scheduler>("scheduler")),
       scheduler(*own_scheduler),
       port(scheduler, wanted.vectors),
-      own_media(std::make_unique<FakeMedia>(scheduler, kMediaUnits)),
+      own_media(std::make_unique<FakeMedia>(scheduler, kMediaUnits, spare || has_metadata(wanted))),
       media(*own_media),
       log([this](base::LogLevel, base::Time, std::string_view,
                  std::string_view text) { lines.emplace_back(text); },
@@ -120,7 +127,7 @@ bool Bench::enable(std::uint32_t entries) {
   write32(spec::kRegAsq + 4, 0);
   write32(spec::kRegAcq, static_cast<std::uint32_t>(queue.cq));
   write32(spec::kRegAcq + 4, 0);
-  write32(spec::kRegCc, 0x0046'0001);
+  write32(spec::kRegCc, enable_cc);
   for (int i = 0; i < 100 && !csts().rdy() && !csts().cfs(); ++i) {
     run(std::chrono::microseconds(config.ready_latency_us / 10 + 1));
   }

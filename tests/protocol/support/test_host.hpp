@@ -39,7 +39,8 @@ struct Completion {
 
 class Bench {
  public:
-  explicit Bench(device::ControllerConfig wanted = small_config());
+  // With `spare` the media keeps metadata; it does if a namespace has any.
+  explicit Bench(device::ControllerConfig wanted = small_config(), bool spare = false);
   // One more controller of the sibling's subsystem: its scheduler and media, a port of its own.
   Bench(device::ControllerConfig wanted, Bench& sibling);
 
@@ -53,6 +54,7 @@ class Bench {
 
   // Sets up the admin queues and enables; true if RDY came.
   bool enable(std::uint32_t entries = 32);
+  std::uint32_t enable_cc = 0x0046'0001;  // what it writes to CC
   void disable();
 
   struct Queue {

@@ -125,7 +125,7 @@ class Monkey {
   // A controller reset must always help.
   void restart() {
     bench_.run(50us);
-    bench_.media.held = false;
+    bench_.media.let_go();
     bench_.write32(spec::kRegCc, 0);
     bench_.run(1ms);
     CHECK(bench_.controller->core().commands.clean());

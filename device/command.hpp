@@ -66,6 +66,7 @@ struct Command {
   base::Time completion_at{0};
   base::BufferRef staged;
   base::StageRecord record;
+  std::uint64_t mapped_bytes = 0;  // that the data pointer describes
   PrpMap prps;
   SglMap sgl;
   models::MediaCommand media;

@@ -79,6 +79,7 @@ void CompletionPoster::hand_over(Command& command) {
   queue.first_waiting = queue.last_waiting = &command;
   // The head doorbell that makes room may be here already, held back by the endpoint.
   if (++waiting_queues_ == 1) core_.port.deliver_promptly(true);
+  if (core_.shadows.active() && queue.id != 0) core_.shadows.look(queue);
 }
 
 void CompletionPoster::stop_waiting(CompletionQueue& queue) {
@@ -123,6 +124,9 @@ spec::CompletionEntry CompletionPoster::entry_of(const CompletionQueue& queue, C
     logged =
         command.status != Status::kAbortRequested && command.status != Status::kAbortedSqDeletion;
     if (logged) core_.errors.add_command(command);
+    if (command.status == Status::kUnrecoveredReadError || command.status == Status::kWriteFault) {
+      core_.events.raise_notice(spec::AsyncNoticeInfo::kTelemetryLogChanged);
+    }
   }
   spec::CompletionEntry entry{};
   entry.dw0 = command.dw0;

@@ -29,6 +29,7 @@ Controller::~Controller() = default;
 
 void Controller::bar_write(unsigned bar, std::uint64_t offset, std::span<const std::byte> data) {
   if (bar != kRegisterBar) {
+    if (core_->memory.bar_write(bar, offset, data)) return;
     core_->report("write to a BAR without registers", "3.1");
     return;
   }
@@ -54,6 +55,7 @@ void Controller::bar_write(unsigned bar, std::uint64_t offset, std::span<const s
 // Doorbells read as 0, and so does what is reserved. Narrow reads give their bytes of the register.
 void Controller::bar_read(unsigned bar, std::uint64_t offset, std::span<std::byte> data) {
   std::memset(data.data(), 0, data.size());
+  if (bar != kRegisterBar && core_->memory.bar_read(bar, offset, data)) return;
   if (bar != kRegisterBar || data.size() > 8) {
     core_->report("read of a BAR without registers, or of a wrong width", "3.1");
     return;
@@ -149,6 +151,13 @@ void Controller::register_statistics(base::StatisticsRegistry& registry, std::st
   add("power_transitions", "1", "changes of the power state", core.power.changes_counter());
   add("autonomous_transitions", "1", "those of them that APST made",
       core.power.autonomous_counter());
+  add("sgl_segment_reads", "1", "DMA reads of SGL segments", core.sgls.segment_reads_counter());
+  add("range_waits", "1", "commands that waited for an atomic write", core.locks.waits_counter());
+  add("shadow_doorbell_reads", "1", "looks at shadow doorbells", core.shadows.reads_counter());
+  if (core.local) {
+    add("local_memory_accesses", "1", "accesses of the controller to its CMB or PMR",
+        core.local->accesses_counter());
+  }
   registry.add_utilisation(fmt::format("{}.decode", prefix), "controller",
                            [&core] { return core.dispatcher.unit().busy(); });
   if (core.cores.present()) {

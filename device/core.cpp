@@ -16,6 +16,12 @@ const ControllerConfig& checked(const ControllerConfig& config, const models::Me
   return config;
 }
 
+std::unique_ptr<LocalMemory> make_local(const ControllerConfig& config, base::Scheduler& scheduler,
+                                        pcie::FunctionPort& function) {
+  if (config.cmb.pages == 0 && config.pmr.pages == 0) return nullptr;
+  return std::make_unique<LocalMemory>(config, scheduler, function);
+}
+
 }  // namespace
 
 Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
@@ -23,7 +29,8 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
            const base::Log& messages, bool keeps_data, std::shared_ptr<Subsystem> shared)
     : config(checked(wanted, storage)),
       scheduler(events_of_time),
-      port(function),
+      local(make_local(wanted, events_of_time, function)),
+      port(local ? *local : function),
       media(storage),
       stages(records),
       log(messages),
@@ -40,8 +47,10 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
                config.pipeline.admin_command_slots + config.aerl + 1),
       health(config),
       errors(config.elpe + 1),
+      memory(*this),
       registers(*this),
       doorbells(*this),
+      shadows(*this),
       fetcher(*this),
       dispatcher(*this),
       prps(*this),
@@ -53,6 +62,7 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       poster(*this),
       events(*this, config.aerl + 1),
       admin_data(*this),
+      boot(*this),
       self_test(*this),
       power(*this),
       thermal(*this),
@@ -202,6 +212,7 @@ void Core::reset_controller() {
   fetcher.reset();
   poster.reset();
   coalescer.reset();
+  shadows.reset();
   locks.reset();
   events.reset();
   commands.reset();
@@ -213,6 +224,7 @@ void Core::reset_controller() {
   power.reset();
   thermal.reset();
   changed.clear();
+  boot.reset();
   event_log_context.clear();
   features.reset();
   aborts_open = 0;

@@ -12,6 +12,7 @@
 #include "device/async_events.hpp"
 #include "device/bad_blocks.hpp"
 #include "device/block_transfer.hpp"
+#include "device/boot_partitions.hpp"
 #include "device/changed_namespaces.hpp"
 #include "device/coalescer.hpp"
 #include "device/command.hpp"
@@ -27,6 +28,8 @@
 #include "device/firmware_cores.hpp"
 #include "device/health.hpp"
 #include "device/keep_alive.hpp"
+#include "device/local_memory.hpp"
+#include "device/memory_registers.hpp"
 #include "device/namespaces.hpp"
 #include "device/points.hpp"
 #include "device/power.hpp"
@@ -36,6 +39,7 @@
 #include "device/register_file.hpp"
 #include "device/self_test.hpp"
 #include "device/sgl_walker.hpp"
+#include "device/shadow_doorbells.hpp"
 #include "device/spec/command_key.hpp"
 #include "device/subsystem.hpp"
 #include "device/thermal.hpp"
@@ -104,7 +108,8 @@ struct Core {
 
   const ControllerConfig config;
   base::Scheduler& scheduler;
-  pcie::FunctionPort& port;
+  const std::unique_ptr<LocalMemory> local;  // none without CMB and PMR
+  pcie::FunctionPort& port;                  // in front of it, if there is one
   models::Media& media;
   base::StageJoin& stages;
   const base::Log& log;
@@ -121,8 +126,10 @@ struct Core {
   CommandPool commands;
   Health health;
   ErrorLog errors;
+  MemoryRegisters memory;
   RegisterFile registers;
   DoorbellFile doorbells;
+  ShadowDoorbells shadows;
   Fetcher fetcher;
   Dispatcher dispatcher;
   PrpWalker prps;
@@ -135,6 +142,7 @@ struct Core {
   CompletionPoster poster;
   AsyncEvents events;
   AdminData admin_data;
+  BootPartitions boot;
   ChangedNamespaces changed;
   SelfTest self_test;
   Power power;

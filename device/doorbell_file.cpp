@@ -20,6 +20,8 @@ void DoorbellFile::write(std::uint32_t offset, std::uint32_t value) {
     SubmissionQueue* queue = core_.queues.sq(index / 2);
     if (queue == nullptr || queue->deleting) {
       bad_register("tail doorbell of a submission queue that does not exist");
+    } else if (core_.shadows.active() && queue->id != 0) [[unlikely]] {
+      core_.shadows.look(*queue);
     } else {
       tail(*queue, value);
     }
@@ -27,6 +29,8 @@ void DoorbellFile::write(std::uint32_t offset, std::uint32_t value) {
     CompletionQueue* queue = core_.queues.cq(index / 2);
     if (queue == nullptr) {
       bad_register("head doorbell of a completion queue that does not exist");
+    } else if (core_.shadows.active() && queue->id != 0) [[unlikely]] {
+      if (queue->first_waiting != nullptr) core_.shadows.look(*queue);
     } else {
       head(*queue, value);
     }

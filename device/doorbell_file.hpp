@@ -16,13 +16,15 @@ class DoorbellFile {
   // `offset` is in BAR0, at or above 1000h.
   void write(std::uint32_t offset, std::uint32_t value);
 
+  // A value from the register, or from the shadow doorbell.
+  void tail(SubmissionQueue& queue, std::uint32_t value);
+  void head(CompletionQueue& queue, std::uint32_t value);
+
   const std::uint64_t& tail_counter() const { return tails_; }
   const std::uint64_t& head_counter() const { return heads_; }
   const std::uint64_t& invalid_counter() const { return invalid_; }
 
  private:
-  void tail(SubmissionQueue& queue, std::uint32_t value);
-  void head(CompletionQueue& queue, std::uint32_t value);
   void bad_register(const char* why);
   void bad_value(std::uint16_t qid, const char* why);
 

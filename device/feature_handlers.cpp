@@ -37,6 +37,8 @@ FeatureValue default_arbitration(const Core& core, std::uint32_t) {
 }
 void apply_arbitration(Core& core, std::uint32_t, const FeatureValue& value) {
   core.fetcher.set_arbitration_burst(value.dword & 7);
+  core.fetcher.set_weights(spec::bits(value.dword, 31, 24) + 1, spec::bits(value.dword, 23, 16) + 1,
+                           spec::bits(value.dword, 15, 8) + 1);
 }
 
 Status check_power(Core& core, Command&, FeatureValue& value) {

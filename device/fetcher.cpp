@@ -30,6 +30,11 @@ void Fetcher::set_arbitration_burst(unsigned burst) {
   credit_ = std::min(credit_, burst_limit_);
 }
 
+void Fetcher::set_weights(std::uint32_t high, std::uint32_t medium, std::uint32_t low) {
+  weights_ = {0, 0, high, medium, low};
+  round_ = weights_;
+}
+
 void Fetcher::set_waiting(std::uint32_t id, bool waiting) {
   std::uint64_t& word = waiting_[id / 64];
   const std::uint64_t bit = std::uint64_t{1} << (id % 64);
@@ -92,7 +97,52 @@ bool Fetcher::eligible(const SubmissionQueue& queue, base::Time now) const {
          core_.commands.available(queue.id == 0) != 0 && !in_order(queue);
 }
 
+unsigned Fetcher::class_of(const SubmissionQueue& queue) const {
+  return queue.id == 0 ? kAdminClass : kUrgentClass + queue.priority;
+}
+
+SubmissionQueue* Fetcher::pick_of_class(unsigned wanted, base::Time now) {
+  Turn& turn = turns_[wanted];
+  const auto takes = [&](std::uint32_t id) {
+    SubmissionQueue* queue = core_.queues.sq(id);
+    return class_of(*queue) == wanted && eligible(*queue, now) ? queue : nullptr;
+  };
+  SubmissionQueue* found = nullptr;
+  if (turn.credit != 0 && (waiting_[turn.current / 64] >> (turn.current % 64) & 1) != 0) {
+    found = takes(turn.current);
+  }
+  std::uint32_t id = turn.current;
+  for (std::uint32_t i = 0; i < waiting_queues_ && found == nullptr; ++i) {
+    id = next_waiting(id + 1);
+    found = takes(id);
+    if (found != nullptr) turn = {id, burst_limit_};
+  }
+  if (found != nullptr) {
+    picked_class_ = wanted;
+    credit_ = turn.credit;
+    if (wanted >= kHighClass) credit_ = std::min(credit_, round_[wanted]);
+  }
+  return found;
+}
+
+// Admin before urgent before the three weighted classes; these share rounds of their weights.
+SubmissionQueue* Fetcher::pick_weighted(base::Time now) {
+  for (const unsigned strict : {kAdminClass, kUrgentClass}) {
+    if (SubmissionQueue* queue = pick_of_class(strict, now); queue != nullptr) return queue;
+  }
+  for (int round = 0; round < 2; ++round) {
+    for (unsigned each = kHighClass; each < kClasses; ++each) {
+      if (round_[each] == 0) continue;
+      if (SubmissionQueue* queue = pick_of_class(each, now); queue != nullptr) return queue;
+    }
+    round_ = weights_;
+  }
+  return nullptr;
+}
+
 SubmissionQueue* Fetcher::pick(base::Time now) {
+  if (weighted_) [[unlikely]]
+    return pick_weighted(now);
   if (credit_ != 0 && (waiting_[current_ / 64] >> (current_ % 64) & 1) != 0) {
     SubmissionQueue* queue = core_.queues.sq(current_);
     if (eligible(*queue, now)) return queue;
@@ -135,6 +185,10 @@ void Fetcher::issue(SubmissionQueue& queue, base::Time now) {
   slot.issued = now;
   ++slots_busy_;
   credit_ -= count;
+  if (weighted_) [[unlikely]] {
+    turns_[picked_class_].credit -= count;
+    if (picked_class_ >= kHighClass) round_[picked_class_] -= count;
+  }
   entries_ += count;
   core_.commands.reserve(queue.id == 0, count);
   ++queue.fetches_open;
@@ -144,6 +198,9 @@ void Fetcher::issue(SubmissionQueue& queue, base::Time now) {
   if (queue.fetch_head == queue.tail) set_waiting(queue.id, false);
   core_.port.dma_read(address, {slot.buffer->data(), std::size_t{count} * kEntryBytes}, slot.buffer,
                       base::Callback::of<&Fetcher::arrived>(this, index));
+  if (queue.fetch_head == queue.tail && core_.shadows.active() && queue.id != 0) [[unlikely]] {
+    core_.shadows.look(queue);
+  }
 }
 
 void Fetcher::decide() {
@@ -236,6 +293,9 @@ void Fetcher::reset() {
   starved_ = false;
   current_ = 0;
   credit_ = 0;
+  weighted_ = false;
+  turns_ = {};
+  round_ = weights_;
   waiting_queues_ = 0;
   slots_busy_ = 0;
   std::fill(waiting_.begin(), waiting_.end(), 0);

@@ -4,6 +4,7 @@
 // reads up to `fetch_burst_entries` entries with one DMA request.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +26,12 @@ class Fetcher {
   }
   // 2^burst commands in a row from one queue; 7 = no limit.
   void set_arbitration_burst(unsigned burst);
+  // Commands of each class in a round, for weighted round robin with urgent priority class
+  // (4.13.2).
+  void set_weights(std::uint32_t high, std::uint32_t medium, std::uint32_t low);
+  void set_weighted(bool weighted) { weighted_ = weighted; }
+  // Something that may have held a queue back is over.
+  void look_again() { plan_next(); }
   // No fetch is issued any more until the next reset.
   void start() { running_ = true; }
   void stop() { running_ = false; }
@@ -53,7 +60,19 @@ class Fetcher {
   void wake();
   void schedule(base::Time when);
   void decide();
+  // The classes of weighted arbitration, in their order; with round robin all are in one.
+  static constexpr unsigned kAdminClass = 0;
+  static constexpr unsigned kUrgentClass = 1;
+  static constexpr unsigned kHighClass = 2;  // and medium and low
+  static constexpr unsigned kClasses = 5;
+  struct Turn {
+    std::uint32_t current = 0;  // queue that has the turn
+    std::uint32_t credit = 0;   // commands that it may still send
+  };
   SubmissionQueue* pick(base::Time now);
+  SubmissionQueue* pick_weighted(base::Time now);
+  SubmissionQueue* pick_of_class(unsigned wanted, base::Time now);
+  unsigned class_of(const SubmissionQueue& queue) const;
   bool in_order(const SubmissionQueue& queue) const;
   bool eligible(const SubmissionQueue& queue, base::Time now) const;
   std::uint32_t burst_of(const SubmissionQueue& queue, base::Time now) const;
@@ -73,6 +92,11 @@ class Fetcher {
   std::uint32_t slots_busy_ = 0;
   std::uint32_t current_ = 0;  // queue that has the turn
   std::uint32_t credit_ = 0;   // commands that it may still send
+  bool weighted_ = false;
+  unsigned picked_class_ = 0;
+  std::array<Turn, kClasses> turns_{};
+  std::array<std::uint32_t, kClasses> weights_{};
+  std::array<std::uint32_t, kClasses> round_{};  // commands left to a class in this round
   std::uint32_t burst_limit_ = 1;
   bool running_ = true;
   bool starved_ = false;  // a queue waits for command slots only

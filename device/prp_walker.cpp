@@ -7,6 +7,7 @@ namespace nvmesim::device {
 using spec::Status;
 
 void PrpWalker::map(Command& command, std::uint64_t bytes, Command::Step next) {
+  command.mapped_bytes = bytes;
   if (command.sqe.psdt() != spec::kPsdtPrp) [[unlikely]] {
     core_.sgls.map(command, bytes, next);
     return;
@@ -24,10 +25,18 @@ void PrpWalker::go_on(Command& command, Status status) {
   }
   if (command.prps.complete()) {
     command.staged.reset();
+    if (core_.local && !core_.memory.data_ok(command, command.mapped_bytes)) [[unlikely]] {
+      core_.reject(command, Status::kInvalidUseOfCmb, "CMBSZ does not allow data there", "4.7");
+      return;
+    }
     command.next_step(core_, command);
     return;
   }
   const PrpMap::Fetch fetch = command.prps.next_fetch();
+  if (core_.local && !core_.memory.list_ok(fetch.address)) [[unlikely]] {
+    core_.reject(command, Status::kInvalidUseOfCmb, "CMBSZ does not allow lists there", "4.7");
+    return;
+  }
   command.state = CommandState::kPrpList;
   if (!command.staged) command.staged = core_.buffers.take();
   ++command.pieces_open;

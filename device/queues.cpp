@@ -20,7 +20,7 @@ CompletionQueue& QueueSet::create_cq(std::uint16_t id, std::uint32_t size, std::
 }
 
 SubmissionQueue& QueueSet::create_sq(std::uint16_t id, std::uint32_t size, std::uint64_t base,
-                                     std::uint16_t cqid) {
+                                     std::uint16_t cqid, unsigned priority) {
   SubmissionQueue& queue = sqs_[id];
   auto arrived = std::move(queue.arrived);
   queue = SubmissionQueue{};
@@ -31,6 +31,7 @@ SubmissionQueue& QueueSet::create_sq(std::uint16_t id, std::uint32_t size, std::
   queue.size = size;
   queue.base = base;
   queue.cqid = cqid;
+  queue.priority = static_cast<std::uint8_t>(priority);
   ++cqs_[cqid].users;
   return queue;
 }

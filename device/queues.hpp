@@ -16,6 +16,7 @@ struct SubmissionQueue {
   bool deleting = false;  // no further fetch; goes away when its last command ended
   std::uint16_t id = 0;
   std::uint16_t cqid = 0;
+  std::uint8_t priority = 0;  // QPRIO: 0 urgent, 1 high, 2 medium, 3 low
   std::uint32_t size = 0;
   std::uint64_t base = 0;
   std::uint32_t head = 0;        // consumed: what completion entries report
@@ -70,7 +71,7 @@ class QueueSet {
   CompletionQueue& create_cq(std::uint16_t id, std::uint32_t size, std::uint64_t base, bool ien,
                              std::uint16_t vector);
   SubmissionQueue& create_sq(std::uint16_t id, std::uint32_t size, std::uint64_t base,
-                             std::uint16_t cqid);
+                             std::uint16_t cqid, unsigned priority = 0);
   void delete_sq(SubmissionQueue& queue);
   void delete_cq(CompletionQueue& queue) { queue.exists = false; }
   // True from the first I/O queue's creation until the next reset.

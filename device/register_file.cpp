@@ -28,11 +28,15 @@ std::uint32_t crto(const ControllerConfig& config) {
 RegisterFile::RegisterFile(Core& core) : core_(core) {
   const ControllerConfig& config = core.config;
   cap_.set(15, 0, config.mqes);
+  cap_.set(18, 17, config.weighted_arbitration ? 1 : 0);
+  cap_.set(56, 56, config.pmr.pages != 0);
+  cap_.set(57, 57, config.cmb.pages != 0);
   cap_.set(16, 16, 1);  // queues are physically contiguous
   cap_.set(31, 24, config.timeout_500ms);
   cap_.set(35, 32, config.dstrd);
   cap_.set(36, 36, config.nssrs);
   cap_.set(44, 37, spec::kCssNvm);
+  cap_.set(45, 45, config.registers.boot_partition_units != 0);
   cap_.set(47, 46, config.registers.cps);
   cap_.set(51, 48, config.registers.mpsmin);
   cap_.set(55, 52, config.mpsmax);
@@ -42,6 +46,7 @@ RegisterFile::RegisterFile(Core& core) : core_(core) {
 std::uint32_t RegisterFile::read(std::uint32_t offset) const {
   const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
   const auto high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
+  if (MemoryRegisters::owns(offset)) return core_.memory.read(offset);
   switch (offset) {
     case spec::kRegCap:
       return low(cap_.value);
@@ -66,6 +71,14 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) const {
       return low(acq_);
     case spec::kRegAcq + 4:
       return high(acq_);
+    case spec::kRegBpinfo:
+      return core_.boot.info();
+    case spec::kRegBprsel:
+      return core_.boot.selection();
+    case spec::kRegBpmbl:
+      return low(core_.boot.buffer());
+    case spec::kRegBpmbl + 4:
+      return high(core_.boot.buffer());
     case spec::kRegCrto:
       return crto(core_.config);
     default:
@@ -74,12 +87,16 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) const {
 }
 
 void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
+  if (MemoryRegisters::owns(offset)) {
+    core_.memory.write(offset, value);
+    return;
+  }
   switch (offset) {
     case spec::kRegIntms:
-      interrupt_mask_ |= value;
+      mask_interrupts(interrupt_mask_ | value);
       return;
     case spec::kRegIntmc:
-      interrupt_mask_ &= ~value;
+      mask_interrupts(interrupt_mask_ & ~value);
       return;
     case spec::kRegCc:
       write_cc(spec::Cc{value & ((cap_.crms() & kCrims) != 0 ? kCcMask | kCrime : kCcMask)});
@@ -92,6 +109,17 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
         core_.subsystem.reset();
       } else {
         core_.report("write to NSSR without effect", "3.1.7");
+      }
+      return;
+    case spec::kRegBprsel:
+    case spec::kRegBpmbl:
+    case spec::kRegBpmbl + 4:
+      if (!core_.boot.present()) {
+        core_.report("write to a boot partition register, and CAP.BPS is 0", "3.1.14");
+      } else if (offset == spec::kRegBprsel) {
+        core_.boot.select(value);
+      } else {
+        core_.boot.set_buffer(offset != spec::kRegBpmbl, value);
       }
       return;
     case spec::kRegAqa:
@@ -112,6 +140,28 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
     default:
       core_.report("write to a register that is read-only or reserved", "3.1");
       return;
+  }
+}
+
+bool RegisterFile::pin_in_use() const {
+  return core_.port.interrupt_by_pin();
+}
+
+// A masked vector releases the pin; one that is no longer masked takes it again if entries wait.
+void RegisterFile::mask_interrupts(std::uint32_t mask) {
+  const std::uint32_t changed = mask ^ interrupt_mask_;
+  interrupt_mask_ = mask;
+  if (!pin_in_use()) return;
+  for (std::uint32_t id = 0; id <= core_.queues.max_id(); ++id) {
+    const CompletionQueue* queue = core_.queues.cq(id);
+    if (queue == nullptr || !queue->ien || queue->used() == 0 || queue->vector >= 32) continue;
+    if ((changed >> queue->vector & 1) == 0) continue;
+    const pcie::VectorId vector(queue->vector);
+    if ((mask >> queue->vector & 1) != 0) {
+      core_.port.interrupt_served(vector);
+    } else {
+      core_.port.interrupt(vector);
+    }
   }
 }
 
@@ -145,7 +195,8 @@ const char* RegisterFile::enable_fault() const {
   if (cc_.css() != 0) return "CC.CSS selects a command set that is not supported";
   if (cc_.mps() > core_.config.mpsmax) return "CC.MPS is above CAP.MPSMAX";
   if (cc_.mps() < core_.config.registers.mpsmin) return "CC.MPS is below CAP.MPSMIN";
-  if (cc_.ams() != 0) return "CC.AMS selects an arbitration that is not supported";
+  const unsigned best = core_.config.weighted_arbitration ? spec::kAmsWeighted : 0;
+  if (cc_.ams() > best) return "CC.AMS selects an arbitration that is not supported";
   if (cc_.iosqes() != 0 && cc_.iosqes() != spec::kIosqes) return "CC.IOSQES is not 6";
   if (cc_.iocqes() != 0 && cc_.iocqes() != spec::kIocqes) return "CC.IOCQES is not 4";
   if (aqa_.asqs() == 0 || aqa_.acqs() == 0) return "AQA gives a queue of one entry";
@@ -195,6 +246,7 @@ void RegisterFile::enabled() {
   core_.subsystem.events.add(core_, spec::kEventPowerOnOrReset, core_.subsystem.firmware.log());
   core_.queues.create_cq(0, aqa_.acqs() + 1u, acq_, true, 0);
   core_.queues.create_sq(0, aqa_.asqs() + 1u, asq_, 0);
+  core_.fetcher.set_weighted(cc_.ams() == spec::kAmsWeighted);
   csts_.set_rdy(true);
 }
 
@@ -279,6 +331,7 @@ void RegisterFile::reset() {
   aqa_ = {};
   asq_ = acq_ = 0;
   interrupt_mask_ = 0;
+  core_.memory.reset();
 }
 
 }  // namespace nvmesim::device

@@ -80,7 +80,16 @@ void SglWalker::go_on(Command& command, Status status) {
   const SglMap& map = map_of(command);
   if (map.complete()) {
     command.staged.reset();
+    if (!command.sgl_of_metadata && core_.local &&
+        !core_.memory.data_ok(command, command.mapped_bytes)) {
+      core_.reject(command, Status::kInvalidUseOfCmb, "CMBSZ does not allow data there", "4.7");
+      return;
+    }
     command.next_step(core_, command);
+    return;
+  }
+  if (!core_.memory.list_ok(map.next_fetch().address)) {
+    core_.reject(command, Status::kInvalidUseOfCmb, "CMBSZ does not allow lists there", "4.7");
     return;
   }
   fetch(command, map.next_fetch(), base::Callback::of<&SglWalker::arrived>(this, command.index));

@@ -40,6 +40,8 @@ void security_receive(Core& core, Command& command);
 // directive_commands.cpp
 void directive_send(Core& core, Command& command);
 void directive_receive(Core& core, Command& command);
+// doorbell_buffer.cpp
+void doorbell_buffer_config(Core& core, Command& command);
 // abort.cpp
 void abort_command(Core& core, Command& command);
 void async_event_request(Core& core, Command& command);

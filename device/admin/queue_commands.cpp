@@ -39,6 +39,10 @@ void create_io_cq(Core& core, Command& command) {
     return;
   }
   if (!check_memory(core, command, core.registers.cc().iocqes(), spec::kIocqes)) return;
+  if (!core.memory.completion_queue_ok(command.sqe.prp1)) {
+    core.reject(command, Status::kInvalidUseOfCmb, "CMBSZ.CQS is 0", "4.7");
+    return;
+  }
   if (fields.iv() >= core.config.vectors) {
     core.reject(command, Status::kInvalidInterruptVector, "IV is not in the MSI-X table", "5.3");
     return;
@@ -60,7 +64,11 @@ void create_io_sq(Core& core, Command& command) {
     return;
   }
   if (!check_memory(core, command, core.registers.cc().iosqes(), spec::kIosqes)) return;
-  core.queues.create_sq(qid, fields.qsize() + 1u, command.sqe.prp1, fields.cqid());
+  if (!core.memory.submission_queue_ok(command.sqe.prp1)) {
+    core.reject(command, Status::kInvalidUseOfCmb, "CMBSZ.SQS is 0", "4.7");
+    return;
+  }
+  core.queues.create_sq(qid, fields.qsize() + 1u, command.sqe.prp1, fields.cqid(), fields.qprio());
   core.complete(command, Status::kSuccess);
 }
 

@@ -280,6 +280,8 @@ inline constexpr std::uint32_t kCtrattEnduranceGroups = 1u << 4;
 inline constexpr std::uint32_t kCtrattGranularity = 1u << 7;
 inline constexpr std::uint32_t kCtrattHostIdentifier128 = 1u << 0;
 
+inline constexpr std::uint16_t kOacsDoorbellBufferConfig = 1u << 8;
+
 // ONCS bits.
 inline constexpr std::uint16_t kOncsCompare = 1u << 0;
 inline constexpr std::uint16_t kOncsWriteUncorrectable = 1u << 1;

@@ -40,6 +40,8 @@ inline constexpr std::uint32_t kRegBpmbl = 0x48;   // 64 bits
 inline constexpr std::uint32_t kRegCmbmsc = 0x50;  // 64 bits
 inline constexpr std::uint32_t kRegCmbsts = 0x58;
 inline constexpr std::uint32_t kRegCrto = 0x68;
+inline constexpr std::uint32_t kRegCmbebs = 0x5C;
+inline constexpr std::uint32_t kRegCmbswtp = 0x60;
 inline constexpr std::uint32_t kRegPmrcap = 0xE00;
 inline constexpr std::uint32_t kRegPmrctl = 0xE04;
 inline constexpr std::uint32_t kRegPmrsts = 0xE08;
@@ -74,6 +76,8 @@ struct Cap {
     value = with_bits(value, high, low, field);
   }
 };
+inline constexpr unsigned kAmsRoundRobin = 0;  // CC.AMS
+inline constexpr unsigned kAmsWeighted = 1;
 inline constexpr unsigned kCssNvm = 1;  // bit 0 of CAP.CSS
 
 struct Cc {

@@ -213,3 +213,43 @@ TEST_CASE("without FRMW bit 4 activation needs a reset") {
   bench.download("2.0");
   bench.check_rejected(0, bench.commit(2, 3), Status::kInvalidField);
 }
+
+TEST_CASE(
+    "a boot partition is read before the controller is enabled, as Firmware Commit wrote it") {
+  device::ControllerConfig config = full_config();
+  config.registers.boot_partition_units = 1;
+  Ready bench(config);
+  CHECK(spec::Cap{bench.read64(spec::kRegCap)}.bps());
+  bench.download("boot", FirmwareReset::kController, 8192);
+  auto replace = bench.commit(0, 6);
+  replace.cdw10 |= 1u << 31;
+  REQUIRE(bench.status(0, replace) == Status::kSuccess);
+  auto activate = bench.commit(0, 7);
+  activate.cdw10 |= 1u << 31;
+  REQUIRE(bench.status(0, activate) == Status::kSuccess);
+  bench.disable();
+  CHECK(bench.read32(spec::kRegBpinfo) == (1u | (1u << 31)));
+  bench.write32(spec::kRegBpmbl, kData + 0x8123);
+  bench.write32(spec::kRegBpmbl + 4, 0);
+  CHECK(bench.read64(spec::kRegBpmbl) == kData + 0x8000);
+  bench.write32(spec::kRegBprsel, 1 | (1u << 10) | (1u << 31));  // its second page
+  CHECK((bench.read32(spec::kRegBpinfo) >> 24 & 3) == 1);
+  bench.run(10us);
+  CHECK((bench.read32(spec::kRegBpinfo) >> 24 & 3) == 2);
+  const auto image = Firmware::make_image("boot", FirmwareReset::kController, 8192);
+  for (std::uint64_t i = 0; i < 4096; ++i) {
+    REQUIRE(bench.port.load<std::byte>(kData + 0x8000 + i) == image[4096 + i]);
+  }
+  CHECK(bench.port.load<std::uint8_t>(kData + 0x9000) == 0xA5);
+}
+TEST_CASE("BPRSEL refuses what is beyond the partition, and absent partitions") {
+  device::ControllerConfig config = full_config();
+  config.registers.boot_partition_units = 1;
+  Ready bench(config);
+  bench.lines.clear();
+  bench.write32(spec::kRegBprsel, 2 | (31u << 10));
+  CHECK((bench.read32(spec::kRegBpinfo) >> 24 & 3) == 3);
+  bench.write32(spec::kRegBprsel, 0);
+  CHECK((bench.read32(spec::kRegBpinfo) >> 24 & 3) == 3);
+  CHECK(bench.lines.size() == 2);
+}

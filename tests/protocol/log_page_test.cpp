@@ -71,6 +71,7 @@ TEST_CASE("the effects log agrees with what the controller accepts") {
   CHECK((log.admin[0x80] & spec::kEffectBlocks) != 0);
   CHECK((log.admin[0x0D] & spec::kEffectInventory) != 0);
   CHECK(log.io[0x02] == spec::kEffectSupported);
+  CHECK(log.io[0x01] == (spec::kEffectSupported | spec::kEffectBlocks));
   for (unsigned opcode = 0; opcode < 256; ++opcode) {
     if (log.admin[opcode] != 0) continue;
     CHECK(bench.status(0, admin(static_cast<AdminOpcode>(opcode))) == Status::kInvalidOpcode);
@@ -101,8 +102,13 @@ TEST_CASE("controller telemetry has data once the media failed") {
   auto header = bench.log<spec::TelemetryHeader>(LogPageId::kTelemetryControllerInitiated);
   CHECK(header.controller_data_available == 0);
   CHECK(header.data_area1_last_block == 0);
+  REQUIRE(bench.status(0, admin(AdminOpcode::kSetFeatures, 0x0B, 0x400)) == Status::kSuccess);
+  const std::uint16_t event = bench.submit(0, admin(AdminOpcode::kAsyncEventRequest));
   bench.media.fail(0, models::MediaStatus::kUncorrectable);
   CHECK(bench.status(1, io(NvmOpcode::kRead, 0, 8)) == Status::kUnrecoveredReadError);
+  const auto notice = bench.wait(0, event);
+  REQUIRE(notice);
+  CHECK(notice->entry.dw0 == 0x0008'0202);
   header = bench.log<spec::TelemetryHeader>(LogPageId::kTelemetryControllerInitiated);
   CHECK(header.controller_data_available == 1);
   CHECK(header.controller_data_generation == 1);

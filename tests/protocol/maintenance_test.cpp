@@ -66,7 +66,10 @@ TEST_CASE("a drive with media errors fails its self-test") {
   bench.media.fail(0, models::MediaStatus::kUncorrectable);
   CHECK(bench.status(1, io(NvmOpcode::kRead, 0, 8)) == Status::kUnrecoveredReadError);
   REQUIRE(bench.status(0, bench.test(1, 1)) == Status::kSuccess);
-  bench.run(11ms);
+  const std::uint16_t event = bench.submit(0, admin(AdminOpcode::kAsyncEventRequest));
+  const auto diagnostic = bench.wait(0, event);
+  REQUIRE(diagnostic);
+  CHECK(diagnostic->entry.dw0 == 0x0001'0200);
   const auto log = bench.test_log();
   CHECK(result_of(log) == number(SelfTestResult::kFailedSegment));
   CHECK(log.results[0].nsid == 1);

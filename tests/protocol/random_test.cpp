@@ -141,7 +141,7 @@ class Monkey {
 
   // Something erased the kept blocks, or may have: they are written again.
   void refill() {
-    bench_.run(10ms);
+    bench_.run(30ms);  // an overwrite has up to 16 passes
     bench_.create_pair(1);
     write_kept_blocks();
     bench_.write32(spec::kRegCc, 0);

@@ -411,3 +411,30 @@ TEST_CASE("64-bit accesses reach both halves of a register, and two registers at
   CHECK(bench.read32(spec::kRegAqa) == kGoodAqa);
   CHECK(bench.lines.size() == 1);  // NSSR is not there
 }
+
+TEST_CASE("INTMS holds the pin's interrupts back, INTMC lets what waits out") {
+  Bench bench;
+  bench.port.by_pin = true;
+  REQUIRE(bench.enable());
+  bench.write32(spec::kRegIntms, 1);
+  const std::uint64_t before = bench.port.interrupts(0);
+  bench.submit(0, identify(1, 0));
+  bench.run(50us);
+  CHECK(bench.port.interrupts(0) == before);
+  bench.write32(spec::kRegIntmc, 1);
+  CHECK(bench.port.interrupts(0) == before + 1);
+  CHECK(bench.port.served() == 0);
+  bench.write32(spec::kRegIntms, 1);  // entries wait still: the pin is released
+  CHECK(bench.port.served() == 1);
+  CHECK(bench.reap(0).size() == 1);
+  bench.write32(spec::kRegIntmc, 1);  // nothing waits any more
+  CHECK(bench.port.interrupts(0) == before + 1);
+}
+TEST_CASE("INTMS means nothing with MSI-X") {
+  Bench bench;
+  REQUIRE(bench.enable());
+  bench.write32(spec::kRegIntms, 1);
+  const std::uint64_t before = bench.port.interrupts(0);
+  CHECK(bench.alive());
+  CHECK(bench.port.interrupts(0) == before + 1);
+}

@@ -31,7 +31,7 @@ device::ControllerConfig full_config() {
   config.management.format_ms = 2;
   config.management.endurance_group = true;
   config.management.ana = true;
-  config.management.oaes = 0x4B00;
+  config.management.oaes = 0x4F00;
   config.management.keep_alive_granularity_100ms = 1;
   config.management.security = true;
   config.management.streams = 8;

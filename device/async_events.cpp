@@ -41,6 +41,7 @@ AsyncEvents::AsyncEvents(Core& core, std::uint32_t limit) : core_(core), limit_(
     sources_.push_back({AsyncEventType::kNotice, notice.page});
   }
   sources_.push_back({AsyncEventType::kIoCommandSetSpecific, LogPageId::kSanitizeStatus});
+  sources_.push_back({AsyncEventType::kIoCommandSetSpecific, LogPageId::kReservationNotification});
 }
 
 void AsyncEvents::request(Command& command) {
@@ -88,6 +89,12 @@ void AsyncEvents::raise_notice(AsyncNoticeInfo information) {
 void AsyncEvents::raise_sanitize_completed() {
   raise(AsyncEventType::kIoCommandSetSpecific,
         static_cast<unsigned>(spec::AsyncIoInfo::kSanitizeCompleted), LogPageId::kSanitizeStatus);
+}
+
+void AsyncEvents::raise_reservation() {
+  raise(AsyncEventType::kIoCommandSetSpecific,
+        static_cast<unsigned>(spec::AsyncIoInfo::kReservationLogAvailable),
+        LogPageId::kReservationNotification);
 }
 
 // While its source is masked an event is dropped: its log page, which the host has yet to read,

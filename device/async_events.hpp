@@ -28,6 +28,8 @@ class AsyncEvents {
   // Dropped unless the host asked for this notice (feature 0Bh).
   void raise_notice(spec::AsyncNoticeInfo information);
   void raise_sanitize_completed();
+  // Log page 80h has a page for the host.
+  void raise_reservation();
   // Get Log Page without Retain Asynchronous Event.
   void log_read(spec::LogPageId page);
   // Feature 0Bh.

@@ -154,6 +154,8 @@ void Controller::register_statistics(base::StatisticsRegistry& registry, std::st
   add("sgl_segment_reads", "1", "DMA reads of SGL segments", core.sgls.segment_reads_counter());
   add("range_waits", "1", "commands that waited for an atomic write", core.locks.waits_counter());
   add("shadow_doorbell_reads", "1", "looks at shadow doorbells", core.shadows.reads_counter());
+  add("host_memory_reads", "1", "accesses to the host memory buffer", core.hmb.reads_counter());
+  add("host_memory_writes", "1", "the same, writing", core.hmb.writes_counter());
   if (core.local) {
     add("local_memory_accesses", "1", "accesses of the controller to its CMB or PMR",
         core.local->accesses_counter());

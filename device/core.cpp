@@ -6,12 +6,15 @@ using spec::Status;
 
 namespace {
 
-const ControllerConfig& checked(const ControllerConfig& config, const models::Media& media) {
+const ControllerConfig& checked(const ControllerConfig& config, models::Media& media) {
   check_config(config, media.capacity_units() * models::kUnitBytes);
   for (const NamespaceConfig& space : config.namespaces) {
     if (space.metadata_bytes != 0 && !media.keeps_spare()) {
       throw base::UserError("controller.namespaces: metadata needs media.keep_metadata");
     }
+  }
+  if (config.hmb.hmpre_pages != 0 && media.memory_user() == nullptr) {
+    throw base::UserError("controller.hmb.hmpre_pages: the media has no use for host memory");
   }
   return config;
 }
@@ -57,6 +60,7 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       sgls(*this),
       mover(*this),
       blocks(*this),
+      bad_blocks(subsystem.bad_blocks),
       locks(*this),
       coalescer(*this, config.vectors),
       poster(*this),
@@ -70,8 +74,11 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       directives(*this),
       ana(*this),
       cores(config),
+      reservation_log(*this),
+      hmb(*this),
       features(*this) {
   features.reset();
+  if (subsystem.reservations.any_held()) gates |= kGateReservation;
 }
 
 Core::~Core() {
@@ -213,6 +220,8 @@ void Core::reset_controller() {
   poster.reset();
   coalescer.reset();
   shadows.reset();
+  hmb.reset();
+  reservation_log.reset();
   locks.reset();
   events.reset();
   commands.reset();

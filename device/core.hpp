@@ -27,6 +27,7 @@
 #include "device/fetcher.hpp"
 #include "device/firmware_cores.hpp"
 #include "device/health.hpp"
+#include "device/host_memory_buffer.hpp"
 #include "device/keep_alive.hpp"
 #include "device/local_memory.hpp"
 #include "device/memory_registers.hpp"
@@ -37,6 +38,7 @@
 #include "device/queues.hpp"
 #include "device/range_locks.hpp"
 #include "device/register_file.hpp"
+#include "device/reservation_log.hpp"
 #include "device/self_test.hpp"
 #include "device/sgl_walker.hpp"
 #include "device/shadow_doorbells.hpp"
@@ -74,6 +76,7 @@ struct Core {
   static constexpr unsigned kGateAna = 1u << 2;
   static constexpr unsigned kGateMedia = 1u << 3;  // not ready yet
   static constexpr unsigned kGateSanitizeFailed = 1u << 4;
+  static constexpr unsigned kGateReservation = 1u << 5;
 
   // shared: the subsystem that it joins; one of its own if empty.
   Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
@@ -136,7 +139,7 @@ struct Core {
   SglWalker sgls;
   DataMover mover;
   BlockTransfer blocks;
-  BadBlocks bad_blocks;
+  BadBlocks& bad_blocks;  // of the subsystem
   RangeLocks locks;
   Coalescer coalescer;
   CompletionPoster poster;
@@ -151,6 +154,8 @@ struct Core {
   Directives directives;
   Ana ana;
   FirmwareCores cores;
+  ReservationLog reservation_log;
+  HostMemoryBuffer hmb;
   Features features;
   std::vector<FormatJob> format_jobs;
   std::vector<std::byte> event_log_context;  // log page 0Dh as it was when the host asked

@@ -40,13 +40,9 @@ void Dispatcher::accept(Command& command) {
   if (core_.points.command_fetched.armed()) {
     core_.points.command_fetched(command.sqid, command.sqe);
   }
-  if (!command.admin()) {
-    core_.health.io_begins(core_.scheduler.now());
-    if (core_.thermal.modelled()) [[unlikely]]
-      core_.thermal.power_changed();
-    if (core_.config.fuses != 0 && pair(command)) [[unlikely]]
-      return;
-  }
+  if (!command.admin()) core_.health.io_begins(core_.scheduler.now());
+  if (core_.config.fuses != 0 && !command.admin() && pair(command)) [[unlikely]]
+    return;
   decode(command);
 }
 
@@ -54,8 +50,12 @@ void Dispatcher::decode(Command& command) {
   command.state = CommandState::kDecoding;
   const base::Time now = core_.scheduler.now();
   base::Time when = unit_.reserve(now) + latency_of(command);
-  if (core_.power.concerns_io() && !command.admin()) [[unlikely]]
-    when += core_.power.admit(bytes_of(command)) - now;
+  if (!command.admin()) {
+    if (core_.thermal.modelled()) [[unlikely]]
+      core_.thermal.power_changed();
+    if (core_.power.concerns_io()) [[unlikely]]
+      when += core_.power.admit(bytes_of(command)) - now;
+  }
   command.timer = core_.scheduler.at<&Dispatcher::decoded>(when, this, command.index);
 }
 
@@ -134,10 +134,22 @@ bool Dispatcher::passes_gates(Command& command, const CommandRow& row) {
     core_.reject(command, Status::kFormatInProgress, "the namespace is being formatted", "5.23");
     return false;
   }
+  if ((gates & Core::kGateReservation) != 0 && !check_reservation(command, row)) return false;
   const Status access =
       (gates & Core::kGateAna) != 0 ? core_.ana.access(command.space->ana_group) : Status::kSuccess;
   if (access == Status::kSuccess) return true;
   core_.reject(command, access, "the namespace's ANA group is not accessible here", "8.20");
+  return false;
+}
+
+bool Dispatcher::check_reservation(Command& command, const CommandRow& row) {
+  const Reservation* reservation = core_.subsystem.reservations.find(command.space->id);
+  if (reservation == nullptr || row.access == BlockAccess::kNone) return true;
+  const HostId host = core_.reservation_log.host();
+  const bool allowed =
+      row.access == BlockAccess::kRead ? reservation->may_read(host) : reservation->may_write(host);
+  if (allowed) return true;
+  core_.reject(command, Status::kReservationConflict, "another host reserved the namespace", "8.8");
   return false;
 }
 

@@ -18,6 +18,9 @@ enum class NsidRule : std::uint8_t {
   kOneOrAll,  // that or FFFFFFFFh
 };
 
+// What a command does to blocks, for reservations.
+enum class BlockAccess : std::uint8_t { kNone, kRead, kWrite };
+
 // A row of a command table.
 struct CommandRow {
   std::uint8_t opcode = 0;
@@ -27,6 +30,7 @@ struct CommandRow {
   bool (*exists)(const Core&) = nullptr;  // more than the bit says; nullptr: always
   std::uint32_t effects = 0;              // of log page 05h, beside CSUPP
   bool in_sanitize = false;               // an admin command allowed while a sanitize runs
+  BlockAccess access = BlockAccess::kNone;
 };
 
 // The command exists for this controller.
@@ -60,6 +64,7 @@ class Dispatcher {
   void decoded(std::uint64_t index);
   void handle(std::uint64_t index);
   bool common_checks(Command& command, const CommandRow& row);
+  bool check_reservation(Command& command, const CommandRow& row);
   bool passes_gates(Command& command, const CommandRow& row);
   std::uint64_t bytes_of(const Command& command) const;
   base::Time core_work(const Command& command) const;

@@ -256,6 +256,27 @@ Status check_host_identifier(Core&, Command&, FeatureValue& value) {
   return Status::kSuccess;
 }
 
+bool has_host_memory(const Core& core) {
+  return core.hmb.offered();
+}
+FeatureValue no_host_memory(const Core&, std::uint32_t) {
+  return {0, std::vector<std::byte>(4096)};
+}
+void set_host_memory(Core& core, Command& command) {
+  core.hmb.set(command);
+}
+void read_host_memory(const Core& core, FeatureValue& value) {
+  value = {core.hmb.enabled(), core.hmb.attributes()};
+}
+
+bool has_reservations(const Core& core) {
+  return (core.config.oncs & spec::kOncsReservations) != 0;
+}
+// PTPL: RESCAP bit 0 is 0.
+Status check_persistence(Core&, Command&, FeatureValue& value) {
+  return value.dword == 0 ? Status::kSuccess : Status::kInvalidField;
+}
+
 constexpr auto kSpace = FeatureScope::kNamespace;
 
 constexpr FeatureRow kRows[] = {
@@ -321,6 +342,12 @@ constexpr FeatureRow kRows[] = {
      },
      .check = check_apst,
      .apply = apply_apst},
+    {.id = FeatureId::kHostMemoryBuffer,
+     .data_bytes = 4096,
+     .exists = has_host_memory,
+     .default_value = no_host_memory,
+     .set = set_host_memory,
+     .read = read_host_memory},
     {.id = FeatureId::kTimestamp,
      .kept_bits = 0,
      .data_bytes = 8,
@@ -360,6 +387,15 @@ constexpr FeatureRow kRows[] = {
      .data_bytes = 16,
      .default_value = default_host_identifier,
      .check = check_host_identifier},
+    {.id = FeatureId::kReservationNotificationMask,
+     .scope = kSpace,
+     .kept_bits = 0xE,
+     .exists = has_reservations},
+    {.id = FeatureId::kReservationPersistence,
+     .scope = kSpace,
+     .kept_bits = 1,
+     .exists = has_reservations,
+     .check = check_persistence},
 };
 
 }  // namespace

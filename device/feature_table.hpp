@@ -29,6 +29,8 @@ struct FeatureRow {
   spec::Status (*check)(Core& core, Command& command, FeatureValue& value) = nullptr;
   // The value is valid from now on.
   void (*apply)(Core& core, std::uint32_t instance, const FeatureValue& value) = nullptr;
+  // Carries the whole Set Features out, where that takes more than a value.
+  void (*set)(Core& core, Command& command) = nullptr;
   // Where the value is more than what is stored.
   void (*read)(const Core& core, FeatureValue& value) = nullptr;
 };

@@ -1,6 +1,5 @@
 #include "device/features.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "device/core.hpp"
@@ -53,16 +52,22 @@ const FeatureRow& row_of(const Core& core, const Command& command) {
 
 }  // namespace
 
-Features::Features(Core& core) : core_(core), dulbe_(core.namespaces.count()) {}
+Features::Features(Core& core) : core_(core) {}
+
+void Features::set_dulbe(std::uint32_t nsid, bool on) {
+  if (dulbe_.size() < nsid) dulbe_.resize(nsid);
+  if (dulbe_[nsid - 1] != on) dulbe_count_ += on ? 1u : ~std::uint32_t{0};
+  dulbe_[nsid - 1] = on;
+}
 
 void Features::reset() {
+  dulbe_.assign(core_.namespaces.count(), false);
+  dulbe_count_ = 0;
   current_ = saved_;
   timestamp_base_ = 0;
   timestamp_set_ = core_.scheduler.now();
   timestamp_by_host_ = false;
   write_cache_ = true;
-  dulbe_.assign(dulbe_.size(), 0);
-  dulbe_set_ = false;
   for (const FeatureRow& row : feature_rows()) {
     if (row.apply == nullptr || row.scope == FeatureScope::kNamespace) continue;
     if (row.exists != nullptr && !row.exists(core_)) continue;
@@ -97,11 +102,6 @@ std::uint32_t Features::value(FeatureId feature, std::uint32_t instance) const {
 const std::vector<std::byte>* Features::data(FeatureId feature, std::uint32_t instance) const {
   const auto found = current_.find({static_cast<std::uint32_t>(feature), instance});
   return found == current_.end() ? nullptr : &found->second.data;
-}
-
-void Features::set_dulbe(std::uint32_t nsid, bool set) {
-  dulbe_[nsid - 1] = set;
-  dulbe_set_ = std::find(dulbe_.begin(), dulbe_.end(), std::uint8_t{1}) != dulbe_.end();
 }
 
 std::uint64_t Features::timestamp() const {
@@ -156,7 +156,9 @@ void Features::set(Command& command) {
     core_.reject(command, Status::kInvalidField, "dword 11 names no such value", "5.21.1");
     return;
   }
-  if (row->data_bytes != 0) {
+  if (row->set != nullptr) {
+    row->set(core_, command);
+  } else if (row->data_bytes != 0) {
     core_.admin_data.receive(command, data_bytes(*row, command), data_arrived);
   } else {
     stored(command, *row, {command.sqe.cdw11 & row->kept_bits, {}});

@@ -33,10 +33,10 @@ class Features {
 
   // True unless the host switched the volatile write cache off.
   bool write_cache_enabled() const { return write_cache_; }
-  // Reads of deallocated blocks of this namespace are errors (feature 05h).
-  bool dulbe(std::uint32_t nsid) const { return dulbe_set_ && dulbe_[nsid - 1] != 0; }
-  void set_dulbe(std::uint32_t nsid, bool set);
   void set_write_cache(bool enabled) { write_cache_ = enabled; }
+  // Reads of deallocated blocks of this namespace are errors (feature 05h, DULBE).
+  bool dulbe(std::uint32_t nsid) const { return dulbe_count_ != 0 && dulbe_[nsid - 1]; }
+  void set_dulbe(std::uint32_t nsid, bool on);
   // The current value; the default if nobody set it.
   std::uint32_t value(spec::FeatureId feature, std::uint32_t instance = 0) const;
   const std::vector<std::byte>* data(spec::FeatureId feature, std::uint32_t instance = 0) const;
@@ -63,9 +63,9 @@ class Features {
   Core& core_;
   std::map<Key, FeatureValue> current_;
   std::map<Key, FeatureValue> saved_;
-  std::vector<std::uint8_t> dulbe_;  // by NSID - 1
-  bool dulbe_set_ = false;           // in any of them
   bool write_cache_ = true;
+  std::vector<bool> dulbe_;  // by namespace
+  std::uint32_t dulbe_count_ = 0;
   std::uint64_t timestamp_base_ = 0;
   base::Time timestamp_set_{0};
   bool timestamp_by_host_ = false;

@@ -25,6 +25,7 @@ void Eraser::next_piece() {
   command_.first_byte = job.first_byte;
   command_.bytes = std::min(job.bytes, kPieceBytes);
   command_.client = this;
+  if (!bad_blocks_.empty()) bad_blocks_.clear(command_.first_byte, command_.bytes);
   media_.start(command_);
 }
 
@@ -50,7 +51,7 @@ Subsystem::Subsystem(const ControllerConfig& wanted, base::Scheduler& events_of_
       scheduler(events_of_time),
       media(storage),
       namespaces(config, storage.capacity_units()),
-      eraser(storage),
+      eraser(storage, bad_blocks),
       firmware(config),
       sanitize(*this),
       events(config.management.persistent_events) {

@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "device/bad_blocks.hpp"
 #include "device/firmware.hpp"
 #include "device/namespaces.hpp"
 #include "device/persistent_events.hpp"
+#include "device/reservations.hpp"
 #include "device/sanitize.hpp"
 #include "models/media.hpp"
 #include "sim/base/scheduler.hpp"
@@ -21,7 +23,7 @@ struct Core;
 // Deallocates ranges of the media, one after another, in pieces.
 class Eraser : public models::MediaClient {
  public:
-  explicit Eraser(models::Media& media) : media_(media) {}
+  Eraser(models::Media& media, BadBlocks& bad_blocks) : media_(media), bad_blocks_(bad_blocks) {}
 
   void erase(std::uint64_t first_byte, std::uint64_t bytes, base::Callback done);
   // The job whose `done` runs was done without an error of the media.
@@ -40,6 +42,7 @@ class Eraser : public models::MediaClient {
   void next_piece();
 
   models::Media& media_;
+  BadBlocks& bad_blocks_;
   models::MediaCommand command_;
   std::deque<Job> jobs_;
   bool ok_ = true;
@@ -73,6 +76,8 @@ class Subsystem {
   base::Scheduler& scheduler;
   models::Media& media;
   NamespaceSet namespaces;
+  BadBlocks bad_blocks;
+  Reservations reservations;
   Eraser eraser;
   Firmware firmware;
   Sanitize sanitize;

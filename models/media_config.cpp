@@ -77,8 +77,18 @@ constexpr auto kXpoint = std::to_array<ParamInfo>({
     {"tail_ns", "ns", 0, 1'000'000'000, "what these reads take longer"},
 });
 
+constexpr auto kMapCache = std::to_array<ParamInfo>({
+    {"bytes", "bytes", 0, 1'099'511'627'776,
+     "mapping table in the controller, 4096 for 4 MiB of data; 0 = all of it"},
+    {"read_ns", "ns", 1, 1'000'000'000, "reading 4096 bytes of the table from the NAND"},
+    {"reads", "reads", 1, 4096, "such reads at a time"},
+});
+
 }  // namespace
 
+std::span<const ParamInfo> MapCacheConfig::params() {
+  return kMapCache;
+}
 std::span<const ParamInfo> MediaConfig::params() {
   return kMedia;
 }

@@ -7,6 +7,7 @@
 
 #include "models/cache/write_buffer_config.hpp"
 #include "models/ftl/ftl_config.hpp"
+#include "models/ftl/map_cache_config.hpp"
 #include "models/nand/nand_config.hpp"
 #include "models/xpoint/xpoint_config.hpp"
 #include "sim/base/config.hpp"
@@ -25,11 +26,12 @@ struct MediaConfig {
   FtlConfig ftl;
   WriteBufferConfig write_buffer;
   XpointConfig xpoint;
+  MapCacheConfig map_cache;
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(MediaConfig, (),
                       (kind, capacity_bytes, keep_data, keep_metadata, nand, ftl, write_buffer,
-                       xpoint))
+                       xpoint, map_cache))
 
 }  // namespace nvmesim::models

@@ -86,7 +86,10 @@ Endpoint::Endpoint(sc_core::sc_module_name name, const EndpointConfig& config,
       to_link("to_link", this, scheduler),
       config_(validated(config)),
       scheduler_(scheduler),
-      header_(space_, identity_of(config), {BarSpec{config.bar0_bytes, true, false}}),
+      header_(space_, identity_of(config),
+              {BarSpec{config.bar0_bytes, true, false}, BarSpec{},
+               BarSpec{config.bar2_bytes, true, true}, BarSpec{},
+               BarSpec{config.bar4_bytes, true, true}}),
       power_(space_),
       express_(space_, PciExpressPort::kEndpoint,
                {LinkConfig{}.generation, LinkConfig{}.lanes, LinkConfig{}.max_payload_bytes},
@@ -190,12 +193,12 @@ void Endpoint::memory_read(base::GenericPayload& payload) {
 }
 
 bool Endpoint::in_msix_table(const Type0Header::Hit& hit) const {
-  return hit.offset >= config_.msix_table_offset &&
+  return hit.bar == 0 && hit.offset >= config_.msix_table_offset &&
          hit.offset - config_.msix_table_offset < msix_table_.table_bytes();
 }
 
 bool Endpoint::in_msix_pending(const Type0Header::Hit& hit) const {
-  return hit.offset >= config_.msix_pba_offset &&
+  return hit.bar == 0 && hit.offset >= config_.msix_pba_offset &&
          hit.offset - config_.msix_pba_offset < msix_table_.pending_bytes();
 }
 

@@ -34,6 +34,10 @@ struct EndpointConfig {
   std::uint32_t msix_table_offset = 0x2000;
   std::uint32_t msix_pba_offset = 0x3000;
   std::uint32_t register_latency_ns = 50;
+  // Memory of the device, 64-bit and prefetchable, 0 or a power of two. Who builds the system sets
+  // these two from the device behind the endpoint.
+  std::uint64_t bar2_bytes = 0;
+  std::uint64_t bar4_bytes = 0;
 
   static std::span<const base::ParamInfo> params();
   // Throws UserError if the values do not fit together.

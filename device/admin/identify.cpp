@@ -169,11 +169,34 @@ void fill_controller(const Core& core, spec::IdentifyController& data) {
   data.vwc = core.media.volatile_cache() ? 0x07 : 0;  // present; Flush takes NSID FFFFFFFFh
   std::copy(identity.subnqn.begin(), identity.subnqn.end(), data.subnqn.begin());
   fill_management(core, data);
+  if (config.doorbell_buffer_config) data.oacs |= spec::kOacsDoorbellBufferConfig;
   fill_power_states(core, data);
 }
 
 void controller(Core& core, Command& command) {
   fill_controller(core, structure_in<spec::IdentifyController>(command));
+}
+
+// What the data path knows of a namespace.
+void fill_data_path(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
+  const BlockFormat& format = space.format;
+  const BlockLimitsConfig& limits = core.config.limits;
+  if (!format.plain()) {
+    if (format.extended) data.flbas |= 0x10;
+    data.mc = 0x03;  // both ways of transferring metadata
+    data.dpc = 0x1F;
+    data.dps =
+        static_cast<std::uint8_t>(format.protection_type | (format.protection_first ? 8u : 0));
+  }
+  if ((core.config.oncs & spec::kOncsReservations) != 0) data.rescap = 0xFE;  // all but PTPL
+  if (core.config.dulbe) data.nsfeat |= 0x04;
+  data.nabsn = static_cast<std::uint16_t>(limits.nabsn);
+  data.nabo = static_cast<std::uint16_t>(limits.nabo);
+  if ((core.config.oncs & spec::kOncsCopy) != 0) {
+    data.mssrl = static_cast<std::uint16_t>(limits.mssrl);
+    data.mcl = limits.mcl;
+    data.msrc = static_cast<std::uint8_t>(limits.msrc);
+  }
 }
 
 void fill_formats(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
@@ -188,35 +211,12 @@ void fill_formats(const Core& core, const Namespace& space, spec::IdentifyNamesp
   data.flbas = format_index(core, space);
 }
 
-// What the data path knows of a namespace.
-void fill_format(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
-  const BlockFormat& format = space.format;
-  const BlockLimitsConfig& limits = core.config.limits;
-  fill_formats(core, space, data);
-  if (!format.plain()) {
-    if (format.extended) data.flbas |= 0x10;
-    data.mc = 0x03;  // both ways of transferring metadata
-    data.dpc = 0x1F;
-    data.dps =
-        static_cast<std::uint8_t>(format.protection_type | (format.protection_first ? 8u : 0));
-  }
-  if (core.config.dulbe) data.nsfeat |= 0x04;
-  data.nabsn = static_cast<std::uint16_t>(limits.nabsn);
-  data.nabo = static_cast<std::uint16_t>(limits.nabo);
-  if ((core.config.oncs & spec::kOncsCopy) != 0) {
-    data.mssrl = static_cast<std::uint16_t>(limits.mssrl);
-    data.mcl = limits.mcl;
-    data.msrc = static_cast<std::uint8_t>(limits.msrc);
-  }
-}
-
 void fill_namespace(const Core& core, const Namespace& space, spec::IdentifyNamespace& data) {
   data.nsze = data.ncap = data.nuse = space.blocks;
   if (core.subsystem.namespaces.allocated() == 1) {  // the media counts for all together
     const std::uint64_t used_bytes = unit_bytes(core.media.used_units());
     data.nuse = std::min(space.blocks, used_bytes >> space.format.block_shift);
   }
-  fill_format(core, space, data);
   data.dlfeat = core.config.deallocated_ones ? 0x02 : 0x01;
   if ((core.config.oncs & spec::kOncsWriteZeroes) != 0 && space.format.plain() &&
       !core.config.deallocated_ones) {
@@ -228,6 +228,8 @@ void fill_namespace(const Core& core, const Namespace& space, spec::IdentifyName
   if (core.config.management.endurance_group) data.nvmsetid = data.endgid = 1;
   data.nguid = nguid_of(core.config, space);
   data.eui64 = eui64_of(core.config, space);
+  fill_formats(core, space, data);
+  fill_data_path(core, space, data);
 }
 
 void name_space(Core& core, Command& command) {

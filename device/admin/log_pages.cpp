@@ -1,6 +1,7 @@
 // Get Log Page (section 5.14): a table with a row per log page. A page is made whole when its
 // command sends; what the host asks for behind its end reads as zeroes.
 #include <algorithm>
+#include <cstring>
 
 #include "device/admin/admin_commands.hpp"
 #include "device/admin/log_contents.hpp"
@@ -61,7 +62,17 @@ bool has_ocp(const Core& core) {
   return core.config.ocp_log;
 }
 
+bool has_reservations(const Core& core) {
+  return (core.config.oncs & spec::kOncsReservations) != 0;
+}
+
 LogBytes supported_pages(Core& core, const Command& command);
+LogBytes reservation_page(Core& core, const Command&) {
+  const spec::ReservationNotification page = core.reservation_log.page();
+  LogBytes bytes(sizeof page);
+  std::memcpy(bytes.data(), &page, sizeof page);
+  return bytes;
+}
 
 struct Row {
   LogPageId page;
@@ -86,6 +97,7 @@ constexpr Row kRows[] = {
     {LogPageId::kFeatureEffects, has_supported_pages, feature_effects_page},
     {LogPageId::kNvmeMiEffects, has_supported_pages, mi_effects_page},
     {LogPageId::kSanitizeStatus, has_sanitize, sanitize_page},
+    {LogPageId::kReservationNotification, has_reservations, reservation_page},
     {LogPageId::kOcpSmart, has_ocp, ocp_smart_page},
 };
 
@@ -124,6 +136,7 @@ void send_page(Core& core, Command& command) {
   if (!fields.rae()) {
     core.events.log_read(row.page);
     if (row.page == LogPageId::kChangedNamespaceList) core.changed.clear();
+    if (row.page == LogPageId::kReservationNotification) core.reservation_log.read();
   }
   core.admin_data.send(command, std::span(page).subspan(offset), bytes_wanted(command));
 }

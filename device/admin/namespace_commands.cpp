@@ -88,6 +88,7 @@ void deletion_done(void* object, std::uint64_t nsid);
 struct Deletion {
   static void begin(Core& core, Namespace& space) {
     clear_namespace(core, space, spec::SelfTestResult::kAbortedNamespaceRemoved);
+    core.subsystem.reservations.forget(space.id);
     const std::uint64_t attached = space.attached;
     space.attached = 0;
     space.deleting = true;

@@ -23,6 +23,11 @@ void compare(Core& core, Command& command);
 void verify(Core& core, Command& command);
 // copy.cpp
 void copy(Core& core, Command& command);
+// reservation_commands.cpp
+void reservation_register(Core& core, Command& command);
+void reservation_report(Core& core, Command& command);
+void reservation_acquire(Core& core, Command& command);
+void reservation_release(Core& core, Command& command);
 // dataset_management.cpp
 void dataset_management(Core& core, Command& command);
 

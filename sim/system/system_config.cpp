@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -64,6 +65,15 @@ void join(SystemConfig& config) {
   config.device.controller.identity.vendor_id = config.device.endpoint.vendor_id;
   config.device.controller.identity.subsystem_vendor_id =
       config.device.endpoint.subsystem_vendor_id;
+  const auto bar_bytes = [&config](std::uint32_t bar) {
+    const auto& controller = config.device.controller;
+    std::uint64_t bytes = 0;
+    if (controller.cmb.bar == bar) bytes = controller.cmb.bytes();
+    if (controller.pmr.bar == bar && controller.pmr.pages != 0) bytes = controller.pmr.bytes();
+    return bytes == 0 ? 0 : std::bit_ceil(bytes);
+  };
+  config.device.endpoint.bar2_bytes = bar_bytes(2);
+  config.device.endpoint.bar4_bytes = bar_bytes(4);
 }
 
 void validate(const SystemConfig& config) {

@@ -5,11 +5,13 @@
 
 #include <cstring>
 #include <map>
+#include <memory>
 #include <set>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "models/borrowed_memory.hpp"
 #include "models/media.hpp"
 #include "models/media_points.hpp"
 #include "models/spare.hpp"
@@ -79,8 +81,8 @@ class FakeMedia : public models::Media {
   models::MediaPoints& points() override { return points_; }
   std::uint64_t used_units() const override { return stored_.size(); }
   bool keeps_spare() const override { return buffers_.buffer_bytes() > models::kUnitBytes; }
-  models::BorrowedMemoryUser* memory_user() override { return user; }
-  models::BorrowedMemoryUser* user = nullptr;
+  models::BorrowedMemoryUser* memory_user() override { return user.get(); }
+  std::unique_ptr<models::BorrowedMemoryUser> user;
   bool volatile_cache() const override { return cache; }
   void quiesce(base::Callback done) override {
     quiesced_ = done;

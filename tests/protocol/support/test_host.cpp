@@ -18,6 +18,13 @@ device::ControllerConfig small_config() {
   return config;
 }
 
+namespace {
+bool has_metadata(const device::ControllerConfig& config) {
+  return std::any_of(config.namespaces.begin(), config.namespaces.end(),
+                     [](const auto& space) { return space.metadata_bytes != 0; });
+}
+}  // namespace
+
 device::ControllerConfig full_config() {
   device::ControllerConfig config = small_config();
   config.nssrs = true;
@@ -57,14 +64,7 @@ device::ControllerConfig full_config() {
   return config;
 }
 
-namespace {
-bool has_metadata(const device::ControllerConfig& config) {
-  return std::any_of(config.namespaces.begin(), config.namespaces.end(),
-                     [](const auto& space) { return space.metadata_bytes != 0; });
-}
-}  // namespace
-
-Bench::Bench(device::ControllerConfig wanted, bool spare)
+Bench::Bench(device::ControllerConfig wanted, bool spare, const Prepare& prepare)
     : own_scheduler(std::make_unique<base::Scheduler>("scheduler")),
       scheduler(*own_scheduler),
       port(scheduler, wanted.vectors),
@@ -74,6 +74,7 @@ Bench::Bench(device::ControllerConfig wanted, bool spare)
                  std::string_view text) { lines.emplace_back(text); },
           base::LogLevel::kDebug),
       config(wanted) {
+  if (prepare) prepare(media, scheduler);
   build(nullptr);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,7 +41,10 @@ struct Completion {
 class Bench {
  public:
   // With `spare` the media keeps metadata; it does if a namespace has any.
-  explicit Bench(device::ControllerConfig wanted = small_config(), bool spare = false);
+  // `prepare` may change the media before the controller is built.
+  using Prepare = std::function<void(FakeMedia&, base::Scheduler&)>;
+  explicit Bench(device::ControllerConfig wanted = small_config(), bool spare = false,
+                 const Prepare& prepare = {});
   // One more controller of the sibling's subsystem: its scheduler and media, a port of its own.
   Bench(device::ControllerConfig wanted, Bench& sibling);
 

@@ -1,0 +1,41 @@
+// A medium behind a cache of its mapping table (MapCache): reads whose mapping is not cached wait
+// before they go on to the medium. Everything else goes through.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "models/ftl/map_cache.hpp"
+#include "models/media.hpp"
+
+namespace nvmesim::models {
+
+class MapCacheMedia : public Media {
+ public:
+  MapCacheMedia(const MapCacheConfig& config, std::unique_ptr<Media> inner,
+                base::Scheduler& scheduler, base::StatisticsRegistry& statistics,
+                const std::string& name)
+      : inner_(std::move(inner)),
+        scheduler_(scheduler),
+        cache_(config, scheduler, statistics, name) {}
+
+  void start(MediaCommand& command) override;
+  void write_arrived(MediaPart& part) override { inner_->write_arrived(part); }
+  void cancel(MediaCommand& command) override;
+  std::uint64_t capacity_units() const override { return inner_->capacity_units(); }
+  std::uint64_t used_units() const override { return inner_->used_units(); }
+  bool volatile_cache() const override { return inner_->volatile_cache(); }
+  bool keeps_spare() const override { return inner_->keeps_spare(); }
+  BorrowedMemoryUser* memory_user() override { return &cache_; }
+  void quiesce(base::Callback done) override { inner_->quiesce(done); }
+  MediaPoints& points() override { return inner_->points(); }
+
+ private:
+  void mapped(std::uint64_t command);
+
+  std::unique_ptr<Media> inner_;
+  base::Scheduler& scheduler_;
+  MapCache cache_;
+};
+
+}  // namespace nvmesim::models

@@ -148,6 +148,9 @@ void Controller::register_statistics(base::StatisticsRegistry& registry, std::st
   add("errors_logged", "1", "entries made in the error log", core.errors.count());
   add("aborted", "1", "commands ended by Abort or queue deletion", core.aborted);
   add("resets", "1", "controller resets", core.registers.resets_counter());
+  add("power_transitions", "1", "changes of the power state", core.power.changes_counter());
+  add("autonomous_transitions", "1", "those of them that APST made",
+      core.power.autonomous_counter());
   add("sgl_segment_reads", "1", "DMA reads of SGL segments", core.sgls.segment_reads_counter());
   add("range_waits", "1", "commands that waited for an atomic write", core.locks.waits_counter());
   add("shadow_doorbell_reads", "1", "looks at shadow doorbells", core.shadows.reads_counter());
@@ -157,9 +160,6 @@ void Controller::register_statistics(base::StatisticsRegistry& registry, std::st
     add("local_memory_accesses", "1", "accesses of the controller to its CMB or PMR",
         core.local->accesses_counter());
   }
-  add("power_transitions", "1", "changes of the power state", core.power.changes_counter());
-  add("autonomous_transitions", "1", "those of them that APST made",
-      core.power.autonomous_counter());
   registry.add_utilisation(fmt::format("{}.decode", prefix), "controller",
                            [&core] { return core.dispatcher.unit().busy(); });
   if (core.cores.present()) {

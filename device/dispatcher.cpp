@@ -116,6 +116,13 @@ bool Dispatcher::passes_gates(Command& command, const CommandRow& row) {
     core_.reject(command, Status::kSanitizeInProgress, "not allowed while a sanitize runs", "8.15");
     return false;
   }
+  const bool sanitizes =
+      command.admin() &&
+      (row.in_sanitize || row.opcode == static_cast<std::uint8_t>(spec::AdminOpcode::kSanitize));
+  if ((gates & Core::kGateSanitizeFailed) != 0 && !sanitizes) {
+    core_.reject(command, Status::kSanitizeFailed, "the last sanitize failed", "8.15");
+    return false;
+  }
   if ((gates & Core::kGateMedia) != 0 && (!command.admin() || row.effects != 0)) {
     core_.reject(command,
                  command.admin() ? Status::kAdminMediaNotReady : Status::kNamespaceNotReady,

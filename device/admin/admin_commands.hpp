@@ -23,8 +23,6 @@ void delete_io_sq(Core& core, Command& command);
 void identify(Core& core, Command& command);
 // log_pages.cpp
 void get_log_page(Core& core, Command& command);
-// doorbell_buffer.cpp
-void doorbell_buffer_config(Core& core, Command& command);
 // namespace_commands.cpp
 void namespace_management(Core& core, Command& command);
 void namespace_attachment(Core& core, Command& command);
@@ -42,6 +40,8 @@ void security_receive(Core& core, Command& command);
 // directive_commands.cpp
 void directive_send(Core& core, Command& command);
 void directive_receive(Core& core, Command& command);
+// doorbell_buffer.cpp
+void doorbell_buffer_config(Core& core, Command& command);
 // abort.cpp
 void abort_command(Core& core, Command& command);
 void async_event_request(Core& core, Command& command);

@@ -99,6 +99,8 @@ class System {
  private:
   class Enumeration;
   void build_device();
+  void load_state();
+  void save_state() const;
   void bind();
   void bind_link();
   pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);

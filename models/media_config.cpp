@@ -21,9 +21,14 @@ constexpr auto kNand = std::to_array<ParamInfo>({
      "blocks of a plane; 0 computes them from capacity and over-provisioning"},
     {"pages_per_block", "pages", 1, 65'536, "pages of a block"},
     {"page_bytes", "bytes", 4096, 1'048'576, "data bytes of a page, a multiple of 4096"},
+    {"cell_bits", "bits", 1, 4, "pages of a wordline: 1 SLC, 2 MLC, 3 TLC, 4 QLC"},
+    {"one_shot", "", 0, 1, "all pages of a wordline are programmed at once; else page by page"},
+    {"program_passes", "passes", 1, 4, "times that data and tPROG of a program are repeated"},
     {"read_ns", "ns", 1, 1'000'000'000,
      "tR; several times are for the page types, cycled over the pages of a block"},
-    {"program_ns", "ns", 1, 1'000'000'000, "tPROG of one page on every plane"},
+    {"program_ns", "ns", 1, 1'000'000'000,
+     "tPROG of one page on every plane (one_shot: one wordline), a pass; several times are cycled "
+     "like read_ns"},
     {"erase_ns", "ns", 1, 1'000'000'000, "tBERS of one block on every plane"},
     {"channel_mb_per_s", "MB/s", 1, 100'000, "data rate of a channel"},
     {"command_ns", "ns", 0, 1'000'000, "command and address cycles of an operation"},
@@ -31,20 +36,72 @@ constexpr auto kNand = std::to_array<ParamInfo>({
     {"ecc_ns", "ns", 0, 1'000'000, "latency of the decoder, which is pipelined"},
     {"cache_read", "", 0, 1, "read the next page while the last one's data waits for the channel"},
     {"die_policy", "", 0, 0, "which job a die serves next: read_first or fifo"},
-    {"age_limit_us", "us", 1, 10'000'000, "a job of a die that waited this long goes first"},
+    {"age_limit_us", "us", 1, 10'000'000,
+     "a job of a die that waited this long goes first and is not suspended"},
+    {"program_suspend", "", 0, 1, "reads of the host suspend programs"},
+    {"erase_suspend", "", 0, 1, "reads of the host suspend erases"},
+    {"program_suspend_ns", "ns", 0, 1'000'000'000, "until a suspended program lets reads in"},
+    {"erase_suspend_ns", "ns", 0, 1'000'000'000, "until a suspended erase lets reads in"},
+    {"resume_ns", "ns", 0, 1'000'000'000, "what a program or erase takes longer for each suspend"},
+    {"suspend_limit", "suspends", 0, 1'000'000, "suspends of one program or erase at most"},
+    {"suspend_gap_ns", "ns", 0, 1'000'000'000, "least time between a resume and the next suspend"},
+    {"read_nj", "nJ", 0, 1'000'000'000, "energy of an array read, all planes"},
+    {"program_nj", "nJ", 0, 1'000'000'000, "energy of an array program, all planes"},
+    {"erase_nj", "nJ", 0, 1'000'000'000, "energy of an array erase, all planes"},
+    {"transfer_pj_per_byte", "pJ/byte", 0, 1'000'000, "energy of a byte on a channel"},
+});
+
+constexpr auto kReliability = std::to_array<ParamInfo>({
+    {"bit_errors", "", 0, 1, "reads have bit errors, and retries if there are too many"},
+    {"initial_cycles", "cycles", 0, 1'000'000, "erases of every block before the simulation"},
+    {"initial_retention_days", "days", 0, 36'500, "age of the data that is there at the start"},
+    {"rber_ppb", "1e-9", 0, 1'000'000'000, "raw bit error rate of a fresh block"},
+    {"wear_rber_ppb_per_kcycle", "1e-9", 0, 1'000'000'000, "added for 1,000 erases"},
+    {"retention_rber_ppb_per_day", "1e-9", 0, 1'000'000'000,
+     "added for a day, and as much again for each 1,000 erases"},
+    {"read_rber_ppb_per_kread", "1e-9", 0, 1'000'000'000, "added for 1,000 reads of a superblock"},
+    {"variation_percent", "%", 0, 100, "a read's rate varies by so much, uniformly"},
+    {"ecc_limit_ppb", "1e-9", 1, 1'000'000'000, "rate that the hard decoder corrects"},
+    {"retry_gain_percent", "%", 1, 99, "what a retry leaves of the rate"},
+    {"max_retries", "retries", 0, 100, "read retries before a soft decode"},
+    {"soft_limit_ppb", "1e-9", 1, 1'000'000'000, "rate that the soft decoder corrects"},
+    {"soft_decode_ns", "ns", 0, 1'000'000'000, "time of a soft decode, beyond ecc_ns"},
+    {"refresh_reads", "reads", 0, 4'000'000'000,
+     "a superblock that was read so often is written anew; 0 never"},
+    {"refresh_days", "days", 0, 36'500, "data so old is written anew when it is read; 0 never"},
+    {"spare_blocks_per_die", "blocks", 0, 65'536, "blocks that may take the place of bad ones"},
+    {"factory_bad_per_million", "1e-6", 0, 1'000'000,
+     "share of blocks that are bad from the start"},
+    {"program_fail_per_million", "1e-6", 0, 100'000, "share of programs that fail"},
+    {"erase_fail_per_million", "1e-6", 0, 100'000, "share of block erases that fail"},
 });
 
 constexpr auto kFtl = std::to_array<ParamInfo>({
     {"over_provisioning_percent", "%", 0, 1000, "physical beyond logical capacity"},
     {"mapping_ns", "ns", 0, 1'000'000, "look-up in the mapping table"},
-    {"gc_policy", "", 0, 0, "which superblock is collected next: greedy or fifo"},
+    {"separate_streams", "", 0, 1, "collection has an open superblock of its own"},
+    {"parity", "", 0, 1, "the last die of each row of programs holds parity (RAIN)"},
+    {"allocation_order", "", 0, 0,
+     "where the next program goes: to the next channel, or to the next die of the channel"},
+    {"gc_policy", "", 0, 0,
+     "which superblock is collected next: greedy, fifo, cost_benefit, d_choices, windowed"},
+    {"gc_choices", "superblocks", 1, 1'000'000,
+     "superblocks that d_choices draws, or of which windowed chooses"},
     {"gc_start_superblocks", "superblocks", 1, 1000, "collection starts at so few free ones"},
     {"gc_stop_superblocks", "superblocks", 2, 1000, "and ends at so many, more than at its start"},
     {"gc_window_stripes", "stripes", 0, 65'536,
      "units in motion during collection, in stripes; 0 is two per die"},
+    {"gc_urgent_superblocks", "superblocks", 0, 1000,
+     "collection gives way to reads only while more are free"},
+    {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
     {"erase_parallel_dies", "dies", 1, 65'536, "dies of a superblock that are erased at a time"},
+    {"dynamic_wear_levelling", "", 0, 1, "the least worn free superblock is opened first"},
+    {"static_wear_gap", "erases", 0, 1'000'000,
+     "unchanging data is moved when wear differs by more; 0 never"},
     {"prefill_percent", "%", 0, 100,
      "share of the capacity, from its beginning, that holds (zero) data from the start"},
+    {"precondition", "", 0, 0,
+     "how it was written: none (once, in order), or sequential or random, over and over"},
     {"deallocate_ns", "ns", 0, 1'000'000'000, "fixed time of a deallocation"},
     {"deallocate_ns_per_mib", "ns/MiB", 0, 1'000'000'000, "and the time for each MiB of its range"},
 });
@@ -54,6 +111,8 @@ constexpr auto kWriteBuffer = std::to_array<ParamInfo>({
     {"power_loss_protection", "", 0, 1, "buffered data is durable: Flush and FUA cost nothing"},
     {"fixed_ns", "ns", 0, 1'000'000'000, "latency of a write into the buffer"},
     {"per_unit_ns", "ns", 0, 1'000'000'000, "time that each 4 KiB occupies its entry"},
+    {"commit_ns", "ns", 0, 1'000'000'000,
+     "least time of a write: what the firmware does while the data comes"},
     {"hit_ns", "ns", 0, 1'000'000'000, "time to serve a read from it"},
     {"idle_flush_us", "us", 1, 1'000'000'000,
      "data that does not fill a stripe goes out after so long without a write"},
@@ -63,6 +122,9 @@ constexpr auto kXpoint = std::to_array<ParamInfo>({
     {"channels", "channels", 1, 256, "channels between the controller and the dies"},
     {"dies_per_channel", "dies", 1, 256, "dies on each channel"},
     {"mapping_ns", "ns", 0, 1'000'000, "finding the place of a unit"},
+    {"cell_bits", "bits", 1, 4, "pages of a wordline: 1 SLC, 2 MLC, 3 TLC, 4 QLC"},
+    {"one_shot", "", 0, 1, "all pages of a wordline are programmed at once; else page by page"},
+    {"program_passes", "passes", 1, 4, "times that data and tPROG of a program are repeated"},
     {"read_ns", "ns", 1, 1'000'000'000, "array read of 4 KiB"},
     {"write_ns", "ns", 1, 1'000'000'000, "array write of 4 KiB, in place"},
     {"read_mb_per_s", "MB/s", 1, 100'000, "data rate of a channel from the dies"},
@@ -72,6 +134,8 @@ constexpr auto kXpoint = std::to_array<ParamInfo>({
     {"write_slots", "units", 1, 1'000'000, "writes of 4 KiB that may be on their way"},
     {"jitter_ns", "ns", 0, 1'000'000'000, "a read takes up to this much longer, uniformly"},
     {"tail_per_million", "1e-6", 0, 1'000'000, "share of reads that take tail_ns longer"},
+    {"prefill_percent", "%", 0, 100,
+     "share of the capacity, from its beginning, that holds (zero) data from the start"},
     {"tail_ns", "ns", 0, 1'000'000'000, "what these reads take longer"},
 });
 
@@ -82,6 +146,9 @@ std::span<const ParamInfo> MediaConfig::params() {
 }
 std::span<const ParamInfo> NandConfig::params() {
   return kNand;
+}
+std::span<const ParamInfo> ReliabilityConfig::params() {
+  return kReliability;
 }
 std::span<const ParamInfo> FtlConfig::params() {
   return kFtl;

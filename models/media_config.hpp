@@ -8,6 +8,7 @@
 #include "models/cache/write_buffer_config.hpp"
 #include "models/ftl/ftl_config.hpp"
 #include "models/nand/nand_config.hpp"
+#include "models/nand/reliability_config.hpp"
 #include "models/xpoint/xpoint_config.hpp"
 #include "sim/base/config.hpp"
 
@@ -21,6 +22,7 @@ struct MediaConfig {
   std::uint64_t capacity_bytes = 1'000'000'000'000;  // logical; rounded down to whole units
   bool keep_data = true;
   NandConfig nand;
+  ReliabilityConfig reliability;
   FtlConfig ftl;
   WriteBufferConfig write_buffer;
   XpointConfig xpoint;
@@ -28,6 +30,7 @@ struct MediaConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(MediaConfig, (),
-                      (kind, capacity_bytes, keep_data, nand, ftl, write_buffer, xpoint))
+                      (kind, capacity_bytes, keep_data, nand, reliability, ftl, write_buffer,
+                       xpoint))
 
 }  // namespace nvmesim::models

@@ -14,7 +14,7 @@ std::unique_ptr<Media> make_media(const MediaConfig& config, base::Scheduler& sc
     return std::make_unique<XpointMedia>(config, scheduler, seed, statistics, std::string(name),
                                          order);
   }
-  return std::make_unique<NandMedia>(config, scheduler, statistics, std::string(name), order);
+  return std::make_unique<NandMedia>(config, scheduler, seed, statistics, std::string(name), order);
 }
 
 }  // namespace nvmesim::models

@@ -1,37 +1,60 @@
 #include "models/ftl/superblocks.hpp"
 
-#include <algorithm>
+#include <utility>
 
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
 
-Superblocks::Superblocks(const Geometry& geometry, std::uint64_t prefilled, GcPolicy& policy)
+Superblocks::Superblocks(const Geometry& geometry, const InitialLayout& layout, GcPolicy& policy,
+                         bool least_worn_first)
     : geometry_(geometry),
       policy_(policy),
       table_(geometry.superblocks),
+      least_worn_first_(least_worn_first),
       next_sequence_(geometry.superblocks) {
   for (std::uint32_t i = 0; i < count(); ++i) {
-    const std::uint64_t first = std::uint64_t{i} * geometry.superblock_units;
     table_[i].sequence = i;
-    if (first >= prefilled) {
+    if (!layout.closed(i)) {
       free_.push(i);
       continue;
     }
     table_[i].state = SuperblockState::kClosed;
-    table_[i].valid = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(geometry.superblock_units, prefilled - first));
+    table_[i].valid = layout.valid_in(i);
     policy_.closed(i, table_[i].valid);
   }
 }
 
-std::uint32_t Superblocks::open() {
+void Superblocks::forget_closed() {
+  for (std::uint32_t i = 0; i < count(); ++i) {
+    if (table_[i].state == SuperblockState::kClosed) policy_.removed(i);
+  }
+}
+
+std::uint32_t Superblocks::open(base::Time now) {
   NVMESIM_ASSERT(!free_.empty(), "the FTL ran out of free superblocks");
+  if (least_worn_first_) {
+    std::size_t least = 0;
+    for (std::size_t i = 1; i < free_.size(); ++i) {
+      if (table_[free_[i]].erases < table_[free_[least]].erases) least = i;
+    }
+    std::swap(free_[0], free_[least]);
+  }
   const std::uint32_t number = free_.pop();
-  table_[number].state = SuperblockState::kOpen;
-  table_[number].full = false;
-  table_[number].sequence = next_sequence_++;
+  Superblock& block = table_[number];
+  block.state = SuperblockState::kOpen;
+  block.full = false;
+  block.suspect = false;
+  block.reads = 0;
+  block.sequence = next_sequence_++;
+  block.opened_at = now;
   return number;
+}
+
+void Superblocks::valid_more(std::uint32_t number) {
+  Superblock& block = table_[number];
+  ++block.valid;
+  if (block.state == SuperblockState::kClosed) policy_.changed(number, block.valid);
 }
 
 void Superblocks::valid_less(std::uint32_t number, std::uint32_t by) {
@@ -56,6 +79,17 @@ void Superblocks::collect(std::uint32_t number) {
   policy_.removed(number);
 }
 
+void Superblocks::uncollect(std::uint32_t number) {
+  table_[number].state = SuperblockState::kClosed;
+  policy_.closed(number, table_[number].valid);
+}
+
+void Superblocks::retire(std::uint32_t number) {
+  NVMESIM_ASSERT(table_[number].valid == 0, "a superblock was retired with valid units in it");
+  table_[number].state = SuperblockState::kRetired;
+  ++retired_;
+}
+
 void Superblocks::erased(std::uint32_t number) {
   Superblock& block = table_[number];
   NVMESIM_ASSERT(block.valid == 0, "a superblock was erased with valid units in it");
@@ -69,7 +103,7 @@ std::uint8_t Superblocks::mark(Place place) const {
   return mark_of(table_[number].sequence, place % geometry_.superblock_units);
 }
 
-std::uint8_t Superblocks::prefill_mark(const Geometry& geometry, Place place) {
+std::uint8_t Superblocks::initial_mark(const Geometry& geometry, Place place) {
   return mark_of(geometry.superblock_of(place), place % geometry.superblock_units);
 }
 

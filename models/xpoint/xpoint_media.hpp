@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/delivery.hpp"
@@ -37,6 +38,10 @@ class XpointMedia : public Media {
   std::uint64_t used_units() const override { return used_; }
   bool volatile_cache() const override { return false; }
   void quiesce(base::Callback done) override;
+  void power_cut() override;
+  void power_on() override;
+  std::string save() const override;
+  void load(std::string_view file, std::string_view source) override;
   MediaPoints& points() override { return points_; }
 
  private:
@@ -105,6 +110,7 @@ class XpointMedia : public Media {
   std::uint32_t free_slots_;
   bool grant_pending_ = false;
 
+  std::uint64_t prefilled_;  // units below it held data at the start
   std::uint64_t used_ = 0;
   std::uint64_t reads_ = 0;
   std::uint64_t writes_ = 0;

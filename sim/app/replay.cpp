@@ -37,7 +37,11 @@ int replay(const Arguments& arguments) {
 
 int replay_with(const Arguments& arguments, system_::SystemHooks hooks) {
   po::options_description options;
-  options.add(replay_options()).add(workload_options()).add(system_options()).add(result_options());
+  options.add(replay_options())
+      .add(workload_options())
+      .add(system_options())
+      .add(precondition_options())
+      .add(result_options());
   const auto values =
       parse(arguments, "replay",
             "Replays a recorded block trace: blkparse text, ftrace blk text, fio iolog v2 or v3,\n"

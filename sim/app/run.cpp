@@ -11,7 +11,10 @@ int run(const Arguments& arguments) {
 
 int run_with(const Arguments& arguments, system_::SystemHooks hooks) {
   po::options_description options;
-  options.add(workload_options()).add(system_options()).add(result_options());
+  options.add(workload_options())
+      .add(system_options())
+      .add(precondition_options())
+      .add(result_options());
   const auto values = parse(arguments, "run",
                             "Runs a fio job file. An option that is not understood is an error:\n"
                             "nothing that the file asks for is left out.",

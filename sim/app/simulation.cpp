@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
 
 #include "sim/app/progress.hpp"
 #include "sim/app/to_report.hpp"
@@ -35,10 +39,34 @@ Simulation::Simulation(std::string verb, const po::variables_map& values,
   if (values.count("json") != 0) {
     json_ = std::make_unique<OutputFile>(values["json"].as<std::string>());
   }
+  if (values.count("save-state") != 0) {
+    state_ = std::make_unique<OutputFile>(values["save-state"].as<std::string>());
+  }
   hooks.kernel_log = [this](const host::PrintLine& line) {
     kernel_log_.push_back(line.to_string());
   };
   system_ = std::make_unique<system_::System>(config_, std::move(hooks));
+  if (values.count("load-state") != 0) load_state(values["load-state"].as<std::string>());
+}
+
+void Simulation::load_state(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    throw base::UserError(path + ": no such file, or not a file");
+  }
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream) throw base::UserError(path + ": cannot be read");
+  system_->media().load(text.str(), path);
+  system_->media().power_on();
+}
+
+// After the shutdown, with no command open: power goes, and what outlasts that is saved.
+void Simulation::save_state() {
+  system_->media().power_cut();
+  state_->write(system_->media().save());
+  state_->commit();
 }
 
 Simulation::~Simulation() = default;
@@ -75,7 +103,9 @@ void Simulation::scenario(const WorkloadFactory& factory) {
   workload_->set_run_ended(base::Callback::of<&Simulation::run_ended>(this));
   begin_ = busy_now();
   hang_ = system_->run_workload(*workload_);
-  if (!hang_) system_->shutdown();
+  if (hang_) return;
+  system_->shutdown();
+  if (state_) save_state();
 }
 
 Simulation::BusyAt Simulation::busy_now() {

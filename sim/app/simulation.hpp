@@ -46,6 +46,8 @@ class Simulation {
   report::RunReport make_report();
   void add_utilisation(report::RunReport& report);
   void add_statistics(report::RunReport& report);
+  void load_state(const std::string& path);
+  void save_state();
   int finish();
 
   const std::string verb_;
@@ -53,6 +55,7 @@ class Simulation {
   workload::RunnerConfig runner_config_;
   bool summary_ = true;
   std::unique_ptr<OutputFile> json_;
+  std::unique_ptr<OutputFile> state_;
   std::vector<std::string> notes_;
   std::optional<report::TraceReport> trace_;
 

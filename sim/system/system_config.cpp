@@ -45,10 +45,12 @@ void check_sections(const boost::json::value& preset, std::string_view source,
   }
 }
 
-// "description" and "sources" are for people; the rest is configuration.
+// "description" and "sources" are for people, "published" for 'drives --check'; the rest is
+// configuration.
 boost::json::value without_texts(boost::json::value preset) {
   preset.as_object().erase("description");
   preset.as_object().erase("sources");
+  preset.as_object().erase("published");
   return preset;
 }
 
@@ -91,7 +93,7 @@ SystemConfig load_config(const ConfigRequest& request) {
   base::read_config(without_texts(host), config, request.host);
 
   const auto drive = load_preset("drives", request.drive);
-  check_sections(drive, request.drive, {"description", "sources", "link", "device"});
+  check_sections(drive, request.drive, {"description", "sources", "published", "link", "device"});
   base::read_config(without_texts(drive), config, request.drive);
 
   boost::json::value settings = boost::json::object{};

@@ -30,6 +30,8 @@ constexpr auto kNand = std::to_array<ParamInfo>({
      "tPROG of one page on every plane (one_shot: one wordline), a pass; several times are cycled "
      "like read_ns"},
     {"erase_ns", "ns", 1, 1'000'000'000, "tBERS of one block on every plane"},
+    {"slc_read_ns", "ns", 1, 1'000'000'000, "tR of a block that is used as SLC cache"},
+    {"slc_program_ns", "ns", 1, 1'000'000'000, "tPROG of its pages"},
     {"channel_mb_per_s", "MB/s", 1, 100'000, "data rate of a channel"},
     {"command_ns", "ns", 0, 1'000'000, "command and address cycles of an operation"},
     {"status_ns", "ns", 0, 1'000'000, "status poll at the end of an operation"},
@@ -95,6 +97,10 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
      "collection gives way to reads only while more are free"},
     {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
     {"erase_parallel_dies", "dies", 1, 65'536, "dies of a superblock that are erased at a time"},
+    {"slc_superblocks", "superblocks", 0, 100'000,
+     "superblocks that the host writes with one bit a cell while so many are not in use; they come "
+     "out of the over-provisioning"},
+    {"slc_fold_start", "superblocks", 1, 100'000, "so many full ones begin to be folded"},
     {"dynamic_wear_levelling", "", 0, 1, "the least worn free superblock is opened first"},
     {"static_wear_gap", "erases", 0, 1'000'000,
      "unchanging data is moved when wear differs by more; 0 never"},

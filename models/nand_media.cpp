@@ -18,7 +18,7 @@ NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std:
       store_(geometry_.logical_units, config.keep_data, points_),
       nand_(config.nand, geometry_, scheduler, statistics, name, order),
       reliability_(config.reliability, geometry_, seed, statistics, name),
-      ftl_(config.ftl, geometry_, scheduler, nand_, reliability_, points_,
+      ftl_(config.ftl, config.nand.cell_bits, geometry_, scheduler, nand_, reliability_, points_,
            !config.write_buffer.power_loss_protection, seed, statistics, name),
       reads_(geometry_, scheduler, nand_, ftl_, reliability_, store_, delivery_, statistics, name),
       buffer_(config.write_buffer, geometry_, scheduler, ftl_, store_, reads_, delivery_,

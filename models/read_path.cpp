@@ -98,6 +98,7 @@ ReadPath::Job* ReadPath::take_job(std::uint32_t stripe, base::Time ready_at) {
   job->die = geometry_.die_of_stripe(stripe);
   job->row = geometry_.row_of_stripe(stripe);
   job->ready_at = ready_at;
+  job->slc = ftl_.in_slc(stripe * geometry_.stripe_units);
   job->rebuilt = nullptr;
   return job;
 }

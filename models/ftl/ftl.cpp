@@ -17,7 +17,7 @@ const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
     throw base::UserError("ftl.gc_stop_superblocks: must be more than gc_start_superblocks");
   }
   const std::uint64_t at_most = geometry.data_units - geometry.program_units;
-  if ((geometry.superblocks - 2) * at_most < geometry.logical_units) {
+  if ((geometry.superblocks - 2 - config.slc_superblocks) * at_most < geometry.logical_units) {
     throw base::UserError(
         "nand.pages_per_block: superblocks are too small and too many for this capacity");
   }
@@ -26,9 +26,10 @@ const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
 
 }  // namespace
 
-Ftl::Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& scheduler, Nand& nand,
-         Reliability& reliability, MediaPoints& points, bool hold_old, std::uint64_t seed,
-         base::StatisticsRegistry& statistics, const std::string& name)
+Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geometry,
+         base::Scheduler& scheduler, Nand& nand, Reliability& reliability, MediaPoints& points,
+         bool hold_old, std::uint64_t seed, base::StatisticsRegistry& statistics,
+         const std::string& name)
     : geometry_(geometry),
       scheduler_(scheduler),
       nand_(nand),
@@ -40,8 +41,11 @@ Ftl::Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& sch
       ages_(reliability.ages()),
       mapping_time_(base::Time{std::int64_t{checked(config, geometry).mapping_ns} * 1000}),
       gc_start_(config.gc_start_superblocks),
+      slc_limit_(config.separate_streams ? config.slc_superblocks : 0),
+      slc_programs_(std::max(geometry.superblock_programs / cell_bits / geometry.dies, 1u) *
+                    geometry.dies),
       layout_(geometry, config.precondition, geometry.logical_units * config.prefill_percent / 100,
-              config.gc_stop_superblocks, seed),
+              config.gc_stop_superblocks + config.slc_superblocks, seed),
       policy_(make_gc_policy(config.gc_policy, {geometry.superblocks, geometry.superblock_units,
                                                 config.gc_choices, seed})),
       map_(geometry, layout_, &Superblocks::initial_mark),
@@ -53,6 +57,7 @@ Ftl::Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& sch
 
 void Ftl::add_statistics(base::StatisticsRegistry& statistics, const std::string& name) {
   statistics.add(name + ".ftl.host_units", "1", "4 KiB units programmed for the host", host_units_);
+  statistics.add(name + ".ftl.slc_units", "1", "of these, into the SLC cache", slc_units_);
   statistics.add(name + ".ftl.gc_units", "1", "4 KiB units programmed by garbage collection",
                  gc_units_);
   statistics.add(name + ".ftl.padding_units", "1",
@@ -167,13 +172,17 @@ bool Ftl::host_may_write() const {
 std::uint32_t Ftl::programs_left(Stream stream) const {
   const Frontier& frontier = frontiers_[frontier_of(stream)];
   if (!frontier.open) return 0;
-  const std::uint32_t left = geometry_.superblock_programs - frontier.next_program;
+  const std::uint32_t left = programs_of(frontier.superblock) - frontier.next_program;
   return geometry_.parity ? left - (left + geometry_.dies - 1) / geometry_.dies : left;
 }
 
 Place Ftl::allocate(Stream stream) {
   Frontier& frontier = frontiers_[frontier_of(stream)];
-  if (!frontier.open) frontier = {superblocks_.open(scheduler_.now()), 0, true};
+  if (!frontier.open) {
+    const bool slc = stream == Stream::kHost && superblocks_.slc_used() < slc_limit_ &&
+                     superblocks_.free_count() > gc_start_ + 1;
+    frontier = {superblocks_.open(scheduler_.now(), slc), 0, true};
+  }
   const Place first = frontier.superblock * geometry_.superblock_units +
                       frontier.next_program * geometry_.program_units;
   Superblock& block = superblocks_[frontier.superblock];
@@ -182,7 +191,7 @@ Place Ftl::allocate(Stream stream) {
   if (geometry_.parity && frontier.next_program % geometry_.dies == geometry_.dies - 1) {
     parity_.start(frontier.superblock, frontier.next_program++);
   }
-  if (frontier.next_program == geometry_.superblock_programs) {
+  if (frontier.next_program == programs_of(frontier.superblock)) {
     block.full = true;
     frontier.open = false;
   }
@@ -200,6 +209,7 @@ void Ftl::ParityPrograms::start(std::uint32_t superblock, std::uint32_t number) 
   job->owner = this;
   job->job_class = JobClass::kHostProgram;
   job->superblock = superblock;
+  job->slc = ftl_.superblocks_[superblock].slc;
   job->die = geometry.die_of_stripe(stripe);
   job->row = geometry.row_of_stripe(stripe);
   job->pages = geometry.planes * geometry.program_rows;
@@ -237,6 +247,7 @@ void Ftl::place(Stripe& stripe) {
   if (stripe.stream == Stream::kHost) {
     bind_host_units(stripe);
     host_units_ += count;
+    if (superblocks_[geometry_.superblock_of(stripe.first)].slc) slc_units_ += count;
   } else {
     gc_units_ += count;
   }
@@ -248,6 +259,7 @@ void Ftl::submit(Stripe& stripe) {
   const std::uint32_t number = geometry_.stripe_of(stripe.first);
   stripe.owner = this;
   stripe.job_class = stripe.stream == Stream::kHost ? JobClass::kHostProgram : JobClass::kGcProgram;
+  stripe.slc = in_slc(stripe.first);
   stripe.die = geometry_.die_of_stripe(number);
   stripe.row = geometry_.row_of_stripe(number);
   stripe.pages = static_cast<std::uint32_t>(base::ceil_div(count, geometry_.page_units));

@@ -31,13 +31,14 @@ class Ftl : private DieJobOwner {
  public:
   // Superblocks that the FTL needs beyond those that hold the logical units.
   static std::uint32_t spare_superblocks(const FtlConfig& config) {
-    return config.gc_stop_superblocks + 3;
+    return config.gc_stop_superblocks + 3 + config.slc_superblocks;
   }
 
   // `hold_old`: what a host write replaces must stay readable until the new data is programmed.
-  Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& scheduler, Nand& nand,
-      Reliability& reliability, MediaPoints& points, bool hold_old, std::uint64_t seed,
-      base::StatisticsRegistry& statistics, const std::string& name);
+  Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geometry,
+      base::Scheduler& scheduler, Nand& nand, Reliability& reliability, MediaPoints& points,
+      bool hold_old, std::uint64_t seed, base::StatisticsRegistry& statistics,
+      const std::string& name);
 
   // Where a unit lies, as the mapping has it (and as a rule at ftl.map_lookup left it).
   UnitMap::Mapped look_up(UnitId unit) const;
@@ -49,6 +50,10 @@ class Ftl : private DieJobOwner {
   void read_ends(Place place);
   // How often the unit at `place` must be read, with reliability.bit_errors. Draws.
   Reliability::Outcome read_outcome(Place place);
+  // Whether the place is in a superblock that is used with one bit a cell.
+  bool in_slc(Place place) const {
+    return slc_limit_ != 0 && superblocks_[geometry_.superblock_of(place)].slc;
+  }
   // Whether the spare area at `place` names this unit as programmed under this mark. Counts.
   bool record_matches(UnitId unit, UnitMap::Mapped mapped);
   // The unit whose data lies at `place`; UnitMap::kNoUnit if none.
@@ -123,6 +128,10 @@ class Ftl : private DieJobOwner {
   void rebind(UnitId unit, Place old, Place place);
   // Programs that can be given out without another superblock.
   std::uint32_t programs_left(Stream stream) const;
+  // Programs that a superblock takes, in its mode.
+  std::uint32_t programs_of(std::uint32_t superblock) const {
+    return superblocks_[superblock].slc ? slc_programs_ : geometry_.superblock_programs;
+  }
   std::uint32_t data_programs() const { return geometry_.data_units / geometry_.program_units; }
   Reliability::Age age_of(const Superblock& block) const;
   void unmap(std::uint64_t unit);
@@ -139,6 +148,8 @@ class Ftl : private DieJobOwner {
   bool ages_;  // reads are counted by superblock
   base::Time mapping_time_;
   std::uint32_t gc_start_;
+  std::uint32_t slc_limit_;
+  std::uint32_t slc_programs_;
   InitialLayout layout_;
   std::unique_ptr<GcPolicy> policy_;
   UnitMap map_;
@@ -151,6 +162,7 @@ class Ftl : private DieJobOwner {
   std::uint32_t reads_open_ = 0;
 
   std::uint64_t host_units_ = 0;
+  std::uint64_t slc_units_ = 0;
   std::uint64_t gc_units_ = 0;
   std::uint64_t padding_units_ = 0;
   std::uint64_t parity_units_ = 0;

@@ -24,12 +24,15 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)),
       urgent_(config.gc_urgent_superblocks),
       yields_(config.gc_yields_to_reads),
-      wear_gap_(config.static_wear_gap) {
+      wear_gap_(config.static_wear_gap),
+      fold_start_(config.slc_fold_start) {
   statistics.add(name + ".ftl.gc_runs", "1", "superblocks collected", runs_);
   statistics.add(name + ".ftl.erased_superblocks", "1", "superblocks erased", erased_);
   statistics.add(name + ".ftl.refreshes", "1",
                  "superblocks written anew for reads, retention or a failed program", refreshes_);
   statistics.add(name + ".ftl.refresh_units", "1", "of gc_units, for that", refresh_units_);
+  statistics.add(name + ".ftl.folds", "1", "superblocks of the SLC cache that were folded", folds_);
+  statistics.add(name + ".ftl.fold_units", "1", "of gc_units, for that", fold_units_);
   statistics.add(name + ".ftl.wear_moves", "1", "superblocks moved to level wear", wear_moves_);
   statistics.add(name + ".ftl.wear_units", "1", "of gc_units, for that", wear_units_);
 }
@@ -51,7 +54,7 @@ void GarbageCollector::kick() {
         flush_if_stuck();
         return;
       }
-    } else if (!choose_wish()) {
+    } else if (!choose_wish() && !choose_fold()) {
       return;
     }
     read_on();
@@ -71,8 +74,19 @@ bool GarbageCollector::fits(std::uint32_t superblock) const {
 // collector can have; if it does not fit now, an erase under way will make the room.
 bool GarbageCollector::choose_victim() {
   const auto pick = ftl_.policy_->pick(geometry_.data_units - geometry_.program_units);
-  if (!pick || !fits(*pick)) return false;
+  if (!pick) return choose_fold();
+  if (!fits(*pick)) return false;
   take_victim(*pick, Cause::kSpace);
+  return true;
+}
+
+// The oldest superblock of the SLC cache moves to where cells hold all their bits.
+bool GarbageCollector::choose_fold() {
+  Ring<std::uint32_t>& full = ftl_.superblocks_.slc_closed();
+  if (full.empty() || (!running_ && full.size() < fold_start_)) return false;
+  if (!fits(full.front())) return false;
+  take_victim(full.pop(), Cause::kFold);
+  ++folds_;
   return true;
 }
 
@@ -163,6 +177,7 @@ void GarbageCollector::read_stripe(std::uint32_t stripe) {
   const std::uint32_t number = geometry_.stripe_of(first);
   move->owner = this;
   move->job_class = JobClass::kGcRead;
+  move->slc = ftl_.superblocks_[victim_].slc;
   move->die = geometry_.die_of_stripe(number);
   move->row = geometry_.row_of_stripe(number);
   move->ready_at = base::kTimeZero;
@@ -223,7 +238,8 @@ void GarbageCollector::superblock_erased(Erasing& erasing) {
 
 // Only while the rest can hold all logical units and still be collected.
 bool GarbageCollector::may_retire() const {
-  const std::uint64_t in_use = geometry_.superblocks - ftl_.superblocks_.retired_count();
+  const std::uint64_t in_use =
+      geometry_.superblocks - ftl_.superblocks_.retired_count() - ftl_.slc_limit_;
   const std::uint64_t at_most = geometry_.data_units - geometry_.program_units;
   return in_use > stop_at_ + 3 && (in_use - stop_at_ - 3) * at_most >= geometry_.logical_units;
 }
@@ -336,6 +352,7 @@ void GarbageCollector::stripe_programmed(Stripe& stripe) {
   units_settled_ += count;
   if (cause_ == Cause::kRefresh) refresh_units_ += count;
   if (cause_ == Cause::kWear) wear_units_ += count;
+  if (cause_ == Cause::kFold) fold_units_ += count;
   stripes_.give(&stripe);
   erase_drained();
   read_on();
@@ -355,7 +372,8 @@ void GarbageCollector::finish_victim_if_done() {
   if (!all_read) return;
   draining_.push_back(victim_);
   victim_ = kNone;
-  if (cause_ != Cause::kSpace && filling_ != nullptr) program_filling();
+  const bool pad = cause_ == Cause::kRefresh || cause_ == Cause::kWear;
+  if (pad && filling_ != nullptr) program_filling();
   kick();
 }
 

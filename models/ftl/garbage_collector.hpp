@@ -55,7 +55,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
 
  private:
   static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
-  enum class Cause : std::uint8_t { kSpace, kRefresh, kWear };
+  enum class Cause : std::uint8_t { kSpace, kRefresh, kWear, kFold };
   struct Move : DieJob {
     std::vector<Stripe::Unit> units;
     std::uint32_t retries = 0;
@@ -83,6 +83,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   bool wanted();
   bool choose_victim();
   bool choose_wish();
+  bool choose_fold();
   void take_victim(std::uint32_t superblock, Cause cause);
   bool fits(std::uint32_t superblock) const;
   bool gives_way() const;
@@ -112,6 +113,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint32_t urgent_;
   bool yields_;
   std::uint32_t wear_gap_;
+  std::uint32_t fold_start_;
 
   bool off_ = false;
   std::uint32_t epoch_ = 0;  // counts power cuts
@@ -136,6 +138,8 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint64_t erased_ = 0;
   std::uint64_t refreshes_ = 0;
   std::uint64_t refresh_units_ = 0;
+  std::uint64_t folds_ = 0;
+  std::uint64_t fold_units_ = 0;
   std::uint64_t wear_moves_ = 0;
   std::uint64_t wear_units_ = 0;
 };

@@ -31,7 +31,7 @@ void Superblocks::forget_closed() {
   }
 }
 
-std::uint32_t Superblocks::open(base::Time now) {
+std::uint32_t Superblocks::open(base::Time now, bool slc) {
   NVMESIM_ASSERT(!free_.empty(), "the FTL ran out of free superblocks");
   if (least_worn_first_) {
     std::size_t least = 0;
@@ -45,6 +45,8 @@ std::uint32_t Superblocks::open(base::Time now) {
   block.state = SuperblockState::kOpen;
   block.full = false;
   block.suspect = false;
+  block.slc = slc;
+  if (slc) ++slc_used_;
   block.reads = 0;
   block.sequence = next_sequence_++;
   block.opened_at = now;
@@ -69,24 +71,34 @@ bool Superblocks::close_if_done(std::uint32_t number) {
   if (block.state != SuperblockState::kOpen || !block.full || block.programs_open > 0) {
     return false;
   }
-  block.state = SuperblockState::kClosed;
-  policy_.closed(number, block.valid);
+  announce_closed(number);
   return true;
 }
 
+// Full, or full again: a candidate.
+void Superblocks::announce_closed(std::uint32_t number) {
+  Superblock& block = table_[number];
+  block.state = block.slc ? SuperblockState::kSlc : SuperblockState::kClosed;
+  if (block.slc) {
+    slc_closed_.push(number);
+  } else {
+    policy_.closed(number, block.valid);
+  }
+}
+
 void Superblocks::collect(std::uint32_t number) {
+  if (table_[number].state == SuperblockState::kClosed) policy_.removed(number);
   table_[number].state = SuperblockState::kCollecting;
-  policy_.removed(number);
 }
 
 void Superblocks::uncollect(std::uint32_t number) {
-  table_[number].state = SuperblockState::kClosed;
-  policy_.closed(number, table_[number].valid);
+  announce_closed(number);
 }
 
 void Superblocks::retire(std::uint32_t number) {
   NVMESIM_ASSERT(table_[number].valid == 0, "a superblock was retired with valid units in it");
   table_[number].state = SuperblockState::kRetired;
+  if (std::exchange(table_[number].slc, false)) --slc_used_;
   ++retired_;
 }
 
@@ -94,6 +106,7 @@ void Superblocks::erased(std::uint32_t number) {
   Superblock& block = table_[number];
   NVMESIM_ASSERT(block.valid == 0, "a superblock was erased with valid units in it");
   block.state = SuperblockState::kFree;
+  if (std::exchange(block.slc, false)) --slc_used_;
   ++block.erases;
   free_.push(number);
 }

@@ -18,6 +18,7 @@ enum class SuperblockState : std::uint8_t {
   kFree,
   kOpen,        // being written, or full with programs still running
   kClosed,      // a candidate for collection
+  kSlc,         // closed with one bit a cell: waits to be folded
   kCollecting,  // its valid units are being moved
   kErasing,
   kRetired,  // a block of it is bad and no spare is left
@@ -32,6 +33,7 @@ struct Superblock {
   std::uint32_t erases = 0;
   std::uint32_t reads = 0;     // array reads since its erase, counted with reliability only
   bool suspect = false;        // a program failed in it: a block goes bad at its erase
+  bool slc = false;            // used with one bit a cell
   bool queued = false;         // waits to be refreshed
   std::uint64_t sequence = 0;  // of its opening, unique in the drive's life
   base::Time opened_at{0};
@@ -48,7 +50,7 @@ class Superblocks {
   std::uint32_t count() const { return static_cast<std::uint32_t>(table_.size()); }
   std::uint32_t free_count() const { return static_cast<std::uint32_t>(free_.size()); }
 
-  std::uint32_t open(base::Time now);  // takes a free one; a bug if there is none
+  std::uint32_t open(base::Time now, bool slc);  // takes a free one; a bug if there is none
   void valid_more(std::uint32_t number);
   void valid_less(std::uint32_t number, std::uint32_t by = 1);
   // Closes it if it is full and its programs have ended; true if it did.
@@ -59,6 +61,9 @@ class Superblocks {
   void erased(std::uint32_t number);
   void retire(std::uint32_t number);
   std::uint32_t retired_count() const { return retired_; }
+  std::uint32_t slc_used() const { return slc_used_; }
+  // Full ones, oldest first.
+  Ring<std::uint32_t>& slc_closed() { return slc_closed_; }
 
   // One byte that depends on when and where `place` was programmed: kept with the mapping, it
   // tells a current place from an older one of the same unit.
@@ -67,7 +72,7 @@ class Superblocks {
 
   // For a state that is loaded: the policy knows of no closed one; then of each.
   void forget_closed();
-  void announce_closed(std::uint32_t number) { policy_.closed(number, table_[number].valid); }
+  void announce_closed(std::uint32_t number);
 
  private:
   friend class FtlState;
@@ -77,6 +82,8 @@ class Superblocks {
   GcPolicy& policy_;
   std::vector<Superblock> table_;
   Ring<std::uint32_t> free_;
+  Ring<std::uint32_t> slc_closed_;
+  std::uint32_t slc_used_ = 0;
   bool least_worn_first_;
   std::uint32_t retired_ = 0;
   std::uint64_t next_sequence_;

@@ -37,6 +37,7 @@ struct DieJob {
   std::uint32_t die = 0;
   std::uint32_t row = 0;    // page within the block: its type decides the read time
   std::uint32_t pages = 0;  // program: pages of data that are sent in
+  bool slc = false;         // the block is used with one bit a cell
   base::Time ready_at{0};   // the array must not begin before
 
   // Set by the die.

@@ -36,6 +36,8 @@ Nand::Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& 
       scheduler_(scheduler),
       config_(config),
       erase_(ns(config.erase_ns)),
+      slc_read_(ns(config.slc_read_ns)),
+      slc_program_(ns(config.slc_program_ns)),
       command_(ns(config.command_ns)),
       status_(ns(config.status_ns)),
       ecc_(ns(config.ecc_ns)),
@@ -122,8 +124,7 @@ void Nand::begin(std::uint32_t number, DieJob& job) {
       start = std::max(start, config_.cache_read ? die.out_older : die.out_newest);
       ++reads_;
       die.phase = Phase::kReading;
-      die.event = scheduler_.at<&Nand::array_done>(
-          start + command_ + read_[read_.size() == 1 ? 0 : job.row % read_.size()], this, number);
+      die.event = scheduler_.at<&Nand::array_done>(start + command_ + read_time(job), this, number);
       break;
     case JobClass::kHostProgram:
     case JobClass::kGcProgram:
@@ -178,7 +179,14 @@ void Nand::account_wait(const Die& die, DieJob& job) const {
   for (std::size_t i = 0; i < kDieCauses; ++i) take(i);
 }
 
+base::Time Nand::read_time(const DieJob& job) const {
+  if (job.slc) return slc_read_;
+  return read_[read_.size() == 1 ? 0 : job.row % read_.size()];
+}
+
+// In SLC mode the pages of a program lie in as many wordlines.
 base::Time Nand::program_time(const DieJob& job) const {
+  if (job.slc) return slc_program_ * geometry_.program_rows;
   return program_[job.row / geometry_.program_rows % program_.size()];
 }
 

@@ -90,6 +90,7 @@ class Nand {
   void account_wait(const Die& die, DieJob& job) const;
   void start_array(std::uint32_t number, base::Time begin, base::Time duration,
                    base::Time undisturbed);
+  base::Time read_time(const DieJob& job) const;
   base::Time program_time(const DieJob& job) const;
   void page_in(std::uint64_t number);
   void array_done(std::uint64_t number);
@@ -105,6 +106,8 @@ class Nand {
   std::vector<base::Time> read_;
   std::vector<base::Time> program_;
   base::Time erase_;
+  base::Time slc_read_;
+  base::Time slc_program_;
   base::Time command_;
   base::Time status_;
   base::Time ecc_;

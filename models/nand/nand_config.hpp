@@ -24,6 +24,8 @@ struct NandConfig {
   std::vector<std::uint32_t> read_ns = {40'000};
   std::vector<std::uint32_t> program_ns = {400'000};
   std::uint32_t erase_ns = 3'500'000;
+  std::uint32_t slc_read_ns = 25'000;
+  std::uint32_t slc_program_ns = 200'000;
   std::uint32_t channel_mb_per_s = 1200;
   std::uint32_t command_ns = 500;
   std::uint32_t status_ns = 300;
@@ -48,9 +50,10 @@ struct NandConfig {
 BOOST_DESCRIBE_STRUCT(NandConfig, (),
                       (channels, dies_per_channel, planes_per_die, blocks_per_plane,
                        pages_per_block, page_bytes, cell_bits, one_shot, program_passes, read_ns,
-                       program_ns, erase_ns, channel_mb_per_s, command_ns, status_ns, ecc_ns,
-                       cache_read, die_policy, age_limit_us, program_suspend, erase_suspend,
-                       program_suspend_ns, erase_suspend_ns, resume_ns, suspend_limit,
-                       suspend_gap_ns, read_nj, program_nj, erase_nj, transfer_pj_per_byte))
+                       program_ns, erase_ns, slc_read_ns, slc_program_ns, channel_mb_per_s,
+                       command_ns, status_ns, ecc_ns, cache_read, die_policy, age_limit_us,
+                       program_suspend, erase_suspend, program_suspend_ns, erase_suspend_ns,
+                       resume_ns, suspend_limit, suspend_gap_ns, read_nj, program_nj, erase_nj,
+                       transfer_pj_per_byte))
 
 }  // namespace nvmesim::models

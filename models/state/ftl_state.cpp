@@ -35,6 +35,7 @@ void FtlState::save_superblock(const Ftl& ftl, std::uint32_t number, StateWriter
   out.number(static_cast<std::uint64_t>(block.state));
   out.number(block.full);
   out.number(block.suspect);
+  out.number(block.slc);
   out.number(block.erases);
   out.number(block.reads);
   out.number(block.sequence);
@@ -86,6 +87,8 @@ void FtlState::load_superblock(Ftl& ftl, std::uint32_t number, StateReader& in) 
   if (block.state == SuperblockState::kCollecting) in.fail("a superblock is being collected");
   block.full = in.number("a flag", 1) != 0;
   block.suspect = in.number("a flag", 1) != 0;
+  block.slc = in.number("a flag", 1) != 0;
+  if (block.slc && block.state == SuperblockState::kFree) in.fail("a free superblock has a mode");
   block.erases = static_cast<std::uint32_t>(in.number("an erase count", 0xFFFF'FFFF));
   block.reads = static_cast<std::uint32_t>(in.number("a read count", 0xFFFF'FFFF));
   block.sequence = in.number("a sequence", std::uint64_t{1} << 48);
@@ -99,7 +102,8 @@ void FtlState::load_superblock(Ftl& ftl, std::uint32_t number, StateReader& in) 
     in.fail("a superblock of the beginning has a wrong sequence");
   }
   const bool erased = ftl.map_.places().is_erased(number);
-  const bool may_be_erased = block.state != SuperblockState::kClosed;
+  const bool may_be_erased =
+      block.state != SuperblockState::kClosed && block.state != SuperblockState::kSlc;
   if (erased && !may_be_erased) in.fail("a closed superblock is erased");
   if (!erased && block.state == SuperblockState::kFree) in.fail("a free superblock is written");
 }
@@ -123,15 +127,20 @@ void FtlState::load_order(Ftl& ftl, StateReader& in) {
   std::vector<std::pair<std::uint64_t, std::uint32_t>> closed;
   std::uint64_t open = 0;
   blocks.retired_ = 0;
+  blocks.slc_used_ = 0;
+  while (!blocks.slc_closed_.empty()) blocks.slc_closed_.pop();
   for (std::uint32_t i = 0; i < count; ++i) {
     Superblock& block = blocks[i];
     if (block.sequence >= blocks.next_sequence_) in.fail("a sequence is from the future");
     if (block.state == SuperblockState::kFree && !seen[i]) in.fail("a free superblock is missing");
     if (block.state == SuperblockState::kRetired) ++blocks.retired_;
+    if (block.slc) ++blocks.slc_used_;
     if (block.state == SuperblockState::kOpen && block.full) block.state = SuperblockState::kClosed;
     if (block.state == SuperblockState::kOpen) ++open;
     if (block.state == SuperblockState::kErasing) ftl.collector_->adopt_erasing(i);
-    if (block.state == SuperblockState::kClosed) closed.emplace_back(block.sequence, i);
+    const bool candidate =
+        block.state == SuperblockState::kClosed || block.state == SuperblockState::kSlc;
+    if (candidate) closed.emplace_back(block.sequence, i);
   }
   for (Ftl::Frontier& frontier : ftl.frontiers_) {
     frontier.open = in.number("a flag", 1) != 0;
@@ -140,7 +149,7 @@ void FtlState::load_order(Ftl& ftl, StateReader& in) {
         static_cast<std::uint32_t>(in.number("a place in it", ftl.geometry_.superblock_programs));
     if (!frontier.open) continue;
     const bool right = blocks[frontier.superblock].state == SuperblockState::kOpen &&
-                       frontier.next_program < ftl.geometry_.superblock_programs;
+                       frontier.next_program < ftl.programs_of(frontier.superblock);
     if (!right || open == 0) in.fail("an open superblock is not open");
     --open;
   }

@@ -1,5 +1,5 @@
-// Random 4 KiB writes straight into models::Media, without host, link and controller: 64 GiB, TLC,
-// 7 % over-provisioning, in its steady state from the start. Usage: media_bench WRITES. Prints
+// Random 4 KiB writes straight into models::Media, without host, link and controller: 128 GiB, TLC,
+// 28 % over-provisioning, in its steady state from the start. Usage: media_bench WRITES. Prints
 // writes per CPU second; instructions come from running it under callgrind with two numbers.
 #include <fmt/format.h>
 
@@ -16,7 +16,8 @@ int sc_main(int argc, char** argv) {
   sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_DO_NOTHING);
   const unsigned long writes = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1'000'000;
   models::MediaConfig config;
-  config.capacity_bytes = std::uint64_t{64} << 30;
+  config.capacity_bytes = std::uint64_t{128} << 30;
+  config.ftl.over_provisioning_percent = 28;
   config.keep_data = false;
   config.ftl.precondition = models::Precondition::random;
   config.ftl.prefill_percent = 100;

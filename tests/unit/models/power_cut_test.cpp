@@ -176,6 +176,7 @@ TEST_CASE("a state that is saved and loaded is the same drive, down to what is i
   MediaConfig config = tiny();
   config.ftl.prefill_percent = 80;
   config.ftl.precondition = Precondition::random;
+  config.ftl.slc_superblocks = 3;
   Cutter cutter(config, 4, true);
   cutter.run(40);
   Rig& rig = cutter.rig();

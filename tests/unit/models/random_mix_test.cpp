@@ -216,6 +216,16 @@ TEST_CASE("random mix on a drive in its random steady state, programs and erases
   run_mix(config, 9);
 }
 
+TEST_CASE("random mix through an SLC cache on a full drive") {
+  MediaConfig config = small_drive(4000);
+  config.ftl.prefill_percent = 100;
+  config.ftl.precondition = Precondition::random;
+  config.ftl.slc_superblocks = 4;
+  config.ftl.slc_fold_start = 2;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 10);
+}
+
 TEST_CASE("the order in which channels are constructed changes nothing") {
   // Both drives in one simulation, each with its own host, must act alike at every instant.
   base::Scheduler scheduler("scheduler", base::kTimeZero);

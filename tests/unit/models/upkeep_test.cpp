@@ -117,7 +117,8 @@ TEST_CASE("collection that yields begins no move while a read is open, unless sp
   std::uint32_t least_free = 100;
   std::function<void(Rig::Io&)> more = [&](Rig::Io& io) {
     least_free = std::min(least_free, rig.nand().ftl().superblocks().free_count());
-    if (left-- == 0) return;
+    if (left == 0) return;
+    --left;
     io.command.parts[0].unit = UnitId{random.below(4096)};
     rig.start(io);
   };
@@ -127,6 +128,43 @@ TEST_CASE("collection that yields begins no move while a read is open, unless sp
   rig.nand().ftl().check_invariants();
   CHECK(rig.statistic("ftl.gc_runs") > 5);
   CHECK(least_free <= 1);  // reads never paused, so it waited for the last moment
+}
+
+// Time until 240 units, written in order, are in the buffer, which holds 64.
+base::Time time_to_write(std::uint32_t slc_superblocks, std::uint64_t& slc_units) {
+  MediaConfig config = small_drive();
+  config.nand.program_ns = {600'000};
+  config.nand.slc_program_ns = 100'000;
+  config.ftl.slc_superblocks = slc_superblocks;  // of 80 units in SLC mode
+  config.ftl.slc_fold_start = 3;
+  Rig rig(config);
+  auto& write = rig.write(0, 240, 3);
+  rig.run();
+  slc_units = rig.statistic("ftl.slc_units");
+  CHECK(rig.statistic("ftl.folds") == (slc_superblocks == 3 ? 1 : 0));
+  CHECK(rig.statistic("ftl.fold_units") == (slc_superblocks == 3 ? 80 : 0));
+  rig.nand().ftl().check_invariants();
+  auto& read = rig.read(0, 240);
+  rig.run();
+  for (std::size_t i = 0; i < 240; ++i) CHECK(Rig::version(read, i) == 3);
+  return write.done - write.started;
+}
+
+TEST_CASE("an SLC cache takes writes at its own speed and is folded when it is full") {
+  std::uint64_t slc_units = 0;
+  // 44 programs of 4 units on 4 dies must have ended: 11 of 115 us each.
+  const base::Time time = time_to_write(3, slc_units);
+  CHECK(slc_units == 240);
+  CHECK(time > 11 * 115us);
+  CHECK(time < 13 * 115us);
+}
+
+TEST_CASE("without SLC cache the same writes take the time of full cells") {
+  std::uint64_t slc_units = 0;
+  const base::Time time = time_to_write(0, slc_units);
+  CHECK(slc_units == 0);
+  CHECK(time > 11 * 615us);
+  CHECK(time < 13 * 615us);
 }
 
 TEST_CASE("energy is the sum over operations") {

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -114,6 +115,18 @@ class Media {
   virtual bool keeps_spare() const { return false; }
   // The part that can use memory lent by the host; nullptr if there is none.
   virtual BorrowedMemoryUser* memory_user() { return nullptr; }
+
+  // Power goes, after the client has cancelled every command: what was not durable is lost, work
+  // in the background ends at once. power_on() takes it up again; commands may follow. A medium
+  // where nothing is volatile has nothing to do.
+  virtual void power_cut() {}
+  virtual void power_on() {}
+
+  // Everything that outlasts power, as one file; between power_cut() and power_on(). load() puts it
+  // into a medium of the same configuration that has done nothing yet; power_on() must follow.
+  // `source` names the file in errors. Throw UserError if that cannot be done.
+  virtual std::string save() const;
+  virtual void load(std::string_view file, std::string_view source);
 
   // Where rules (faults, tests) look into the media and change what they find.
   virtual MediaPoints& points() = 0;

@@ -9,6 +9,7 @@
 #include "models/ftl/ftl_config.hpp"
 #include "models/ftl/map_cache_config.hpp"
 #include "models/nand/nand_config.hpp"
+#include "models/nand/reliability_config.hpp"
 #include "models/xpoint/xpoint_config.hpp"
 #include "sim/base/config.hpp"
 
@@ -23,6 +24,7 @@ struct MediaConfig {
   bool keep_data = true;
   bool keep_metadata = false;  // a spare area with every unit
   NandConfig nand;
+  ReliabilityConfig reliability;
   FtlConfig ftl;
   WriteBufferConfig write_buffer;
   XpointConfig xpoint;
@@ -31,7 +33,7 @@ struct MediaConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(MediaConfig, (),
-                      (kind, capacity_bytes, keep_data, keep_metadata, nand, ftl, write_buffer,
-                       xpoint, map_cache))
+                      (kind, capacity_bytes, keep_data, keep_metadata, nand, reliability, ftl,
+                       write_buffer, xpoint, map_cache))
 
 }  // namespace nvmesim::models

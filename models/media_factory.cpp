@@ -17,7 +17,7 @@ std::unique_ptr<Media> make_medium(const MediaConfig& config, base::Scheduler& s
     return std::make_unique<XpointMedia>(config, scheduler, seed, statistics, std::string(name),
                                          order);
   }
-  return std::make_unique<NandMedia>(config, scheduler, statistics, std::string(name), order);
+  return std::make_unique<NandMedia>(config, scheduler, seed, statistics, std::string(name), order);
 }
 
 }  // namespace

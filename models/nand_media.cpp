@@ -1,10 +1,11 @@
 #include "models/nand_media.hpp"
 
+#include "models/state/ftl_state.hpp"
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
 
-NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler,
+NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std::uint64_t seed,
                      base::StatisticsRegistry& statistics, const std::string& name,
                      ConstructionOrder order)
     : scheduler_(scheduler),
@@ -12,11 +13,14 @@ NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler,
       deallocate_pace_(std::uint64_t{config.ftl.deallocate_ns_per_mib} * 1000, base::kMiB),
       geometry_(Geometry::make(config.nand, config.capacity_bytes / kUnitBytes,
                                config.ftl.over_provisioning_percent,
-                               Ftl::spare_superblocks(config.ftl))),
+                               Ftl::spare_superblocks(config.ftl), config.ftl.parity,
+                               config.ftl.allocation_order == AllocationOrder::ways_first)),
       store_(geometry_.logical_units, config.keep_data, config.keep_metadata, points_),
       nand_(config.nand, geometry_, scheduler, statistics, name, order),
-      ftl_(config.ftl, geometry_, scheduler, nand_, points_, statistics, name),
-      reads_(geometry_, scheduler, nand_, ftl_, store_, delivery_, statistics, name),
+      reliability_(config.reliability, geometry_, seed, statistics, name),
+      ftl_(config.ftl, config.nand.cell_bits, geometry_, scheduler, nand_, reliability_, points_,
+           !config.write_buffer.power_loss_protection, seed, statistics, name),
+      reads_(geometry_, scheduler, nand_, ftl_, reliability_, store_, delivery_, statistics, name),
       buffer_(config.write_buffer, geometry_, scheduler, ftl_, store_, reads_, delivery_,
               statistics, name) {}
 
@@ -58,6 +62,35 @@ void NandMedia::cancel(MediaCommand& command) {
   } else {
     buffer_.cancel(command);
   }
+}
+
+void NandMedia::power_cut() {
+  reads_.power_cut();
+  ftl_.power_cut();
+  buffer_.power_cut();
+}
+
+void NandMedia::power_on() {
+  ftl_.power_on();
+  buffer_.power_on();
+}
+
+std::string NandMedia::save() const {
+  StateWriter out;
+  out.text("nand");
+  FtlState::save(ftl_, out);
+  buffer_.save(out);
+  store_.save(out);
+  return out.finish();
+}
+
+void NandMedia::load(std::string_view file, std::string_view source) {
+  StateReader in(file, std::string(source));
+  if (in.text("a kind of medium") != "nand") in.fail("made by a drive of another kind of medium");
+  FtlState::load(ftl_, in);
+  buffer_.load(geometry_.logical_units, in);
+  store_.load(geometry_.logical_units, in);
+  in.end();
 }
 
 // Takes effect at once; the time that it takes is charged to the command.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "models/cache/write_buffer.hpp"
 #include "models/delivery.hpp"
@@ -20,7 +21,7 @@ namespace nvmesim::models {
 
 class NandMedia : public Media {
  public:
-  NandMedia(const MediaConfig& config, base::Scheduler& scheduler,
+  NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std::uint64_t seed,
             base::StatisticsRegistry& statistics, const std::string& name, ConstructionOrder order);
 
   void start(MediaCommand& command) override;
@@ -31,10 +32,15 @@ class NandMedia : public Media {
   bool volatile_cache() const override { return buffer_.is_volatile(); }
   bool keeps_spare() const override { return store_.keep_spare(); }
   void quiesce(base::Callback done) override { buffer_.quiesce(done); }
+  void power_cut() override;
+  void power_on() override;
+  std::string save() const override;
+  void load(std::string_view file, std::string_view source) override;
   MediaPoints& points() override { return points_; }
 
   const Ftl& ftl() const { return ftl_; }
   const Nand& nand() const { return nand_; }
+  const Reliability& reliability() const { return reliability_; }
   const Geometry& geometry() const { return geometry_; }
   const DataStore& store() const { return store_; }
   const WriteBuffer& buffer() const { return buffer_; }
@@ -51,6 +57,7 @@ class NandMedia : public Media {
   Delivery delivery_;
   DataStore store_;
   Nand nand_;
+  Reliability reliability_;
   Ftl ftl_;
   ReadPath reads_;
   WriteBuffer buffer_;

@@ -1,16 +1,19 @@
 #include "models/read_path.hpp"
 
+#include <algorithm>
+
 #include "models/cache/write_buffer.hpp"
 
 namespace nvmesim::models {
 
 ReadPath::ReadPath(const Geometry& geometry, base::Scheduler& scheduler, Nand& nand, Ftl& ftl,
-                   DataStore& store, Delivery& delivery, base::StatisticsRegistry& statistics,
-                   const std::string& name)
+                   Reliability& reliability, DataStore& store, Delivery& delivery,
+                   base::StatisticsRegistry& statistics, const std::string& name)
     : geometry_(geometry),
       scheduler_(scheduler),
       nand_(nand),
       ftl_(ftl),
+      reliability_(reliability),
       store_(store),
       delivery_(delivery) {
   statistics.add(name + ".read.media_units", "1", "4 KiB units read from the NAND", media_units_);
@@ -28,10 +31,14 @@ ReadPath::Unit* ReadPath::take_unit(MediaPart* part, UnitId number) {
   Unit* unit = units_.take();
   unit->part = part;
   unit->unit = number;
+  unit->mapped = {};
   unit->status = MediaStatus::kOk;
   unit->found = UnitMap::kNoUnit;
   unit->fetched = {};
   unit->next = nullptr;
+  unit->retries = 0;
+  unit->tried = unit->soft = unit->lost = false;
+  unit->epoch = epoch_;
   if (part != nullptr) part->media_data = reinterpret_cast<std::uint64_t>(unit);
   return unit;
 }
@@ -85,38 +92,129 @@ ReadPath::Job* ReadPath::append(Job* job, Unit& unit, base::Time ready_at) {
     return job;
   }
   if (job != nullptr) nand_.submit(*job);
-  job = jobs_.take();
+  job = take_job(stripe, ready_at);
+  job->first = job->last = &unit;
+  return job;
+}
+
+ReadPath::Job* ReadPath::take_job(std::uint32_t stripe, base::Time ready_at) {
+  Job* job = jobs_.take();
   job->owner = this;
   job->job_class = JobClass::kHostRead;
   job->stripe = stripe;
   job->die = geometry_.die_of_stripe(stripe);
   job->row = geometry_.row_of_stripe(stripe);
   job->ready_at = ready_at;
-  job->first = job->last = &unit;
+  job->slc = ftl_.in_slc(stripe * geometry_.stripe_units);
+  job->rebuilt = nullptr;
   return job;
+}
+
+// Neither cancelled nor begun before power went.
+bool ReadPath::wanted(const Unit& unit) const {
+  return unit.part != nullptr || (unit.fetched && unit.epoch == epoch_);
 }
 
 void ReadPath::array_done(DieJob& done) {
   auto& job = static_cast<Job&>(done);
+  if (job.rebuilt != nullptr) {
+    piece_read(job);
+    return;
+  }
   bool first = true;
   for (Unit* unit = job.first; unit != nullptr;) {
     Unit* next = unit->next;
-    ftl_.read_ends(unit->mapped.place);
-    if (unit->part == nullptr && !unit->fetched) {  // cancelled
+    if (!wanted(*unit)) {
+      end_hold(*unit);
       units_.give(unit);
       unit = next;
       continue;
     }
+    if (reliability_.bit_errors() && !unit->tried) draw(*unit);
+    const bool last_try = unit->retries == 0 && !unit->lost;
     if (ftl_.record_matches(unit->unit, unit->mapped)) {
       unit->found = unit->unit.value();
     } else {
       unit->status = MediaStatus::kIntegrity;
       unit->found = ftl_.record(unit->mapped.place);
     }
-    const Nand::Transfer out = nand_.transfer_out(job.die, kUnitBytes, first);
+    if (last_try) end_hold(*unit);
+    Nand::Transfer out = nand_.transfer_out(job.die, kUnitBytes, first);
+    if (unit->soft && unit->retries == 0) out.decoded += reliability_.soft_decode_time();
     first = false;
     if (unit->part != nullptr) stamp(*unit->part, job, out);
     scheduler_.at<&ReadPath::deliver>(out.decoded, this, reinterpret_cast<std::uint64_t>(unit));
+    unit = next;
+  }
+  jobs_.give(&job);
+}
+
+void ReadPath::end_hold(Unit& unit) {
+  ftl_.read_ends(unit.mapped.place);
+  unit.mapped.place = kNoPlace;
+}
+
+void ReadPath::draw(Unit& unit) {
+  const Reliability::Outcome outcome = ftl_.read_outcome(unit.mapped.place);
+  unit.tried = true;
+  unit.retries = outcome.retries;
+  unit.soft = outcome.soft;
+  unit.lost = outcome.lost;
+}
+
+void ReadPath::read_again(Unit& unit) {
+  --unit.retries;
+  unit.next = nullptr;
+  Job* job = take_job(geometry_.stripe_of(unit.mapped.place), scheduler_.now());
+  job->first = job->last = &unit;
+  nand_.submit(*job);
+}
+
+// The other dies of the row give their pages of the same number.
+void ReadPath::rebuild(Unit& unit) {
+  const std::uint32_t stripe = geometry_.stripe_of(unit.mapped.place);
+  const std::uint32_t rows = geometry_.program_rows;
+  const std::uint32_t own = geometry_.turn_of_stripe(stripe);
+  const std::uint32_t first = stripe - own * rows;
+  unit.pieces = geometry_.dies - 1;
+  for (std::uint32_t turn = 0; turn < geometry_.dies; ++turn) {
+    if (turn == own) continue;
+    Job* job = take_job(first + turn * rows, scheduler_.now());
+    job->rebuilt = &unit;
+    nand_.submit(*job);
+  }
+}
+
+void ReadPath::piece_read(Job& job) {
+  const Nand::Transfer out = nand_.transfer_out(job.die, kUnitBytes, true);
+  scheduler_.at<&ReadPath::piece_done>(out.decoded, this,
+                                       reinterpret_cast<std::uint64_t>(job.rebuilt));
+  jobs_.give(&job);
+}
+
+void ReadPath::piece_done(std::uint64_t argument) {
+  auto* unit = reinterpret_cast<Unit*>(argument);
+  if (--unit->pieces != 0) return;
+  unit->lost = false;
+  reliability_.count_rebuilt();
+  if (unit->part != nullptr) unit->part->stages.stamp(base::Stage::kEcc, scheduler_.now());
+  deliver(argument);
+}
+
+void ReadPath::job_dropped(DieJob& dropped) {
+  auto& job = static_cast<Job&>(dropped);
+  if (job.rebuilt != nullptr) {
+    if (--job.rebuilt->pieces == 0) {
+      end_hold(*job.rebuilt);
+      units_.give(job.rebuilt);
+    }
+    jobs_.give(&job);
+    return;
+  }
+  for (Unit* unit = job.first; unit != nullptr;) {
+    Unit* next = unit->next;
+    end_hold(*unit);
+    units_.give(unit);
     unit = next;
   }
   jobs_.give(&job);
@@ -139,10 +237,29 @@ void ReadPath::stamp(MediaPart& part, const DieJob& job, const Nand::Transfer& o
 
 void ReadPath::deliver(std::uint64_t argument) {
   auto* unit = reinterpret_cast<Unit*>(argument);
+  if (reliability_.bit_errors() && unit->tried) {
+    if (wanted(*unit)) {
+      if (unit->retries > 0) {
+        read_again(*unit);
+        return;
+      }
+      if (unit->lost && geometry_.parity) {
+        reliability_.count_lost();
+        rebuild(*unit);
+        return;
+      }
+      if (unit->lost) {
+        reliability_.count_lost();
+        unit->status = std::max(unit->status, MediaStatus::kUncorrectable);
+        unit->found = UnitMap::kNoUnit;
+      }
+    }
+    if (unit->mapped.place != kNoPlace) end_hold(*unit);
+  }
   MediaPart* part = unit->part;
   const MediaStatus status = unit->status;
   const std::uint64_t found = unit->found;
-  const base::Callback fetched = unit->fetched;
+  const base::Callback fetched = unit->epoch == epoch_ ? unit->fetched : base::Callback{};
   units_.give(unit);
   if (fetched) {
     fetched();

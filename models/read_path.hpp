@@ -2,6 +2,8 @@
 // planes at once), sends each unit over the channel as it is needed, checks its spare area, stamps
 // where the time went. Two scheduler entries for a read of one unit.
 // Units in the write buffer are served from there; units without data cost the look-up only.
+// A unit with too many bit errors is read again, and what no retry corrects is rebuilt from the
+// other dies of its row if there is parity, else lost.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +22,15 @@ class WriteBuffer;
 class ReadPath : private DieJobOwner {
  public:
   ReadPath(const Geometry& geometry, base::Scheduler& scheduler, Nand& nand, Ftl& ftl,
-           DataStore& store, Delivery& delivery, base::StatisticsRegistry& statistics,
-           const std::string& name);
+           Reliability& reliability, DataStore& store, Delivery& delivery,
+           base::StatisticsRegistry& statistics, const std::string& name);
 
   void start(MediaCommand& command, const WriteBuffer& buffer);
   void cancel(MediaCommand& command);
   // Reads a mapped unit for the media's own use (a merge): `done` when it is in the controller.
   void fetch(UnitId unit, base::Callback done);
+  // Every command was cancelled before, and no fetch is wanted any more.
+  void power_cut() { ++epoch_; }
 
  private:
   struct Unit {
@@ -37,15 +41,31 @@ class ReadPath : private DieJobOwner {
     std::uint64_t found = UnitMap::kNoUnit;  // whose data the array gave
     base::Callback fetched;
     Unit* next = nullptr;
+    std::uint32_t retries = 0;  // still to come
+    std::uint32_t pieces = 0;   // of a rebuild, still to come
+    std::uint32_t epoch = 0;    // of a fetch
+    bool tried = false;         // what the reads need has been drawn
+    bool soft = false;
+    bool lost = false;
   };
   struct Job : DieJob {
+    Unit* rebuilt = nullptr;  // a piece of the row of that unit
     std::uint32_t stripe = 0;
     Unit* first = nullptr;
     Unit* last = nullptr;
   };
 
   Job* append(Job* job, Unit& unit, base::Time ready_at);
+  Job* take_job(std::uint32_t stripe, base::Time ready_at);
+  bool wanted(const Unit& unit) const;
   void array_done(DieJob& job) override;
+  void job_dropped(DieJob& job) override;
+  void piece_read(Job& job);
+  void draw(Unit& unit);
+  void read_again(Unit& unit);
+  void rebuild(Unit& unit);
+  void piece_done(std::uint64_t unit);
+  void end_hold(Unit& unit);
   void stamp(MediaPart& part, const DieJob& job, const Nand::Transfer& out) const;
   void deliver(std::uint64_t unit);
   Unit* take_unit(MediaPart* part, UnitId unit);
@@ -54,10 +74,12 @@ class ReadPath : private DieJobOwner {
   base::Scheduler& scheduler_;
   Nand& nand_;
   Ftl& ftl_;
+  Reliability& reliability_;
   DataStore& store_;
   Delivery& delivery_;
   ObjectPool<Unit> units_;
   ObjectPool<Job> jobs_;
+  std::uint32_t epoch_ = 0;  // counts power cuts
   std::uint64_t media_units_ = 0;
   std::uint64_t buffer_hits_ = 0;
   std::uint64_t unmapped_units_ = 0;

@@ -16,6 +16,7 @@ class Ring {
   Item& front() { return slots_[head_]; }
   // The i-th from the front.
   Item& operator[](std::size_t i) { return slots_[(head_ + i) & (slots_.size() - 1)]; }
+  const Item& at(std::size_t i) const { return slots_[(head_ + i) & (slots_.size() - 1)]; }
 
   void push(Item item) {
     if (size_ == slots_.size()) grow();

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "sim/base/assert.hpp"
 
@@ -19,10 +23,10 @@ base::Time ns(std::uint64_t count) {
 
 std::uint32_t slots_for(const WriteBufferConfig& config, const Geometry& geometry) {
   const std::uint64_t slots = config.bytes / kUnitBytes;
-  if (slots < 2 * geometry.stripe_units) {
-    throw base::UserError(fmt::format(
-        "write_buffer.bytes: {} is less than two program stripes of the NAND ({} bytes each)",
-        config.bytes, std::uint64_t{geometry.stripe_units} * kUnitBytes));
+  if (slots < 2 * geometry.program_units) {
+    throw base::UserError(
+        fmt::format("write_buffer.bytes: {} is less than two programs of the NAND ({} bytes each)",
+                    config.bytes, std::uint64_t{geometry.program_units} * kUnitBytes));
   }
   return static_cast<std::uint32_t>(slots);
 }
@@ -41,9 +45,10 @@ WriteBuffer::WriteBuffer(const WriteBufferConfig& config, const Geometry& geomet
       protected_(config.power_loss_protection),
       fixed_(ns(config.fixed_ns)),
       per_unit_(ns(config.per_unit_ns)),
+      commit_(ns(config.commit_ns)),
       hit_(ns(config.hit_ns)),
       idle_time_(ns(std::uint64_t{config.idle_flush_us} * 1000)),
-      stripe_units_(geometry.stripe_units),
+      program_units_(geometry.program_units),
       entry_(name + ".write_buffer.entry"),
       slots_(slots_for(config, geometry)),
       index_(static_cast<std::uint32_t>(slots_.size())) {
@@ -85,6 +90,7 @@ void WriteBuffer::start_write(MediaCommand& command) {
   ticket->arrivals = static_cast<std::uint32_t>(command.parts.size());
   ticket->waits += ticket->arrivals;
   const base::Time now = scheduler_.now();
+  ticket->not_before = now + commit_;
   for (MediaPart& part : command.parts) {
     part.command = &command;
     part.stages.open(now);
@@ -187,7 +193,8 @@ void WriteBuffer::arrived(MediaPart& part) {
 
 void WriteBuffer::accept(std::uint32_t number, const Grant& grant, base::BufferRef data) {
   const base::Time now = scheduler_.now();
-  const base::Time in = entry_.reserve(now, per_unit_) + per_unit_ + fixed_;
+  base::Time in = entry_.reserve(now, per_unit_) + per_unit_ + fixed_;
+  if (grant.ticket->arrivals == 1) in = std::max(in, grant.ticket->not_before);
   ++units_in_;
   last_arrival_ = now;
   if (grant.part != nullptr) grant.part->stages.stamp(base::Stage::kBuffer, in);
@@ -203,8 +210,7 @@ void WriteBuffer::accept(std::uint32_t number, const Grant& grant, base::BufferR
     --ticket.waits;  // not the last: the one of buffered() is still there
   }
   if (--ticket.arrivals == 0) {
-    scheduler_.at<&WriteBuffer::buffered>(std::max(in, ticket.not_before), this,
-                                          reinterpret_cast<std::uint64_t>(&ticket));
+    scheduler_.at<&WriteBuffer::buffered>(in, this, reinterpret_cast<std::uint64_t>(&ticket));
   }
   dispatch();
   if (!dirty_.empty() && !scheduler_.pending(idle_timer_)) {
@@ -231,6 +237,8 @@ std::uint32_t WriteBuffer::store_in_slot(std::uint32_t number, const Grant& gran
   Slot& slot = slots_[number];
   slot.unit = grant.unit;
   slot.sequence = ++sequence_;
+  slot.older = present;
+  if (here) slot.older_sequence = slots_[present].sequence;
   if (partial) {
     const base::BufferRef old = here ? slots_[present].data : store_.read(grant.unit);
     slot.data = store_.merged(old, data, grant.offset, grant.bytes);
@@ -291,7 +299,7 @@ void WriteBuffer::idle(std::uint64_t) {
 }
 
 void WriteBuffer::dispatch() {
-  while (!dirty_.empty() && (dirty_.size() >= stripe_units_ || to_drain_ > 0)) {
+  while (!dirty_.empty() && (dirty_.size() >= program_units_ || to_drain_ > 0)) {
     if (!ftl_.host_may_write()) return;
     Stripe* stripe = gather();
     if (stripe->units.empty()) {  // all were deallocated
@@ -306,7 +314,7 @@ void WriteBuffer::dispatch() {
 Stripe* WriteBuffer::gather() {
   Stripe* stripe = stripes_.take();
   stripe->units.clear();
-  while (stripe->units.size() < stripe_units_ && !dirty_.empty()) {
+  while (stripe->units.size() < program_units_ && !dirty_.empty()) {
     const std::uint32_t number = dirty_.pop();
     if (to_drain_ > 0) --to_drain_;
     Slot& slot = slots_[number];
@@ -326,15 +334,123 @@ Stripe* WriteBuffer::gather() {
 void WriteBuffer::stripe_programmed(Stripe& stripe) {
   for (const Stripe::Unit& unit : stripe.units) {
     Slot& slot = slots_[unit.source];
-    if (index_.find(unit.unit.value()) == unit.source) {  // neither overwritten nor deallocated
-      store_.write(unit.unit, slot.data);
-      index_.erase(unit.unit.value());
-    }
+    if (!slot.stale) store_.write(unit.unit, slot.data);
+    if (index_.find(unit.unit.value()) == unit.source) index_.erase(unit.unit.value());
+    outdate_older(slot);
     durable(slot);
     release(unit.source);
   }
   stripes_.give(&stripe);
   pump();
+}
+
+// Programs of two versions of a unit may end in the wrong order.
+void WriteBuffer::outdate_older(const Slot& slot) {
+  for (const Slot* newer = &slot; newer->older != UnitIndex::kNone;) {
+    Slot& older = slots_[newer->older];
+    if (older.state != State::kFlushing || older.sequence != newer->older_sequence) return;
+    older.stale = true;
+    newer = &older;
+  }
+}
+
+// Power went while it was on its way. A protected buffer still has the data and brings it out
+// again.
+void WriteBuffer::stripe_dropped(Stripe& stripe) {
+  for (const Stripe::Unit& unit : stripe.units) {
+    Slot& slot = slots_[unit.source];
+    if (protected_ && index_.find(unit.unit.value()) == unit.source) {
+      slot.fresh = !ftl_.is_mapped(slot.unit);
+      if (slot.fresh) ++fresh_;
+      make_dirty(unit.source);
+      continue;
+    }
+    if (index_.find(unit.unit.value()) == unit.source) index_.erase(unit.unit.value());
+    durable(slot);
+    release(unit.source);
+  }
+  stripes_.give(&stripe);
+}
+
+void WriteBuffer::power_cut() {
+  scheduler_.cancel(idle_timer_);
+  if (protected_) return;
+  while (!dirty_.empty()) lose(dirty_.pop());
+  to_drain_ = 0;
+  for (std::uint32_t number = 0; number < slots_.size(); ++number) {
+    if (slots_[number].state == State::kMerging) lose(number);
+  }
+}
+
+void WriteBuffer::lose(std::uint32_t number) {
+  Slot& slot = slots_[number];
+  if (!slot.dropped) {
+    if (index_.find(slot.unit.value()) == number) index_.erase(slot.unit.value());
+    if (slot.fresh) --fresh_;
+    slot.fresh = false;
+    durable(slot);
+  }
+  release(number);
+}
+
+void WriteBuffer::power_on() {
+  for (std::uint32_t number = 0; number < slots_.size(); ++number) {
+    if (slots_[number].state != State::kMerging) continue;
+    if (slots_[number].dropped || !ftl_.is_mapped(slots_[number].unit)) {
+      merged(number);
+    } else {
+      reads_.fetch(slots_[number].unit, base::Callback::of<&WriteBuffer::merged>(this, number));
+    }
+  }
+  if (!dirty_.empty()) {
+    last_arrival_ = scheduler_.now();
+    idle_timer_ = scheduler_.at<&WriteBuffer::idle>(last_arrival_ + idle_time_, this);
+    dispatch();
+  }
+  schedule_pump();
+}
+
+void WriteBuffer::save_slot(const Slot& slot, StateWriter& out) const {
+  out.number(slot.unit.value());
+  out.number(slot.data != nullptr);
+  if (slot.data) out.bytes({slot.data->data(), kUnitBytes});
+}
+
+// Oldest first. What was being merged has all its bytes already.
+void WriteBuffer::save(StateWriter& out) const {
+  std::vector<std::uint32_t> kept;
+  for (std::size_t i = 0; i < dirty_.size(); ++i) kept.push_back(dirty_.at(i));
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].state == State::kMerging) kept.push_back(i);
+  }
+  std::erase_if(kept, [this](std::uint32_t number) { return slots_[number].dropped; });
+  out.number(kept.size());
+  for (const std::uint32_t number : kept) save_slot(slots_[number], out);
+}
+
+void WriteBuffer::load(std::uint64_t units, StateReader& in) {
+  const std::uint64_t count = in.number("the number of buffered units", slots_.size());
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const UnitId unit{in.number("a buffered unit", units - 1)};
+    if (index_.find(unit.value()) != UnitIndex::kNone) in.fail("a unit is buffered twice");
+    base::BufferRef data;
+    if (in.number("a flag", 1) != 0) {
+      data = store_.take_buffer();
+      std::array<std::byte, kUnitBytes> over;
+      in.bytes(data ? std::span(data->data(), kUnitBytes) : std::span<std::byte>(over));
+    }
+    const std::uint32_t number = free_.back();
+    free_.pop_back();
+    Slot& slot = slots_[number];
+    slot.unit = unit;
+    slot.data = std::move(data);
+    slot.sequence = ++sequence_;
+    slot.fresh = !ftl_.is_mapped(unit);
+    if (slot.fresh) ++fresh_;
+    index_.set(unit.value(), number);
+    ++not_durable_;
+    make_dirty(number);
+  }
 }
 
 // May run inside start() of another command, so that nobody is called back from here.
@@ -373,7 +489,11 @@ void WriteBuffer::drop(std::uint32_t number) {
   index_.erase(slot.unit.value());
   if (slot.fresh) --fresh_;
   slot.fresh = false;
-  if (slot.state == State::kFlushing) return;  // its program goes on, for nobody
+  outdate_older(slot);
+  if (slot.state == State::kFlushing) {  // its program goes on, for nobody
+    slot.stale = true;
+    return;
+  }
   slot.dropped = true;
   durable(slot);
 }
@@ -397,6 +517,8 @@ void WriteBuffer::release(std::uint32_t number) {
   slot.data.reset();
   slot.state = State::kFree;
   slot.dropped = false;
+  slot.stale = false;
+  slot.older = UnitIndex::kNone;
   free_.push_back(number);
 }
 

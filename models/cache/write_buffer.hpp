@@ -48,6 +48,12 @@ class WriteBuffer : private StripeOwner {
   // Forgets all data of units [first, first + count).
   void discard(std::uint64_t first, std::uint64_t count);
   void quiesce(base::Callback done);
+  // Between the FTL's: every command was cancelled before. What a volatile buffer holds is lost.
+  void power_cut();
+  void power_on();
+  // What a protected buffer holds, between power_cut() and power_on().
+  void save(StateWriter& out) const;
+  void load(std::uint64_t units, StateReader& in);
 
   // Units that are only here: the mapping does not know them yet.
   std::uint64_t fresh_units() const { return fresh_; }
@@ -78,6 +84,9 @@ class WriteBuffer : private StripeOwner {
     Waiter* waiters = nullptr;
     State state = State::kFree;
     bool dropped = false;  // deallocated while dirty or merging
+    bool stale = false;    // flushing: deallocated, or newer data has reached the medium before
+    std::uint32_t older = UnitIndex::kNone;  // a slot of the unit that was flushing at the time,
+    std::uint64_t older_sequence = 0;        // if it is still the same
     bool fresh = false;
   };
   struct Grant {
@@ -89,6 +98,10 @@ class WriteBuffer : private StripeOwner {
   };
 
   void stripe_programmed(Stripe& stripe) override;
+  void stripe_dropped(Stripe& stripe) override;
+  void lose(std::uint32_t number);
+  void outdate_older(const Slot& slot);
+  void save_slot(const Slot& slot, StateWriter& out) const;
   Ticket* take_ticket(MediaCommand* command);
   void schedule_pump();
   void pump();
@@ -117,9 +130,10 @@ class WriteBuffer : private StripeOwner {
   bool protected_;
   base::Time fixed_;
   base::Time per_unit_;
+  base::Time commit_;
   base::Time hit_;
   base::Time idle_time_;
-  std::uint32_t stripe_units_;
+  std::uint32_t program_units_;
 
   base::Timeline entry_;  // data goes into the buffer unit by unit
   std::vector<Slot> slots_;

@@ -1,25 +1,29 @@
 // The flash translation layer: maps units to places, gives out places for what is programmed,
 // checks what is read, and keeps space free through its garbage collector.
 //
-// Host and collector each write into an open superblock of their own, stripe by stripe round all
-// channels and dies. The last free superblock is the collector's, so that it can always finish.
-// Between gc_start_superblocks and that, the host is let on only as fast as the collection under
-// way makes room.
+// Host and collector each write into an open superblock of their own (or into one, if the streams
+// are not separate), program by program round all channels and dies. The last free superblock is
+// the collector's, so that it can always finish. Between gc_start_superblocks and that, the host
+// is let on only as fast as the collection under way makes room.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "models/ftl/ftl_config.hpp"
 #include "models/ftl/garbage_collector.hpp"
 #include "models/ftl/gc_policy.hpp"
+#include "models/ftl/initial_layout.hpp"
 #include "models/ftl/stripe.hpp"
 #include "models/ftl/superblocks.hpp"
 #include "models/ftl/unit_map.hpp"
 #include "models/media_points.hpp"
 #include "models/nand/nand.hpp"
+#include "models/nand/reliability.hpp"
+#include "models/object_pool.hpp"
 
 namespace nvmesim::models {
 
@@ -27,11 +31,14 @@ class Ftl : private DieJobOwner {
  public:
   // Superblocks that the FTL needs beyond those that hold the logical units.
   static std::uint32_t spare_superblocks(const FtlConfig& config) {
-    return config.gc_stop_superblocks + 3;
+    return config.gc_stop_superblocks + 3 + config.slc_superblocks;
   }
 
-  Ftl(const FtlConfig& config, const Geometry& geometry, base::Scheduler& scheduler, Nand& nand,
-      MediaPoints& points, base::StatisticsRegistry& statistics, const std::string& name);
+  // `hold_old`: what a host write replaces must stay readable until the new data is programmed.
+  Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geometry,
+      base::Scheduler& scheduler, Nand& nand, Reliability& reliability, MediaPoints& points,
+      bool hold_old, std::uint64_t seed, base::StatisticsRegistry& statistics,
+      const std::string& name);
 
   // Where a unit lies, as the mapping has it (and as a rule at ftl.map_lookup left it).
   UnitMap::Mapped look_up(UnitId unit) const;
@@ -39,8 +46,14 @@ class Ftl : private DieJobOwner {
   base::Time mapping_time() const { return mapping_time_; }
 
   // Around each array read of a place: bars the erase of its superblock in between.
-  void read_begins(Place place) { ++superblocks_[geometry_.superblock_of(place)].readers; }
+  void read_begins(Place place);
   void read_ends(Place place);
+  // How often the unit at `place` must be read, with reliability.bit_errors. Draws.
+  Reliability::Outcome read_outcome(Place place);
+  // Whether the place is in a superblock that is used with one bit a cell.
+  bool in_slc(Place place) const {
+    return slc_limit_ != 0 && superblocks_[geometry_.superblock_of(place)].slc;
+  }
   // Whether the spare area at `place` names this unit as programmed under this mark. Counts.
   bool record_matches(UnitId unit, UnitMap::Mapped mapped);
   // The unit whose data lies at `place`; UnitMap::kNoUnit if none.
@@ -55,47 +68,105 @@ class Ftl : private DieJobOwner {
   void program(Stripe& stripe, Stream stream);
   // Unmaps all units of [first, first + count).
   void deallocate(std::uint64_t first, std::uint64_t count);
+  // Forgets what was on its way: host units lie again where they lay before (nowhere, if that was
+  // not held), superblocks under collection are candidates again.
+  void power_cut();
+  void power_on();
 
   std::uint64_t mapped_units() const { return map_.mapped(); }
   const UnitMap& map() const { return map_; }
   const Superblocks& superblocks() const { return superblocks_; }
   const GarbageCollector& collector() const { return *collector_; }
   // Throws ModelBug if map, records, valid bits, counts and states contradict each other. Walks
-  // every place: for tests on small geometries.
-  void check_invariants() const;
+  // every place: for tests and tools. `sample` > 1: of what never changed only one in so many.
+  void check_invariants(std::uint32_t sample = 1) const;
 
  private:
   friend class GarbageCollector;
+  friend class FtlState;
   struct Frontier {
     std::uint32_t superblock = 0;
-    std::uint32_t next_stripe = 0;  // in the superblock
+    std::uint32_t next_program = 0;  // in the superblock
     bool open = false;
   };
+  // The programs of parity, which belong to nobody else.
+  class ParityPrograms : public DieJobOwner {
+   public:
+    explicit ParityPrograms(Ftl& ftl) : ftl_(ftl) {}
+    void start(std::uint32_t superblock, std::uint32_t number);
 
+   private:
+    struct Job : DieJob {
+      std::uint32_t superblock = 0;
+    };
+    void array_done(DieJob& job) override;
+    void job_dropped(DieJob& job) override { array_done(job); }
+    Ftl& ftl_;
+    ObjectPool<Job> jobs_;
+  };
+
+  void add_statistics(base::StatisticsRegistry& statistics, const std::string& name);
+  std::uint64_t check_places(std::uint32_t superblock) const;
+  std::uint64_t check_initial(std::uint32_t superblock, std::uint32_t sample) const;
+  void check_valid_place(Place place) const;
+  void check_states() const;
   void array_done(DieJob& job) override;
+  void job_dropped(DieJob& job) override;
+  void program_ended(std::uint32_t superblock);
+  void place(Stripe& stripe);
+  void submit(Stripe& stripe);
+  bool failed(Stripe& stripe);
+  void place_again(Stripe& stripe);
+  std::size_t frontier_of(Stream stream) const {
+    return separate_ ? static_cast<std::size_t>(stream) : 0;
+  }
   Place allocate(Stream stream);
-  void bind_host_units(const Stripe& stripe);
+  void bind_host_units(Stripe& stripe);
+  void release_old(const Stripe& stripe);
+  void revert(Stripe& stripe);
   // For the collector: the unit moves from `old` to `place` unless it has changed meanwhile.
   void rebind(UnitId unit, Place old, Place place);
-  std::uint32_t stripes_left(Stream stream) const;
+  // Programs that can be given out without another superblock.
+  std::uint32_t programs_left(Stream stream) const;
+  // Programs that a superblock takes, in its mode.
+  std::uint32_t programs_of(std::uint32_t superblock) const {
+    return superblocks_[superblock].slc ? slc_programs_ : geometry_.superblock_programs;
+  }
+  std::uint32_t data_programs() const { return geometry_.data_units / geometry_.program_units; }
+  Reliability::Age age_of(const Superblock& block) const;
   void unmap(std::uint64_t unit);
   void space_changed();
 
   const Geometry& geometry_;
+  base::Scheduler& scheduler_;
   Nand& nand_;
+  Reliability& reliability_;
   MediaPoints& points_;
+  bool hold_old_;
+  bool separate_;
+  bool yields_;
+  bool ages_;  // reads are counted by superblock
   base::Time mapping_time_;
   std::uint32_t gc_start_;
+  std::uint32_t slc_limit_;
+  std::uint32_t slc_programs_;
+  InitialLayout layout_;
   std::unique_ptr<GcPolicy> policy_;
   UnitMap map_;
   Superblocks superblocks_;
   std::array<Frontier, kStreams> frontiers_;
   std::unique_ptr<GarbageCollector> collector_;
+  std::vector<Stripe*> in_flight_;  // of the host, in the order of their beginning
+  ParityPrograms parity_{*this};
   base::Callback space_;
+  std::uint32_t reads_open_ = 0;
 
   std::uint64_t host_units_ = 0;
+  std::uint64_t slc_units_ = 0;
   std::uint64_t gc_units_ = 0;
   std::uint64_t padding_units_ = 0;
+  std::uint64_t parity_units_ = 0;
+  std::uint64_t failed_programs_ = 0;
   std::uint64_t deallocated_units_ = 0;
   std::uint64_t integrity_errors_ = 0;
 };

@@ -1,6 +1,9 @@
 // Makes free superblocks: moves the valid units of a victim to the collector's open superblock,
 // then erases the victim, a few dies at a time. Its reads and programs are jobs of the dies like
-// any other. One victim is moved at a time; erases of earlier ones may still be running.
+// any other. One victim is read at a time; what does not fill a program waits for the next one's
+// units, and its superblock with it. Erases of earlier victims may still be running.
+// While space is not short it also moves what must be written anew (reads or retention), and, to
+// level wear, what lies on the least worn superblock.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +28,20 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
 
   // Looks whether there is something to do and does it. Called when space was used or freed.
   void kick();
+  // The superblock is to be written anew when there is room.
+  void refresh(std::uint32_t superblock);
+  // No read of the host is open: a collection that gave way goes on.
+  void host_is_quiet();
+  // Power goes: nothing new is begun; then what was begun is forgotten; then power is back.
+  void power_cut();
+  void forget_victims();
+  void power_on();
+  // From a loaded state: its erase is to be done again at power_on().
+  void adopt_erasing(std::uint32_t superblock) {
+    erasing_.push_back({superblock, false, 0, 0, false});
+  }
+  // Programs that the victim, or the worst one to come, still needs.
+  std::uint64_t programs_needed() const;
   // The last reader of a superblock has left it.
   void readers_left(std::uint32_t superblock);
   // Whether the host keeps to its share of the room that the present victim gives.
@@ -38,28 +55,49 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
 
  private:
   static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
+  enum class Cause : std::uint8_t { kSpace, kRefresh, kWear, kFold };
   struct Move : DieJob {
     std::vector<Stripe::Unit> units;
+    std::uint32_t retries = 0;
+    std::uint32_t epoch = 0;
   };
   struct Erase : DieJob {
     std::uint32_t superblock = 0;
   };
+  struct Wish {
+    std::uint32_t superblock = 0;
+    Cause cause = Cause::kRefresh;
+  };
   struct Erasing {
     std::uint32_t superblock = 0;
+    bool bad = false;  // a block of it failed and its die has no spare
     std::uint32_t next_die = 0;
     std::uint32_t dies_done = 0;
     bool started = false;
   };
 
   void array_done(DieJob& job) override;
+  void job_dropped(DieJob& job) override;
   void stripe_programmed(Stripe& stripe) override;
+  void stripe_dropped(Stripe& stripe) override;
   bool wanted();
   bool choose_victim();
+  bool choose_wish();
+  bool choose_fold();
+  void take_victim(std::uint32_t superblock, Cause cause);
+  bool fits(std::uint32_t superblock) const;
+  bool gives_way() const;
+  void draw_retries(Move& move);
+  void superblock_erased(Erasing& erasing);
+  bool may_retire() const;
+  void level_wear();
   void read_on();
   void read_stripe(std::uint32_t stripe);
   void moved_in(std::uint64_t move);
   void program_filling();
   void finish_victim_if_done();
+  void erase_drained();
+  void flush_if_stuck();
   void start_erase(Erasing& erasing);
   void erase_next_die(Erasing& erasing);
   Erasing* find_erasing(std::uint32_t superblock);
@@ -72,7 +110,14 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint32_t stop_at_;
   std::uint32_t window_units_;
   std::uint32_t erase_parallel_;
+  std::uint32_t urgent_;
+  bool yields_;
+  std::uint32_t wear_gap_;
+  std::uint32_t fold_start_;
 
+  bool off_ = false;
+  std::uint32_t epoch_ = 0;  // counts power cuts
+  Cause cause_ = Cause::kSpace;
   bool running_ = false;  // between start and stop threshold
   std::uint32_t victim_ = kNone;
   std::uint32_t victim_valid_ = 0;  // at its choice
@@ -82,13 +127,21 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint32_t moves_open_ = 0;
   std::uint64_t host_since_victim_ = 0;
   Stripe* filling_ = nullptr;
+  std::vector<std::uint32_t> draining_;  // read to the end, with units that are not programmed yet
   std::vector<Erasing> erasing_;
+  Ring<Wish> wishes_;
   ObjectPool<Move> moves_;
   ObjectPool<Stripe> stripes_;
   ObjectPool<Erase> erases_;
 
   std::uint64_t runs_ = 0;
   std::uint64_t erased_ = 0;
+  std::uint64_t refreshes_ = 0;
+  std::uint64_t refresh_units_ = 0;
+  std::uint64_t folds_ = 0;
+  std::uint64_t fold_units_ = 0;
+  std::uint64_t wear_moves_ = 0;
+  std::uint64_t wear_units_ = 0;
 };
 
 }  // namespace nvmesim::models

@@ -20,8 +20,14 @@ class GcPolicy {
   virtual std::optional<std::uint32_t> pick(std::uint32_t most_valid) = 0;
 };
 
-// Names: "greedy", "fifo". Throws UserError for another one.
-std::unique_ptr<GcPolicy> make_gc_policy(std::string_view name, std::uint32_t superblocks,
-                                         std::uint32_t superblock_units);
+struct GcPolicyShape {
+  std::uint32_t superblocks = 0;
+  std::uint32_t superblock_units = 0;
+  std::uint32_t choices = 0;  // d_choices: drawn; windowed: the oldest so many
+  std::uint64_t seed = 0;
+};
+
+// Names: "greedy", "fifo", "cost_benefit", "d_choices", "windowed". Throws UserError for another.
+std::unique_ptr<GcPolicy> make_gc_policy(std::string_view name, const GcPolicyShape& shape);
 
 }  // namespace nvmesim::models

@@ -10,6 +10,10 @@
 
 namespace nvmesim::models {
 
+// Streams have open superblocks of their own, so that what is moved does not mix with what is new.
+enum class Stream : std::uint8_t { kHost, kGc };
+inline constexpr std::size_t kStreams = 2;
+
 struct Stripe;
 
 class StripeOwner {
@@ -17,20 +21,22 @@ class StripeOwner {
   virtual ~StripeOwner() = default;
   // The units are on the medium. The owner takes the stripe back.
   virtual void stripe_programmed(Stripe& stripe) = 0;
+  // Power went before they were. The owner takes the stripe back.
+  virtual void stripe_dropped(Stripe& stripe) = 0;
 };
 
 struct Stripe : DieJob {
   struct Unit {
     UnitId unit;
-    std::uint32_t source = 0;  // the owner's: a buffer slot, or the place that it is moved from
+    std::uint32_t source = 0;   // the owner's: a buffer slot, or the place that it is moved from
+    Place old = kNoPlace;       // the FTL's: where the host's unit lay before,
+    std::uint8_t old_mark = 0;  // and under which mark
   };
-  std::vector<Unit> units;  // fewer than a stripe: the rest is padding
+  std::vector<Unit> units;  // fewer than a program: the rest is padding
   StripeOwner* stripe_owner = nullptr;
   Place first = kNoPlace;  // of units[0]; the others follow
+  Stream stream = Stream::kHost;
+  bool holds = false;  // the old places are held until the program has ended
 };
-
-// Streams have open superblocks of their own, so that what is moved does not mix with what is new.
-enum class Stream : std::uint8_t { kHost, kGc };
-inline constexpr std::size_t kStreams = 2;
 
 }  // namespace nvmesim::models

@@ -2,100 +2,66 @@
 
 #include <algorithm>
 
+#include "models/ftl/superblocks.hpp"
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
 
-UnitMap::UnitMap(const Geometry& geometry, std::uint64_t prefilled, PrefillMark prefill_mark)
+UnitMap::UnitMap(const Geometry& geometry, const InitialLayout& layout, InitialMark initial_mark)
     : geometry_(geometry),
-      prefilled_(prefilled),
-      prefill_mark_(prefill_mark),
-      mapped_(prefilled),
-      units_(geometry.logical_units),
-      places_(geometry.physical_units) {}
+      layout_(layout),
+      initial_mark_(initial_mark),
+      sparse_(!layout.contiguous() && geometry.logical_units > kDenseUnits),
+      mapped_(layout.units()),
+      units_(sparse_ ? 0 : geometry.logical_units),
+      places_(geometry, layout) {}
+
+UnitMap::Mapped UnitMap::initial(std::uint64_t unit) const {
+  if (forgotten_ || unit >= layout_.units()) return {};
+  const Place place = layout_.place_of(unit);
+  return {place, initial_mark_(geometry_, place)};
+}
 
 UnitMap::Mapped UnitMap::find(std::uint64_t unit) const {
+  if (sparse_) {
+    UnitOverlay::Value value;
+    if (overlay_.find(unit, value)) return {value.place, value.mark};
+    return initial(unit);
+  }
   const auto found = units_.find(unit);
   if (found.leaf != nullptr) return found.leaf->get(unit);
-  if (found.state == SparseArray<UnitLeaf>::State::kCleared || unit >= prefilled_) return {};
-  const auto place = static_cast<Place>(unit);
-  return {place, prefill_mark_(geometry_, place)};
-}
-
-std::uint64_t UnitMap::record(Place place) const {
-  const auto found = places_.find(place);
-  if (found.leaf == nullptr) return place < prefilled_ ? place : kNoUnit;
-  const std::uint32_t unit = found.leaf->units[place % 64];
-  return unit == kNone ? kNoUnit : unit;
-}
-
-bool UnitMap::valid(Place place) const {
-  return valid_bits(place, 1) != 0;
-}
-
-std::uint64_t UnitMap::valid_bits(Place first, std::uint32_t count) const {
-  const std::uint64_t mask = count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-  const auto word = [this](std::uint64_t place) -> std::uint64_t {
-    const auto found = places_.find(place);
-    if (found.leaf != nullptr) return found.leaf->valid;
-    const std::uint64_t base = place / 64 * 64;
-    if (found.state == SparseArray<PlaceLeaf>::State::kCleared || base >= prefilled_) return 0;
-    const std::uint64_t below = prefilled_ - base;
-    return below >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << below) - 1;
-  };
-  const std::uint32_t shift = first % 64;
-  std::uint64_t bits = word(first) >> shift;
-  if (shift + count > 64) bits |= word(first + (64 - shift)) << (64 - shift);
-  return bits & mask;
+  if (found.state == SparseArray<UnitLeaf>::State::kCleared) return {};
+  return initial(unit);
 }
 
 UnitMap::UnitLeaf& UnitMap::touch_unit(std::uint64_t unit) {
   return units_.touch(unit, [this](UnitLeaf& leaf, std::uint64_t first, bool cleared) {
     for (std::uint64_t i = first; i < first + 64; ++i) {
-      const bool filled = !cleared && i < prefilled_;
-      const auto place = static_cast<Place>(i);
-      leaf.set(i, filled ? Mapped{place, prefill_mark_(geometry_, place)} : Mapped{});
+      leaf.set(i, cleared ? Mapped{} : initial(i));
     }
   });
 }
 
-UnitMap::PlaceLeaf& UnitMap::touch_place(Place place) {
-  return places_.touch(place, [this](PlaceLeaf& leaf, std::uint64_t first, bool cleared) {
-    leaf.valid = 0;
-    for (std::uint64_t i = 0; i < 64; ++i) {
-      const bool filled = first + i < prefilled_;
-      leaf.units[i] = filled ? static_cast<std::uint32_t>(first + i) : kNone;
-      if (filled && !cleared) leaf.valid |= std::uint64_t{1} << i;
-    }
-  });
-}
-
-void UnitMap::invalidate(Place place) {
-  PlaceLeaf& leaf = touch_place(place);
-  const std::uint64_t bit = std::uint64_t{1} << (place % 64);
-  NVMESIM_ASSERT((leaf.valid & bit) != 0, "a place was invalidated twice");
-  leaf.valid &= ~bit;
-}
-
-void UnitMap::write_record(Place place, std::uint64_t unit) {
-  PlaceLeaf& leaf = touch_place(place);
-  NVMESIM_ASSERT((leaf.valid >> (place % 64) & 1) == 0, "a valid place was programmed again");
-  leaf.units[place % 64] = static_cast<std::uint32_t>(unit);
+void UnitMap::set(std::uint64_t unit, Mapped mapped) {
+  if (sparse_) {
+    overlay_.set(unit, {mapped.place, mapped.mark});
+  } else {
+    touch_unit(unit).set(unit, mapped);
+  }
 }
 
 void UnitMap::validate(Place place, std::uint64_t unit) {
-  PlaceLeaf& leaf = touch_place(place);
-  NVMESIM_ASSERT(leaf.units[place % 64] == unit, "a unit was bound to a place of another unit");
-  leaf.valid |= std::uint64_t{1} << (place % 64);
+  NVMESIM_ASSERT(places_.record(place) == unit, "a unit was bound to a place of another unit");
+  places_.set_valid(place);
 }
 
-Place UnitMap::bind(std::uint64_t unit, Place place, std::uint8_t mark) {
-  UnitLeaf& leaf = touch_unit(unit);
-  const Place old = leaf.get(unit).place;
-  leaf.set(unit, {place, mark});
+UnitMap::Mapped UnitMap::bind(std::uint64_t unit, Place place, std::uint8_t mark) {
+  const Mapped old = find(unit);
+  if (forgotten_ || unit >= layout_.units()) beyond_layout_ = true;
+  set(unit, {place, mark});
   validate(place, unit);
-  if (old != kNoPlace) {
-    invalidate(old);
+  if (old.place != kNoPlace) {
+    places_.clear_valid(old.place);
   } else {
     ++mapped_;
   }
@@ -103,39 +69,128 @@ Place UnitMap::bind(std::uint64_t unit, Place place, std::uint8_t mark) {
 }
 
 UnitMap::Mapped UnitMap::move(std::uint64_t unit, Place old, Place place, std::uint8_t mark) {
-  UnitLeaf& leaf = touch_unit(unit);
-  const Mapped was = leaf.get(unit);
+  const Mapped was = find(unit);
   if (was.place != old) return was;
-  leaf.set(unit, {place, mark});
+  set(unit, {place, mark});
   validate(place, unit);
-  invalidate(old);
+  places_.clear_valid(old);
   return was;
+}
+
+void UnitMap::revert(std::uint64_t unit, Place place, Place old, std::uint8_t old_mark) {
+  NVMESIM_ASSERT(find(unit).place == place, "a unit is reverted that has moved on");
+  places_.clear_valid(place);
+  if (old == kNoPlace) {
+    set(unit, {});
+    --mapped_;
+    return;
+  }
+  set(unit, {old, old_mark});
+  places_.revalidate(old);
 }
 
 Place UnitMap::unbind(std::uint64_t unit) {
   const Place old = find(unit).place;
   if (old == kNoPlace) return old;
-  touch_unit(unit).set(unit, {});
-  invalidate(old);
+  set(unit, {});
+  places_.clear_valid(old);
   --mapped_;
   return old;
 }
 
-bool UnitMap::unbind_prefilled(std::uint64_t first) {
-  if (first % 64 != 0 || first + 64 > prefilled_) return false;
-  if (units_.find(first).state != SparseArray<UnitLeaf>::State::kAbsent) return false;
+void UnitMap::unbind_all() {
+  forgotten_ = true;
+  beyond_layout_ = false;
+  mapped_ = 0;
+  overlay_.clear();
+  units_ = SparseArray<UnitLeaf>(sparse_ ? 0 : geometry_.logical_units);
+  places_.clear_all_valid();
+}
+
+Place UnitMap::unbind_initial(std::uint64_t first) {
+  if (sparse_ || forgotten_ || !layout_.contiguous() || geometry_.parity) return kNoPlace;
+  if (first % 64 != 0 || first + 64 > layout_.units()) return kNoPlace;
+  if (units_.find(first).state != SparseArray<UnitLeaf>::State::kAbsent) return kNoPlace;
   // The units never moved, so their places were never touched either.
+  const Place place = layout_.place_of(first);
   units_.clear_leaf(first);
-  places_.clear_leaf(first);
+  places_.clear_valid_64(place);
   mapped_ -= 64;
-  return true;
+  return place;
 }
 
 bool UnitMap::in_gap(std::uint64_t unit, std::uint64_t& end_of_gap) const {
-  if (unit < prefilled_ || !units_.node_untouched(unit)) return false;
+  if (unit < layout_.units() && !forgotten_) return false;
+  if (sparse_) {
+    if (beyond_layout_) return false;
+    end_of_gap = geometry_.logical_units;
+    return true;
+  }
+  if (!units_.node_untouched(unit)) return false;
   const std::uint64_t node = units_.kNodeSize;
   end_of_gap = std::min((unit / node + 1) * node, geometry_.logical_units);
   return true;
+}
+
+void UnitMap::save(StateWriter& out) const {
+  out.number(forgotten_);
+  out.number(beyond_layout_);
+}
+
+void UnitMap::load(StateReader& in) {
+  forgotten_ = in.number("a flag", 1) != 0;
+  beyond_layout_ = in.number("a flag", 1) != 0;
+  sparse_ = !layout_.contiguous() && geometry_.logical_units > kDenseUnits;
+  mapped_ = forgotten_ ? 0 : layout_.units();
+  overlay_.clear();
+  units_ = SparseArray<UnitLeaf>(sparse_ ? 0 : geometry_.logical_units);
+  places_.restart();
+}
+
+void UnitMap::bind_loaded(StateReader& in, const Superblocks& superblocks) {
+  for (std::uint32_t i = 0; i < geometry_.superblocks; ++i) unbind_dead(i, in);
+  for (std::uint32_t i = 0; i < geometry_.superblocks; ++i) {
+    if (places_.is_written(i)) bind_written(i, in, superblocks);
+  }
+}
+
+// Units whose initial place is not valid any more, or is gone with its superblock.
+void UnitMap::unbind_dead(std::uint32_t superblock, StateReader& in) {
+  if (forgotten_) {
+    for (std::uint32_t word = 0; word < (geometry_.superblock_units + 63) / 64; ++word) {
+      const bool all = places_.dead_bits(superblock, word) == ~std::uint64_t{0};
+      if (places_.is_initial(superblock) && !all) in.fail("forgotten places are valid");
+    }
+    return;
+  }
+  if (!layout_.closed(superblock)) return;
+  const bool gone = !places_.is_initial(superblock);
+  for (std::uint32_t at = 0; at < geometry_.superblock_units; ++at) {
+    if (!gone && at % 64 == 0 && places_.dead_bits(superblock, at / 64) == 0) {
+      at += 63;
+      continue;
+    }
+    if (!gone && (places_.dead_bits(superblock, at / 64) >> (at % 64) & 1) == 0) continue;
+    const Place place = superblock * geometry_.superblock_units + at;
+    if (!layout_.valid(place)) {
+      if (!gone) in.fail("a place became invalid that was not valid");
+      continue;
+    }
+    set(layout_.record(place), {});
+    --mapped_;
+  }
+}
+
+void UnitMap::bind_written(std::uint32_t superblock, StateReader& in,
+                           const Superblocks& superblocks) {
+  for (std::uint32_t at = 0; at < geometry_.superblock_units; ++at) {
+    const Place place = superblock * geometry_.superblock_units + at;
+    if (!places_.valid(place)) continue;
+    const std::uint64_t unit = places_.record(place);
+    if (find(unit).place != kNoPlace) in.fail("two places hold the same unit");
+    set(unit, {place, superblocks.mark(place)});
+    ++mapped_;
+  }
 }
 
 }  // namespace nvmesim::models

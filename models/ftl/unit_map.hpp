@@ -1,9 +1,9 @@
 // Both directions of the mapping. Logical: unit -> place, with one byte of the sequence under which
-// that place was programmed. Physical: place -> the record in its spare area (the unit), and
-// whether it is valid, that is, the current place of that unit. About nine bytes per touched unit.
+// that place was programmed. Physical (PlaceTable): place -> the record in its spare area, and
+// whether it is valid, that is, the current place of that unit. About nine bytes a touched unit.
 //
-// A drive may be prefilled: units below `prefilled` start at the place of the same number. That is
-// computed, not stored, until a unit of the same 64 changes.
+// What the initial layout says is computed until something changes. The logical side then keeps a
+// dense leaf of 64 units, or, on a large drive in random order, an entry per changed unit.
 // Keeps the two directions and the valid bits consistent; counting per superblock is the caller's.
 #pragma once
 
@@ -11,10 +11,15 @@
 #include <cstdint>
 #include <cstring>
 
+#include "models/ftl/initial_layout.hpp"
+#include "models/ftl/place_table.hpp"
+#include "models/ftl/unit_overlay.hpp"
 #include "models/nand/geometry.hpp"
 #include "models/store/sparse_array.hpp"
 
 namespace nvmesim::models {
+
+class Superblocks;
 
 class UnitMap {
  public:
@@ -23,39 +28,51 @@ class UnitMap {
     std::uint8_t mark = 0;
   };
 
-  // `prefill_mark(place)` is the mark under which a prefilled place counts as programmed.
-  using PrefillMark = std::uint8_t (*)(const Geometry&, Place);
-  UnitMap(const Geometry& geometry, std::uint64_t prefilled, PrefillMark prefill_mark);
+  // `initial_mark(place)` is the mark under which an initial place counts as programmed.
+  using InitialMark = std::uint8_t (*)(const Geometry&, Place);
+  UnitMap(const Geometry& geometry, const InitialLayout& layout, InitialMark initial_mark);
 
   Mapped find(std::uint64_t unit) const;
-  // The unit in the record of `place`; kNoUnit if none was ever written there.
-  std::uint64_t record(Place place) const;
-  bool valid(Place place) const;
-  // Valid bits of `count` <= 64 places from `first`, in the low bits.
-  std::uint64_t valid_bits(Place first, std::uint32_t count) const;
+  // The unit in the record of `place`; kNoUnit if none was written there since its erase.
+  std::uint64_t record(Place place) const { return places_.record(place); }
+  bool valid(Place place) const { return places_.valid(place); }
+  // Valid bits of `count` <= 64 places from `first`, all of one superblock, in the low bits.
+  std::uint64_t valid_bits(Place first, std::uint32_t count) const {
+    return places_.valid_bits(first, count);
+  }
 
   // The record of a place that is being programmed. It is not valid yet.
-  void write_record(Place place, std::uint64_t unit);
-  // Makes `place` (whose record must name the unit) the unit's own. Returns its old place.
-  Place bind(std::uint64_t unit, Place place, std::uint8_t mark);
+  void write_record(Place place, std::uint64_t unit) { places_.write_record(place, unit); }
+  // Makes `place` (whose record must name the unit) the unit's own. Returns what it was mapped to.
+  Mapped bind(std::uint64_t unit, Place place, std::uint8_t mark);
   // The same if the unit still lies at `old`; else changes nothing. Returns what it was mapped to.
   Mapped move(std::uint64_t unit, Place old, Place place, std::uint8_t mark);
+  // The unit lies at `old` again, as if it had never been bound to `place`: its program is lost.
+  // kNoPlace: it lay nowhere.
+  void revert(std::uint64_t unit, Place place, Place old, std::uint8_t old_mark);
   // The unit is mapped no more. Returns its old place.
   Place unbind(std::uint64_t unit);
-  // If the 64 units from `first` (a multiple of 64) still lie where the prefill put them, unmaps
-  // them all at once, at no memory, and returns true: the places of the same numbers are free.
-  bool unbind_prefilled(std::uint64_t first);
+  void unbind_all();
+  // If the 64 units from `first` (a multiple of 64) still lie side by side where the layout put
+  // them, unmaps them all at once, at little memory, and returns their first place; else kNoPlace.
+  Place unbind_initial(std::uint64_t first);
   // True if no unit near `unit` was ever mapped, up to (not including) `end_of_gap`.
   bool in_gap(std::uint64_t unit, std::uint64_t& end_of_gap) const;
+  void erased(std::uint32_t superblock) { places_.erased(superblock); }
+
+  void save(StateWriter& out) const;
+  // Begins anew under the layout, which has changed; then the places are loaded; then units are
+  // bound to the valid ones.
+  void load(StateReader& in);
+  void bind_loaded(StateReader& in, const Superblocks& superblocks);
+  const PlaceTable& places() const { return places_; }
+  PlaceTable& places() { return places_; }
 
   std::uint64_t mapped() const { return mapped_; }
-  std::uint64_t prefilled() const { return prefilled_; }
-  std::uint64_t leaves() const { return units_.leaves() + places_.leaves(); }
-
-  static constexpr std::uint64_t kNoUnit = ~std::uint64_t{0};
+  bool forgotten() const { return forgotten_; }  // the layout holds nothing any more
+  static constexpr std::uint64_t kNoUnit = InitialLayout::kNoUnit;
 
  private:
-  static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
   // Five bytes a unit, side by side: a look-up touches one cache line as a rule.
   struct UnitLeaf {
     std::array<std::uint8_t, 64 * 5> bytes;
@@ -73,22 +90,26 @@ class UnitMap {
       at[4] = mapped.mark;
     }
   };
-  struct PlaceLeaf {
-    std::array<std::uint32_t, 64> units;
-    std::uint64_t valid;
-  };
+  // A drive of more units than this keeps entries, if its layout is random: 256 GiB.
+  static constexpr std::uint64_t kDenseUnits = std::uint64_t{1} << 26;
 
+  Mapped initial(std::uint64_t unit) const;
   UnitLeaf& touch_unit(std::uint64_t unit);
-  PlaceLeaf& touch_place(Place place);
+  void set(std::uint64_t unit, Mapped mapped);
   void validate(Place place, std::uint64_t unit);
-  void invalidate(Place place);
+  void unbind_dead(std::uint32_t superblock, StateReader& in);
+  void bind_written(std::uint32_t superblock, StateReader& in, const Superblocks& superblocks);
 
   const Geometry& geometry_;
-  std::uint64_t prefilled_;
-  PrefillMark prefill_mark_;
+  const InitialLayout& layout_;
+  InitialMark initial_mark_;
+  bool sparse_;
+  bool forgotten_ = false;      // the initial layout says nothing any more
+  bool beyond_layout_ = false;  // a unit beyond the initial ones was bound
   std::uint64_t mapped_;
   SparseArray<UnitLeaf> units_;
-  SparseArray<PlaceLeaf> places_;
+  UnitOverlay overlay_;
+  PlaceTable places_;
 };
 
 }  // namespace nvmesim::models

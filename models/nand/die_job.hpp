@@ -26,6 +26,8 @@ class DieJobOwner {
   virtual ~DieJobOwner() = default;
   // A read's data is in the page registers; a program or an erase has ended.
   virtual void array_done(DieJob& job) = 0;
+  // Power went before the array had done its work. The owner takes the job back.
+  virtual void job_dropped(DieJob& job) = 0;
 };
 
 struct DieJob {
@@ -34,7 +36,8 @@ struct DieJob {
   JobClass job_class = JobClass::kHostRead;
   std::uint32_t die = 0;
   std::uint32_t row = 0;    // page within the block: its type decides the read time
-  std::uint32_t pages = 0;  // program: planes that get data
+  std::uint32_t pages = 0;  // program: pages of data that are sent in
+  bool slc = false;         // the block is used with one bit a cell
   base::Time ready_at{0};   // the array must not begin before
 
   // Set by the die.
@@ -42,6 +45,9 @@ struct DieJob {
   base::Time begun{0};
   std::array<base::Time, kDieCauses> waited{};  // from ready_at to begun
   std::uint32_t pages_in = 0;
+  std::uint32_t passes = 0;          // program: begun so far
+  std::uint32_t suspends = 0;        // of this job
+  base::Time left{0};                // suspended: array time still to come
   DieCause found = DieCause::kRead;  // what the die was doing at submission
   DieJob* next = nullptr;
 };

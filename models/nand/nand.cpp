@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
+
+#include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
 namespace {
@@ -31,17 +34,21 @@ Nand::Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& 
            base::StatisticsRegistry& statistics, const std::string& name, ConstructionOrder order)
     : geometry_(geometry),
       scheduler_(scheduler),
-      program_(ns(config.program_ns)),
+      config_(config),
       erase_(ns(config.erase_ns)),
+      slc_read_(ns(config.slc_read_ns)),
+      slc_program_(ns(config.slc_program_ns)),
       command_(ns(config.command_ns)),
       status_(ns(config.status_ns)),
       ecc_(ns(config.ecc_ns)),
+      age_limit_(ns(std::uint64_t{config.age_limit_us} * 1000)),
       pace_(base::Pace::bytes_per_second(std::uint64_t{config.channel_mb_per_s} * 1'000'000)),
-      cache_read_(config.cache_read),
-      policy_(make_die_policy(config.die_policy, ns(std::uint64_t{config.age_limit_us} * 1000))),
+      suspends_(config.program_suspend || config.erase_suspend),
+      policy_(make_die_policy(config.die_policy, age_limit_)),
       channels_(geometry.channels),
       dies_(geometry.dies) {
   for (const std::uint32_t time : config.read_ns) read_.push_back(ns(time));
+  for (const std::uint32_t time : config.program_ns) program_.push_back(ns(time));
   for (std::uint32_t i = 0; i < geometry.channels; ++i) {
     const std::uint32_t number =
         order == ConstructionOrder::kForward ? i : geometry.channels - 1 - i;
@@ -54,10 +61,28 @@ Nand::Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& 
                                  "die", [this, die] { return busy(die); });
     }
   }
+  add_statistics(statistics, name);
+}
+
+void Nand::add_statistics(base::StatisticsRegistry& statistics, const std::string& name) {
   statistics.add(name + ".nand.reads", "1", "array reads, all planes of a die at once", reads_);
   statistics.add(name + ".nand.programs", "1", "array programs, all planes of a die at once",
                  programs_);
   statistics.add(name + ".nand.erases", "1", "array erases, all planes of a die at once", erases_);
+  statistics.add(name + ".nand.program_suspends", "1", "programs that were suspended for a read",
+                 program_suspends_);
+  statistics.add(name + ".nand.erase_suspends", "1", "erases that were suspended for a read",
+                 erase_suspends_);
+  statistics.add(name + ".nand.energy_uj", "uJ", "energy of array operations and of transfers",
+                 [this] { return energy_uj(); });
+}
+
+std::uint64_t Nand::energy_uj() const {
+  std::uint64_t bytes = 0;
+  for (const auto& channel : channels_) bytes += channel->bytes;
+  const std::uint64_t array =
+      reads_ * config_.read_nj + programs_ * config_.program_nj + erases_ * config_.erase_nj;
+  return array / 1000 + bytes / 1'000'000 * config_.transfer_pj_per_byte;
 }
 
 void Nand::submit(DieJob& job) {
@@ -66,6 +91,8 @@ void Nand::submit(DieJob& job) {
   job.submitted = now;
   job.next = nullptr;
   job.pages_in = 0;
+  job.passes = 0;
+  job.suspends = 0;
   job.found = die.current != nullptr ? die.cause : DieCause::kRead;
   for (std::size_t i = 0; i < kDieCauses; ++i) job.waited[i] = die.spent_at(i, now);
   ++jobs_open_;
@@ -77,6 +104,9 @@ void Nand::submit(DieJob& job) {
   (die.heads[queue] == nullptr ? die.heads[queue] : die.tails[queue]->next) = &job;
   die.tails[queue] = &job;
   ++die.waiting;
+  if (suspends_ && job.job_class == JobClass::kHostRead && die.phase == Phase::kArray) {
+    consider_suspend(job.die);
+  }
 }
 
 // A read that must wait for the registers is committed to its later beginning at once; a program
@@ -87,30 +117,42 @@ void Nand::begin(std::uint32_t number, DieJob& job) {
   base::Time start = std::max(now, job.ready_at);
   die.current = &job;
   die.cause = cause_of(job.job_class);
+  bool data_in_now = false;
   switch (job.job_class) {
     case JobClass::kHostRead:
     case JobClass::kGcRead:
-      start = std::max(start, cache_read_ ? die.out_older : die.out_newest);
+      start = std::max(start, config_.cache_read ? die.out_older : die.out_newest);
       ++reads_;
-      scheduler_.at<&Nand::array_done>(start + command_ + read_[job.row % read_.size()], this,
-                                       number);
+      die.phase = Phase::kReading;
+      die.event = scheduler_.at<&Nand::array_done>(start + command_ + read_time(job), this, number);
       break;
     case JobClass::kHostProgram:
     case JobClass::kGcProgram:
       start = std::max(start, die.out_newest);
       ++programs_;
-      if (start > now) scheduler_.at<&Nand::page_in>(start, this, number);
+      die.phase = Phase::kDataIn;
+      data_in_now = start == now;
+      if (!data_in_now) die.event = scheduler_.at<&Nand::page_in>(start, this, number);
       break;
     case JobClass::kErase:
       ++erases_;
-      scheduler_.at<&Nand::array_done>(start + command_ + erase_ + status_, this, number);
+      start_array(number, start, command_ + erase_ + status_, start);
       break;
   }
   die.begun = job.begun = start;
   account_wait(die, job);
-  const bool program =
-      job.job_class == JobClass::kHostProgram || job.job_class == JobClass::kGcProgram;
-  if (program && start == now) page_in(number);
+  if (data_in_now) page_in(number);
+}
+
+// The array of a program or an erase begins to work.
+void Nand::start_array(std::uint32_t number, base::Time begin, base::Time duration,
+                       base::Time undisturbed) {
+  Die& die = dies_[number];
+  die.phase = Phase::kArray;
+  die.array_end = begin + duration;
+  die.undisturbed = undisturbed;
+  die.event = scheduler_.at<&Nand::array_done>(die.array_end, this, number);
+  if (suspends_) consider_suspend(number);
 }
 
 // Turns the readings of the die's clocks at submission into the wait by cause. What no job of the
@@ -137,22 +179,39 @@ void Nand::account_wait(const Die& die, DieJob& job) const {
   for (std::size_t i = 0; i < kDieCauses; ++i) take(i);
 }
 
+base::Time Nand::read_time(const DieJob& job) const {
+  if (job.slc) return slc_read_;
+  return read_[read_.size() == 1 ? 0 : job.row % read_.size()];
+}
+
+// In SLC mode the pages of a program lie in as many wordlines.
+base::Time Nand::program_time(const DieJob& job) const {
+  if (job.slc) return slc_program_ * geometry_.program_rows;
+  return program_[job.row / geometry_.program_rows % program_.size()];
+}
+
 void Nand::page_in(std::uint64_t number) {
   const auto die_number = static_cast<std::uint32_t>(number);
-  DieJob& job = *dies_[die_number].current;
+  Die& die = dies_[die_number];
+  DieJob& job = *die.current;
+  Channel& channel = channel_of(die_number);
   const base::Time duration = command_ + pace_(geometry_.page_bytes);
-  const base::Time end = channel_of(die_number).line.reserve(scheduler_.now(), duration) + duration;
+  const base::Time end = channel.line.reserve(scheduler_.now(), duration) + duration;
+  channel.bytes += geometry_.page_bytes;
   if (++job.pages_in < job.pages) {
-    scheduler_.at<&Nand::page_in>(end, this, number);
-  } else {
-    scheduler_.at<&Nand::array_done>(end + program_ + status_, this, number);
+    die.event = scheduler_.at<&Nand::page_in>(end, this, number);
+    return;
   }
+  ++job.passes;
+  start_array(die_number, end, program_time(job) + status_, end);
 }
 
 Nand::Transfer Nand::transfer_out(std::uint32_t die, std::uint32_t bytes, bool first) {
   const base::Time duration = pace_(bytes) + (first ? status_ : base::kTimeZero);
-  const base::Time start = channel_of(die).line.reserve(scheduler_.now(), duration);
+  Channel& channel = channel_of(die);
+  const base::Time start = channel.line.reserve(scheduler_.now(), duration);
   const base::Time end = start + duration;
+  channel.bytes += bytes;
   dies_[die].out_newest = end;
   return {start, end, end + ecc_};
 }
@@ -161,14 +220,35 @@ void Nand::array_done(std::uint64_t number) {
   const auto die_number = static_cast<std::uint32_t>(number);
   Die& die = dies_[die_number];
   DieJob& job = *die.current;
-  die.spent[static_cast<std::size_t>(die.cause)] += scheduler_.now() - die.begun;
-  die.begun = scheduler_.now();
-  if (job.job_class == JobClass::kHostRead || job.job_class == JobClass::kGcRead) {
+  const base::Time now = scheduler_.now();
+  die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
+  die.begun = now;
+  const bool read = die.phase == Phase::kReading;
+  if (read) {
     die.out_older = die.out_newest;
+  } else if (job.passes > 0 && job.passes < config_.program_passes) {  // the data goes in again
+    job.pages_in = 0;
+    die.phase = Phase::kDataIn;
+    page_in(number);
+    return;
   }
+  die.phase = Phase::kIdle;
   --jobs_open_;
   job.owner->array_done(job);  // may submit to this die: current still bars it
   die.current = nullptr;
+  if (die.suspended != nullptr) {
+    const bool aged = now - die.suspended->submitted >= age_limit_;
+    if (aged || die.heads[static_cast<std::size_t>(JobClass::kHostRead)] == nullptr) {
+      resume(die_number);
+      return;
+    }
+    die.waiting -= 1;
+    DieJob*& head = die.heads[static_cast<std::size_t>(JobClass::kHostRead)];
+    DieJob& next = *head;
+    head = next.next;
+    begin(die_number, next);
+    return;
+  }
   if (die.waiting > 0) serve_next(die_number);
 }
 
@@ -182,6 +262,91 @@ void Nand::serve_next(std::uint32_t number) {
   die.heads[queue] = job.next;
   --die.waiting;
   begin(number, job);
+}
+
+// A host read waits behind a program or an erase in the array: suspend it now, later or never.
+void Nand::consider_suspend(std::uint64_t argument) {
+  const auto number = static_cast<std::uint32_t>(argument);
+  Die& die = dies_[number];
+  if (die.phase != Phase::kArray) return;
+  if (die.heads[static_cast<std::size_t>(JobClass::kHostRead)] == nullptr) return;
+  DieJob& job = *die.current;
+  const bool erase = job.job_class == JobClass::kErase;
+  if (!(erase ? config_.erase_suspend : config_.program_suspend)) return;
+  const base::Time now = scheduler_.now();
+  const base::Time cost = ns(erase ? config_.erase_suspend_ns : config_.program_suspend_ns);
+  if (job.suspends >= config_.suspend_limit || now - job.submitted >= age_limit_) return;
+  const base::Time from = std::max(now, die.undisturbed);
+  if (die.array_end - from <= cost) return;
+  if (from > now) {
+    if (!scheduler_.pending(die.retry)) {
+      die.retry = scheduler_.at<&Nand::consider_suspend>(from, this, number);
+    }
+    return;
+  }
+  ++job.suspends;
+  ++(erase ? erase_suspends_ : program_suspends_);
+  job.left = die.array_end - now;
+  scheduler_.cancel(die.event);
+  die.phase = Phase::kSuspending;
+  die.event = scheduler_.at<&Nand::suspended>(now + cost, this, number);
+}
+
+void Nand::suspended(std::uint64_t argument) {
+  const auto number = static_cast<std::uint32_t>(argument);
+  Die& die = dies_[number];
+  const base::Time now = scheduler_.now();
+  die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
+  die.suspended = die.current;
+  die.current = nullptr;
+  DieJob*& head = die.heads[static_cast<std::size_t>(JobClass::kHostRead)];
+  DieJob& next = *head;
+  head = next.next;
+  --die.waiting;
+  begin(number, next);
+}
+
+void Nand::resume(std::uint32_t number) {
+  Die& die = dies_[number];
+  const base::Time now = scheduler_.now();
+  DieJob& job = *die.suspended;
+  die.suspended = nullptr;
+  die.current = &job;
+  die.cause = cause_of(job.job_class);
+  die.begun = now;
+  const base::Time resumed = now + ns(config_.resume_ns);
+  start_array(number, now, ns(config_.resume_ns) + job.left, resumed + ns(config_.suspend_gap_ns));
+}
+
+void Nand::drop(DieJob* job) {
+  if (job == nullptr) return;
+  --jobs_open_;
+  job->owner->job_dropped(*job);
+}
+
+void Nand::power_cut() {
+  const base::Time now = scheduler_.now();
+  for (Die& die : dies_) {
+    scheduler_.cancel(die.event);
+    scheduler_.cancel(die.retry);
+    if (die.current != nullptr && now > die.begun) {
+      die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
+    }
+    drop(die.current);
+    drop(die.suspended);
+    for (DieJob*& head : die.heads) {
+      for (DieJob* job = head; job != nullptr;) {
+        DieJob* next = job->next;
+        drop(job);
+        job = next;
+      }
+      head = nullptr;
+    }
+    die.current = die.suspended = nullptr;
+    die.waiting = 0;
+    die.phase = Phase::kIdle;
+    die.out_newest = die.out_older = now;
+  }
 }
 
 }  // namespace nvmesim::models

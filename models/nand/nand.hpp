@@ -4,8 +4,13 @@
 // A read occupies its die for command + tR; then its data waits in the page registers for the
 // channel. With cache_read the array may read the next page while one page's data waits. A
 // program first takes its data in, page by page (so that reads of other dies get between), then
-// occupies the array for tPROG. Command cycles of reads and erases are part of the array's time
-// and do not occupy the channel.
+// occupies the array for tPROG, as many times as it has passes. Command cycles of reads and erases
+// are part of the array's time and do not occupy the channel.
+//
+// A program or an erase that is in the array may be suspended for the host's reads: after the
+// suspend time the die serves all reads that wait, then goes on with what was left, plus the time
+// to resume. It is left alone for suspend_gap_ns after each resume, after suspend_limit suspends,
+// when it has aged beyond age_limit_us, and when less is left than a suspend costs.
 #pragma once
 
 #include <array>
@@ -41,21 +46,31 @@ class Nand {
   // From array_done() of a read only: sends `bytes` of the page registers over the channel. The
   // first transfer of a job also carries its status poll.
   Transfer transfer_out(std::uint32_t die, std::uint32_t bytes, bool first);
+  // Whatever the dies do or have before them is dropped; they are idle at once.
+  void power_cut();
 
   // Command and address cycles of one operation.
   base::Time command_time() const { return command_; }
   base::Time busy(std::uint32_t die) const { return dies_[die].busy_at(scheduler_.now()); }
   // Jobs that are running or waiting.
   std::uint64_t jobs_open() const { return jobs_open_; }
+  std::uint64_t energy_uj() const;
 
  private:
+  enum class Phase : std::uint8_t { kIdle, kDataIn, kReading, kArray, kSuspending };
   struct Die {
     std::array<DieJob*, kJobClasses> heads{};
     std::array<DieJob*, kJobClasses> tails{};
     std::uint32_t waiting = 0;
     DieJob* current = nullptr;
+    DieJob* suspended = nullptr;
+    Phase phase = Phase::kIdle;
     DieCause cause = DieCause::kRead;  // of the current job
     base::Time begun{0};
+    base::Time array_end{0};    // program or erase in the array
+    base::Time undisturbed{0};  // no suspend before
+    base::Scheduler::Handle event;
+    base::Scheduler::Handle retry;               // looks again whether to suspend
     std::array<base::Time, kDieCauses> spent{};  // by jobs that have ended
     base::Time out_newest{0};  // when the registers of the last read will be empty,
     base::Time out_older{0};   // and those of the read before it
@@ -66,25 +81,39 @@ class Nand {
   struct Channel {
     explicit Channel(std::string name) : line(std::move(name)) {}
     base::Timeline line;
+    std::uint64_t bytes = 0;
   };
 
   Channel& channel_of(std::uint32_t die) { return *channels_[die % geometry_.channels]; }
+  void add_statistics(base::StatisticsRegistry& statistics, const std::string& name);
   void begin(std::uint32_t number, DieJob& job);
   void account_wait(const Die& die, DieJob& job) const;
+  void start_array(std::uint32_t number, base::Time begin, base::Time duration,
+                   base::Time undisturbed);
+  base::Time read_time(const DieJob& job) const;
+  base::Time program_time(const DieJob& job) const;
   void page_in(std::uint64_t number);
   void array_done(std::uint64_t number);
   void serve_next(std::uint32_t number);
+  void consider_suspend(std::uint64_t number);
+  void suspended(std::uint64_t number);
+  void resume(std::uint32_t number);
+  void drop(DieJob* job);
 
   const Geometry& geometry_;
   base::Scheduler& scheduler_;
+  const NandConfig config_;
   std::vector<base::Time> read_;
-  base::Time program_;
+  std::vector<base::Time> program_;
   base::Time erase_;
+  base::Time slc_read_;
+  base::Time slc_program_;
   base::Time command_;
   base::Time status_;
   base::Time ecc_;
+  base::Time age_limit_;
   base::Pace pace_;
-  bool cache_read_;
+  bool suspends_;
   std::unique_ptr<DiePolicy> policy_;
   std::vector<std::unique_ptr<Channel>> channels_;
   std::vector<Die> dies_;
@@ -92,6 +121,8 @@ class Nand {
   std::uint64_t reads_ = 0;
   std::uint64_t programs_ = 0;
   std::uint64_t erases_ = 0;
+  std::uint64_t program_suspends_ = 0;
+  std::uint64_t erase_suspends_ = 0;
 };
 
 }  // namespace nvmesim::models

@@ -1,14 +1,17 @@
 #include "models/store/data_store.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <span>
 
 #include "models/spare.hpp"
 
 namespace nvmesim::models {
 
 DataStore::DataStore(std::uint64_t units, bool keep_data, bool keep_spare, MediaPoints& points)
-    : keep_data_(keep_data),
+    : units_(units),
+      keep_data_(keep_data),
       points_(points),
       pool_(kUnitBytes + (keep_spare ? kSpareBytes : 0)),
       leaves_(keep_data ? units : 0) {}
@@ -85,6 +88,37 @@ void DataStore::clear(std::uint64_t first, std::uint64_t count) {
       }
     }
     unit = stop;
+  }
+}
+
+void DataStore::save(StateWriter& out) const {
+  out.number(units_kept_);
+  if (!keep_data_) return;
+  for (std::uint64_t unit = 0; unit < units_;) {
+    if (leaves_.node_untouched(unit)) {
+      unit = (unit / leaves_.kNodeSize + 1) * leaves_.kNodeSize;
+      continue;
+    }
+    const auto found = leaves_.find(unit);
+    for (std::uint64_t i = 0; found.leaf != nullptr && i < leaves_.kLeafSize; ++i) {
+      const base::BufferRef& stored = found.leaf->units[i];
+      if (!stored) continue;
+      out.number(unit + i);
+      out.bytes({stored->data(), pool_.buffer_bytes()});
+    }
+    unit += leaves_.kLeafSize;
+  }
+}
+
+void DataStore::load(std::uint64_t units, StateReader& in) {
+  const std::uint64_t count = in.number("the number of units with data", units);
+  std::array<std::byte, kUnitBytes + kSpareBytes> over;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const UnitId unit{in.number("a unit with data", units - 1)};
+    const base::BufferRef data = take_buffer();
+    in.bytes(data ? std::span(data->data(), pool_.buffer_bytes())
+                  : std::span<std::byte>(over).first(pool_.buffer_bytes()));
+    write(unit, data);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "models/media_points.hpp"
+#include "models/state/state_io.hpp"
 #include "models/store/sparse_array.hpp"
 #include "sim/base/buffer.hpp"
 
@@ -32,6 +33,10 @@ class DataStore {
   // Units [first, first + count) have no data any more.
   void clear(std::uint64_t first, std::uint64_t count);
 
+  // All units with data, in order. Loading without keep_data reads over them.
+  void save(StateWriter& out) const;
+  void load(std::uint64_t units, StateReader& in);
+
   std::uint64_t units_kept() const { return units_kept_; }
 
  private:
@@ -39,6 +44,7 @@ class DataStore {
     std::array<base::BufferRef, 64> units;
   };
 
+  std::uint64_t units_;
   bool keep_data_;
   MediaPoints& points_;
   base::BufferPool pool_;

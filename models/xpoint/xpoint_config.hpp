@@ -23,12 +23,13 @@ struct XpointConfig {
   std::uint32_t jitter_ns = 0;
   std::uint32_t tail_per_million = 0;
   std::uint32_t tail_ns = 0;
+  std::uint32_t prefill_percent = 0;
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(XpointConfig, (),
                       (channels, dies_per_channel, mapping_ns, read_ns, write_ns, read_mb_per_s,
                        write_mb_per_s, command_ns, ecc_ns, write_slots, jitter_ns, tail_per_million,
-                       tail_ns))
+                       tail_ns, prefill_percent))
 
 }  // namespace nvmesim::models

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "models/state/state_io.hpp"
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
@@ -31,7 +32,9 @@ XpointMedia::XpointMedia(const MediaConfig& config, base::Scheduler& scheduler, 
       read_pace_(base::Pace::bytes_per_second(std::uint64_t{config_.read_mb_per_s} * 1'000'000)),
       write_pace_(base::Pace::bytes_per_second(std::uint64_t{config_.write_mb_per_s} * 1'000'000)),
       random_(seed, name + ".xpoint"),
-      free_slots_(config_.write_slots) {
+      free_slots_(config_.write_slots),
+      prefilled_(units_ * config_.prefill_percent / 100),
+      used_(prefilled_) {
   if (units_ == 0) throw base::UserError("capacity_bytes: less than one 4 KiB unit");
   if (units_ > 0xFFFF'FFFF) throw base::UserError("capacity_bytes: more than 16 TiB of XPoint");
   for (std::uint32_t i = 0; i < config_.channels; ++i) {
@@ -61,12 +64,19 @@ XpointMedia::XpointMedia(const MediaConfig& config, base::Scheduler& scheduler, 
 }
 
 XpointMedia::Records& XpointMedia::touch(std::uint64_t index) {
-  return records_.touch(index, [](Records& fresh, std::uint64_t, bool) { fresh = {}; });
+  return records_.touch(index, [this](Records& fresh, std::uint64_t first, bool) {
+    fresh = {};
+    for (std::uint64_t i = 0; i < 64 && first + i < prefilled_; ++i) {
+      fresh.units[i] = static_cast<std::uint32_t>(first + i);
+      fresh.written[i] = fresh.expected[i] = 1;
+    }
+  });
 }
 
 std::uint8_t XpointMedia::expected(std::uint64_t unit) const {
   const auto found = records_.find(unit);
-  return found.leaf != nullptr ? found.leaf->expected[unit % 64] : std::uint8_t{0};
+  if (found.leaf != nullptr) return found.leaf->expected[unit % 64];
+  return unit < prefilled_ ? std::uint8_t{1} : std::uint8_t{0};
 }
 
 base::Timeline& XpointMedia::die_of(std::uint64_t place) {
@@ -210,15 +220,18 @@ MediaStatus XpointMedia::check(const Access& access, std::uint64_t& found) {
   found = units_;
   const auto at = records_.find(access.place);
   const std::uint64_t i = access.place % 64;
-  const bool any = at.leaf != nullptr && at.leaf->written[i] != 0;
-  if (any) found = at.leaf->units[i];
+  const bool untouched = at.leaf == nullptr;
+  const std::uint8_t written =
+      untouched ? std::uint8_t{access.place < prefilled_} : at.leaf->written[i];
+  const bool any = written != 0;
+  if (any) found = untouched ? access.place : at.leaf->units[i];
   // Deallocated since the look-up: reads as zeroes.
   const std::uint8_t wanted = expected(access.unit.value());
   if (wanted == 0) {
     found = units_;
     return MediaStatus::kOk;
   }
-  if (any && found == access.unit.value() && at.leaf->written[i] == wanted) return MediaStatus::kOk;
+  if (any && found == access.unit.value() && written == wanted) return MediaStatus::kOk;
   ++integrity_errors_;
   return MediaStatus::kIntegrity;
 }
@@ -346,7 +359,7 @@ void XpointMedia::unmap_whole_units(const MediaCommand& command) {
   const std::uint64_t first = base::ceil_div(command.first_byte, kUnitBytes);
   const std::uint64_t last = end / kUnitBytes;
   for (std::uint64_t unit = first; unit < last;) {
-    if (records_.node_untouched(unit)) {
+    if (unit >= prefilled_ && records_.node_untouched(unit)) {
       unit = (unit / records_.kNodeSize + 1) * records_.kNodeSize;
     } else {
       unmap(unit++);
@@ -380,9 +393,8 @@ void XpointMedia::write_zero_pieces(MediaCommand& command) {
 }
 
 void XpointMedia::unmap(std::uint64_t unit) {
-  const auto found = records_.find(unit);
-  if (found.leaf == nullptr || found.leaf->expected[unit % 64] == 0) return;
-  found.leaf->expected[unit % 64] = 0;
+  if (expected(unit) == 0) return;
+  touch(unit).expected[unit % 64] = 0;
   --used_;
 }
 
@@ -429,6 +441,60 @@ void XpointMedia::cancel(MediaCommand& command) {
   }
   command.media_data = 0;
   schedule_grant();
+}
+
+// Nothing is volatile. An access that is in its die or on its channel was cancelled: it ends, or
+// its write takes place, as if power had gone a moment later.
+void XpointMedia::power_cut() {}
+void XpointMedia::power_on() {}
+
+std::string XpointMedia::save() const {
+  StateWriter out;
+  out.text("xpoint");
+  out.number(units_);
+  out.number(prefilled_);
+  for (std::uint64_t unit = 0; unit < units_; unit += 64) {
+    if (records_.node_untouched(unit)) {
+      unit = (unit / records_.kNodeSize + 1) * records_.kNodeSize - 64;
+      continue;
+    }
+    const auto found = records_.find(unit);
+    if (found.leaf == nullptr) continue;
+    out.number(unit / 64 + 1);
+    for (std::size_t i = 0; i < 64; ++i) {
+      out.number(found.leaf->units[i]);
+      out.number(found.leaf->written[i]);
+      out.number(found.leaf->expected[i]);
+    }
+  }
+  out.number(0);
+  store_.save(out);
+  return out.finish();
+}
+
+void XpointMedia::load(std::string_view file, std::string_view source) {
+  StateReader in(file, std::string(source));
+  if (in.text("a kind of medium") != "xpoint") in.fail("made by a drive of another kind of medium");
+  in.expect("its capacity in units", units_);
+  prefilled_ = in.number("the units of the beginning", units_);
+  used_ = prefilled_;
+  std::uint64_t last = 0;
+  while (const std::uint64_t leaf = in.number("a group of units", (units_ + 63) / 64)) {
+    if (leaf <= last) in.fail("groups of units are out of order");
+    last = leaf;
+    Records& records = touch((leaf - 1) * 64);
+    for (std::size_t i = 0; i < 64; ++i) {
+      if (records.expected[i] != 0) --used_;
+      records.units[i] = static_cast<std::uint32_t>(in.number("a record", units_ - 1));
+      records.written[i] = static_cast<std::uint8_t>(in.number("a sequence", 255));
+      records.expected[i] = static_cast<std::uint8_t>(in.number("a sequence", 255));
+      if (records.expected[i] == 0) continue;
+      if ((leaf - 1) * 64 + i >= units_) in.fail("a unit beyond the capacity");
+      ++used_;
+    }
+  }
+  store_.load(units_, in);
+  in.end();
 }
 
 void XpointMedia::quiesce(base::Callback done) {

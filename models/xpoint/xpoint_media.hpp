@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/delivery.hpp"
@@ -38,6 +39,10 @@ class XpointMedia : public Media {
   bool volatile_cache() const override { return false; }
   bool keeps_spare() const override { return store_.keep_spare(); }
   void quiesce(base::Callback done) override;
+  void power_cut() override;
+  void power_on() override;
+  std::string save() const override;
+  void load(std::string_view file, std::string_view source) override;
   MediaPoints& points() override { return points_; }
 
  private:
@@ -106,6 +111,7 @@ class XpointMedia : public Media {
   std::uint32_t free_slots_;
   bool grant_pending_ = false;
 
+  std::uint64_t prefilled_;  // units below it held data at the start
   std::uint64_t used_ = 0;
   std::uint64_t read_commands_ = 0;
   std::uint64_t unmapped_commands_ = 0;

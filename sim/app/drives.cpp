@@ -1,6 +1,7 @@
 // nvmesim drives: the presets that can be simulated.
 #include <fmt/format.h>
 
+#include "sim/app/drive_check.hpp"
 #include "sim/app/options.hpp"
 #include "sim/system/presets.hpp"
 
@@ -16,12 +17,16 @@ std::string text_of(const boost::json::value& preset, std::string_view key) {
 
 int drives(const Arguments& arguments) {
   po::options_description options("Options");
-  options.add_options()("sources", "also say where the figures come from");
+  options.add_options()("sources", "also say where the figures come from")(
+      "check", po::value<std::string>(),
+      "run a drive (a preset or a JSON file) against its published figures; status 1 if one is "
+      "out of its tolerance");
   const auto values =
       parse(arguments, "drives",
             "Lists the drives for --drive and the hosts for --host. A JSON file of\n"
             "your own may name any parameter of 'nvmesim config'.",
             options);
+  if (values.count("check") != 0) return check_drive(values["check"].as<std::string>());
   for (std::string_view kind : {"drives", "hosts"}) {
     fmt::print("{}:\n", kind);
     for (const std::string& name : system_::preset_names(kind)) {

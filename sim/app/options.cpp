@@ -59,6 +59,56 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
   return values;
 }
 
+namespace {
+
+// "90%" or "90".
+std::uint64_t fill_percent(const std::string& text) {
+  std::string_view digits = text;
+  if (digits.ends_with('%')) digits.remove_suffix(1);
+  const auto value = base::parse_unsigned(digits);
+  if (!value || *value > 100) {
+    throw base::UserError(fmt::format("--fill: '{}' is not a share from 0% to 100%", text));
+  }
+  return *value;
+}
+
+// --precondition and --fill as settings, in front of the user's own.
+void add_precondition(const po::variables_map& values, std::vector<std::string>& settings) {
+  if (values.count("precondition") == 0 && values.count("fill") == 0) return;
+  if (values.count("load-state") != 0) {
+    throw base::UserError(
+        "--load-state: it is the state of the drive; leave out --precondition "
+        "and --fill");
+  }
+  const std::uint64_t fill =
+      values.count("fill") != 0 ? fill_percent(values["fill"].as<std::string>()) : 100;
+  for (std::string_view medium : {"ftl", "xpoint"}) {
+    settings.push_back(fmt::format("device.media.{}.prefill_percent={}", medium, fill));
+  }
+  if (values.count("precondition") == 0) return;
+  const std::string& kind = values["precondition"].as<std::string>();
+  if (kind != "random" && kind != "sequential") {
+    throw base::UserError(
+        fmt::format("--precondition: '{}' is neither random nor sequential", kind));
+  }
+  settings.push_back("device.media.ftl.precondition=" + kind);
+}
+
+}  // namespace
+
+po::options_description precondition_options() {
+  po::options_description options("State of the drive at the start");
+  options.add_options()(
+      "precondition", po::value<std::string>(),
+      "random or sequential: the drive was overwritten so until its steady state")(
+      "fill", po::value<std::string>(),
+      "share of the drive, from its beginning, that holds data (100% with --precondition)")(
+      "load-state", po::value<std::string>(), "the drive begins as --save-state left it")(
+      "save-state", po::value<std::string>(),
+      "write the state of the drive to this file after a run that ended well");
+  return options;
+}
+
 po::options_description system_options() {
   po::options_description options("System");
   options.add_options()("drive", po::value<std::string>()->default_value("p5510"),
@@ -78,7 +128,11 @@ system_::SystemConfig system_config(const po::variables_map& values,
   system_::ConfigRequest request;
   request.drive = values["drive"].as<std::string>();
   request.host = values["host"].as<std::string>();
-  if (values.count("set") != 0) request.settings = values["set"].as<std::vector<std::string>>();
+  add_precondition(values, request.settings);
+  if (values.count("set") != 0) {
+    const auto& settings = values["set"].as<std::vector<std::string>>();
+    request.settings.insert(request.settings.end(), settings.begin(), settings.end());
+  }
   request.settings.insert(request.settings.end(), more.begin(), more.end());
   if (values.count("driver") != 0) {
     request.driver_settings = values["driver"].as<std::vector<std::string>>();

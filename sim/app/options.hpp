@@ -25,6 +25,9 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
                         po::options_description options,
                         const std::vector<std::string>& positional = {});
 
+// --precondition, --fill, --load-state, --save-state: for verbs that run workloads.
+po::options_description precondition_options();
+
 // --drive, --host, --set, --driver, --seed.
 po::options_description system_options();
 // more: settings of the verb's own options, which come behind --set.

@@ -76,6 +76,7 @@ int replay_with(const Arguments& arguments, system_::SystemHooks hooks) {
   options.add(replay_options())
       .add(workload_options())
       .add(system_options())
+      .add(precondition_options())
       .add(result_options())
       .add(trace_options());
   const auto values =

@@ -47,7 +47,11 @@ int run(const Arguments& arguments) {
 
 int run_with(const Arguments& arguments, system_::SystemHooks hooks) {
   po::options_description options;
-  options.add(workload_options()).add(system_options()).add(result_options()).add(trace_options());
+  options.add(workload_options())
+      .add(system_options())
+      .add(precondition_options())
+      .add(result_options())
+      .add(trace_options());
   const auto values = parse(arguments, "run",
                             "Runs a fio job file. An option that is not understood is an error.\n"
                             "Whatever a filename= names, the I/O goes to the simulated drive.",

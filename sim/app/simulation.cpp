@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
 
 #include "sim/app/progress.hpp"
 #include "sim/app/to_report.hpp"
@@ -39,10 +43,34 @@ Simulation::Simulation(std::string verb, const po::variables_map& values,
     json_ = std::make_unique<OutputFile>(path, inputs);
     if (path == "-") summary_ = false;  // it stands alone
   }
+  if (values.count("save-state") != 0) {
+    state_ = std::make_unique<OutputFile>(values["save-state"].as<std::string>());
+  }
   tlp_trace_ = TlpTrace::from(values);
   if (tlp_trace_) hooks.tlp_log = tlp_trace_->log();
   hooks.kernel_log = [this](const host::PrintLine& line) { host_log_.add(line); };
   system_ = std::make_unique<system_::System>(config_, std::move(hooks));
+  if (values.count("load-state") != 0) load_state(values["load-state"].as<std::string>());
+}
+
+void Simulation::load_state(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    throw base::UserError(path + ": no such file, or not a file");
+  }
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream) throw base::UserError(path + ": cannot be read");
+  system_->media().load(text.str(), path);
+  system_->media().power_on();
+}
+
+// After the shutdown, with no command open: power goes, and what outlasts that is saved.
+void Simulation::save_state() {
+  system_->media().power_cut();
+  state_->write(system_->media().save());
+  state_->commit();
 }
 
 Simulation::~Simulation() = default;
@@ -97,7 +125,9 @@ void Simulation::scenario(const WorkloadFactory& factory) {
   workload_->set_run_ended(base::Callback::of<&Simulation::run_ended>(this));
   measuring();
   hang_ = system_->run_workload(*workload_);
-  if (!hang_) system_->shutdown();
+  if (hang_) return;
+  system_->shutdown();
+  if (state_) save_state();
 }
 
 int Simulation::finish() {
@@ -200,8 +230,9 @@ void Simulation::add_measured(report::RunReport& report) {
   flash.host_bytes = value_of(rows, "device.controller.written_bytes");
   flash.host_programmed_bytes = bytes("device.media.ftl.host_units");
   flash.moved_bytes = bytes("device.media.ftl.gc_units");
-  flash.media_bytes =
-      flash.host_programmed_bytes + flash.moved_bytes + bytes("device.media.ftl.padding_units");
+  flash.media_bytes = flash.host_programmed_bytes + flash.moved_bytes +
+                      bytes("device.media.ftl.padding_units") +
+                      bytes("device.media.ftl.parity_units");
   flash.garbage_collections = value_of(rows, "device.media.ftl.gc_runs");
   flash.erases = value_of(rows, "device.media.nand.erases");
   report.flash = flash;

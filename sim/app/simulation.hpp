@@ -54,6 +54,8 @@ class Simulation {
   void add_media_checks(report::VerificationReport& verification);
   // Why the run counts as failed; empty if it does not.
   std::vector<std::string> failures(const report::RunReport& report);
+  void load_state(const std::string& path);
+  void save_state();
   int finish();
 
   const std::string verb_;
@@ -63,6 +65,7 @@ class Simulation {
   bool summary_ = true;
   std::unique_ptr<OutputFile> json_;
   std::unique_ptr<TlpTrace> tlp_trace_;
+  std::unique_ptr<OutputFile> state_;
   std::vector<std::string> notes_;
   std::optional<report::TraceReport> trace_;
   boost::json::object workload_facts_;

@@ -41,7 +41,7 @@ std::string driver_setting(const std::string& setting) {
 void check_sections(const boost::json::value& preset, std::string_view source,
                     std::string_view kind) {
   std::vector<std::string> allowed = preset_sections(kind);
-  allowed.insert(allowed.begin(), {"description", "sources"});
+  allowed.insert(allowed.begin(), {"description", "sources", "published"});
   if (!preset.is_object()) throw base::UserError(fmt::format("{}: not a JSON object", source));
   for (const auto& member : preset.as_object()) {
     bool known = false;
@@ -53,10 +53,12 @@ void check_sections(const boost::json::value& preset, std::string_view source,
   }
 }
 
-// "description" and "sources" are for people; the rest is configuration.
+// "description" and "sources" are for people, "published" for 'drives --check'; the rest is
+// configuration.
 boost::json::value without_texts(boost::json::value preset) {
   preset.as_object().erase("description");
   preset.as_object().erase("sources");
+  preset.as_object().erase("published");
   return preset;
 }
 

@@ -178,6 +178,54 @@ TEST_CASE("random mix with a tiny age limit, one stripe in motion and stripes be
   run_mix(config, 5);
 }
 
+TEST_CASE("random mix with parity, ways first and one shared open superblock") {
+  MediaConfig config = small_drive(3000);
+  config.nand.dies_per_channel = 3;
+  config.ftl.parity = true;
+  config.ftl.allocation_order = AllocationOrder::ways_first;
+  config.ftl.separate_streams = false;
+  config.ftl.gc_policy = "cost_benefit";
+  run_mix(config, 7);
+}
+
+TEST_CASE("random mix with one-shot programs of two passes, suspends and bit errors") {
+  MediaConfig config = small_drive(6000);
+  config.nand.one_shot = true;
+  config.nand.pages_per_block = 18;
+  config.nand.program_passes = 2;
+  config.nand.program_suspend = true;
+  config.nand.erase_suspend = true;
+  config.reliability.bit_errors = true;
+  config.reliability.rber_ppb = 9'000'000;
+  config.ftl.gc_policy = "d_choices";
+  config.ftl.gc_yields_to_reads = true;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 8);
+}
+
+TEST_CASE("random mix on a drive in its random steady state, programs and erases failing") {
+  MediaConfig config = small_drive(4000);
+  config.ftl.prefill_percent = 100;
+  config.ftl.precondition = Precondition::random;
+  config.ftl.gc_policy = "windowed";
+  config.ftl.dynamic_wear_levelling = true;
+  config.ftl.static_wear_gap = 3;
+  config.reliability.program_fail_per_million = 10'000;
+  config.reliability.erase_fail_per_million = 10'000;
+  config.reliability.refresh_reads = 2'000;
+  run_mix(config, 9);
+}
+
+TEST_CASE("random mix through an SLC cache on a full drive") {
+  MediaConfig config = small_drive(4000);
+  config.ftl.prefill_percent = 100;
+  config.ftl.precondition = Precondition::random;
+  config.ftl.slc_superblocks = 4;
+  config.ftl.slc_fold_start = 2;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 10);
+}
+
 TEST_CASE("the order in which channels are constructed changes nothing") {
   // Both drives in one simulation, each with its own host, must act alike at every instant.
   base::Scheduler scheduler("scheduler", base::kTimeZero);

@@ -3,8 +3,13 @@
 #include <set>
 
 #include "models/cache/unit_index.hpp"
+#include "models/ftl/bijection.hpp"
+#include "models/ftl/policies/cost_benefit.hpp"
+#include "models/ftl/policies/d_choices.hpp"
 #include "models/ftl/policies/fifo.hpp"
 #include "models/ftl/policies/greedy.hpp"
+#include "models/ftl/policies/windowed.hpp"
+#include "models/ftl/unit_overlay.hpp"
 #include "models/nand/policies/fifo.hpp"
 #include "models/nand/policies/read_first.hpp"
 #include "models/ring.hpp"
@@ -134,6 +139,103 @@ TEST_CASE("greedy picks the fewest valid units, fifo the oldest, both only what 
     REQUIRE(picked.has_value() == least.has_value());
     if (picked) REQUIRE(valid[*picked] == valid[*least]);
     REQUIRE(fifo.pick(most) == oldest);
+  }
+}
+
+TEST_CASE("a bijection hits every number once and its inverse leads back, for every tweak") {
+  for (const std::uint64_t size : {1, 2, 3, 7, 64, 100, 1009, 4096, 5000}) {
+    const Bijection bijection(size, 99);
+    for (const std::uint64_t tweak : {0, 1, 12345}) {
+      std::vector<bool> hit(size);
+      for (std::uint64_t i = 0; i < size; ++i) {
+        const std::uint64_t at = bijection.at(i, tweak);
+        REQUIRE(at < size);
+        REQUIRE_FALSE(hit[at]);
+        hit[at] = true;
+        REQUIRE(bijection.inverse(at, tweak) == i);
+      }
+    }
+  }
+  const Bijection large(1'953'000'001, 3);
+  std::uint64_t same = 0;
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    REQUIRE(large.inverse(large.at(i * 19'001)) == i * 19'001);
+    if (large.at(i, 1) == large.at(i, 2)) ++same;
+  }
+  CHECK(same < 3);
+}
+
+TEST_CASE("a unit overlay behaves like a map") {
+  UnitOverlay overlay;
+  std::map<std::uint64_t, std::uint32_t> model;
+  base::Random random(4, "overlay");
+  for (std::uint32_t i = 0; i < 60'000; ++i) {
+    const std::uint64_t unit = random.below(20'000) * 97'003;
+    UnitOverlay::Value value;
+    const auto found = model.find(unit);
+    REQUIRE(overlay.find(unit, value) == (found != model.end()));
+    if (found != model.end()) REQUIRE(value.place == found->second);
+    overlay.set(unit, {i, static_cast<std::uint8_t>(i)});
+    model[unit] = i;
+  }
+  CHECK(overlay.size() == model.size());
+}
+
+TEST_CASE("the other policies pick only what is allowed, windowed among the oldest") {
+  constexpr std::uint32_t kBlocks = 40;
+  constexpr std::uint32_t kUnits = 100;
+  CostBenefitGc cost_benefit(kBlocks, kUnits);
+  DChoicesGc d_choices(kBlocks, 1000, 5);  // so many draws see all
+  WindowedGc windowed(kBlocks, 5);
+  std::map<std::uint32_t, std::uint32_t> valid;
+  std::vector<std::uint32_t> order;
+  std::map<std::uint32_t, std::uint64_t> closing;
+  std::uint64_t closings = 0;
+  base::Random random(12, "gc");
+  for (int i = 0; i < 5'000; ++i) {
+    const auto block = static_cast<std::uint32_t>(random.below(kBlocks));
+    if (valid.count(block) == 0) {
+      valid[block] = static_cast<std::uint32_t>(random.below(kUnits + 1));
+      closing[block] = ++closings;
+      order.push_back(block);
+      for (GcPolicy* each : {static_cast<GcPolicy*>(&cost_benefit),
+                             static_cast<GcPolicy*>(&d_choices), static_cast<GcPolicy*>(&windowed)})
+        each->closed(block, valid[block]);
+    } else if (valid[block] > 0 && random.chance(4, 5)) {
+      --valid[block];
+      for (GcPolicy* each : {static_cast<GcPolicy*>(&cost_benefit),
+                             static_cast<GcPolicy*>(&d_choices), static_cast<GcPolicy*>(&windowed)})
+        each->changed(block, valid[block]);
+    } else {
+      valid.erase(block);
+      order.erase(std::find(order.begin(), order.end(), block));
+      for (GcPolicy* each : {static_cast<GcPolicy*>(&cost_benefit),
+                             static_cast<GcPolicy*>(&d_choices), static_cast<GcPolicy*>(&windowed)})
+        each->removed(block);
+    }
+    const auto most = static_cast<std::uint32_t>(random.below(kUnits + 1));
+    std::optional<std::uint32_t> least;
+    std::optional<std::uint32_t> in_window;
+    std::uint32_t seen = 0;
+    double best = -1;
+    for (const std::uint32_t each : order) {
+      const bool windows = seen++ < 5 || !in_window;
+      if (valid[each] > most) continue;
+      if (!least || valid[each] < valid[*least]) least = each;
+      if (windows && (!in_window || valid[each] < valid[*in_window])) in_window = each;
+      best = std::max(best, static_cast<double>(closings - closing[each] + 1) *
+                                (kUnits - valid[each]) / (kUnits + valid[each]));
+    }
+    const auto chosen = d_choices.pick(most);
+    REQUIRE(chosen.has_value() == least.has_value());
+    if (chosen) REQUIRE(valid[*chosen] == valid[*least]);
+    REQUIRE(windowed.pick(most) == in_window);
+    const auto worth = cost_benefit.pick(most);
+    REQUIRE(worth.has_value() == least.has_value());
+    if (!worth) continue;
+    const double benefit = static_cast<double>(closings - closing[*worth] + 1) *
+                           (kUnits - valid[*worth]) / (kUnits + valid[*worth]);
+    REQUIRE(benefit > best * 0.999999);
   }
 }
 

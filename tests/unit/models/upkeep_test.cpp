@@ -1,0 +1,185 @@
+// What an FTL does to stay well: refresh, wear levelling, bad blocks, giving way to reads.
+#include "tests/unit/models/rig.hpp"
+
+namespace nvmesim::models {
+namespace {
+
+TEST_CASE("a superblock that was read too often is written anew and reads on as before") {
+  MediaConfig config = small_drive();
+  config.reliability.refresh_reads = 50;
+  Rig rig(config);
+  rig.write(0, 256, 7);
+  rig.run();
+  for (int i = 0; i < 40; ++i) {
+    rig.read(5);
+    rig.run();
+  }
+  CHECK(rig.statistic("ftl.refreshes") == 0);
+  const Place before = rig.nand().ftl().look_up(UnitId{5}).place;
+  for (int i = 0; i < 20; ++i) {
+    rig.read(5);
+    rig.run();
+  }
+  CHECK(rig.statistic("ftl.refreshes") == 1);
+  CHECK(rig.statistic("ftl.refresh_units") == 256);
+  CHECK(rig.nand().ftl().look_up(UnitId{5}).place != before);
+  auto& read = rig.read(5);
+  rig.run();
+  CHECK(Rig::version(read) == 7);
+  rig.nand().ftl().check_invariants();
+}
+
+TEST_CASE("data that is too old is written anew when it is read") {
+  MediaConfig config = small_drive();
+  config.ftl.prefill_percent = 50;
+  config.reliability.initial_retention_days = 100;
+  config.reliability.refresh_days = 90;
+  Rig rig(config);
+  rig.read(5);
+  rig.run();
+  CHECK(rig.statistic("ftl.refreshes") == 1);
+  rig.read(5);
+  rig.run();
+  CHECK(rig.statistic("ftl.refreshes") == 1);
+  rig.nand().ftl().check_invariants();
+}
+
+std::uint64_t wear_gap(std::uint32_t static_wear_gap, bool dynamic) {
+  MediaConfig config = small_drive();
+  config.keep_data = false;
+  config.ftl.prefill_percent = 100;
+  config.ftl.static_wear_gap = static_wear_gap;
+  config.ftl.dynamic_wear_levelling = dynamic;
+  Rig rig(config);
+  base::Random random(5, "hot");
+  std::uint64_t left = 60'000;
+  std::function<void(Rig::Io&)> more = [&](Rig::Io& io) {
+    if (left-- == 0) return;
+    io.command.parts[0].unit = UnitId{random.below(400)};
+    rig.start(io);
+  };
+  rig.write(1).then = more;
+  rig.run();
+  rig.nand().ftl().check_invariants();
+  if (static_wear_gap != 0) CHECK(rig.statistic("ftl.wear_moves") > 0);
+  return rig.statistic("ftl.wear_most") - rig.statistic("ftl.wear_least");
+}
+
+TEST_CASE("without static wear levelling what never changes is never erased") {
+  CHECK(wear_gap(0, true) > 15);
+}
+TEST_CASE("static wear levelling holds the gap between least and most worn") {
+  CHECK(wear_gap(4, true) <= 8);
+}
+
+TEST_CASE("factory bad blocks take spares; a die without spares retires superblocks, data stays") {
+  MediaConfig config = small_drive();
+  config.ftl.over_provisioning_percent = 150;
+  config.reliability.factory_bad_per_million = 20'000;
+  config.reliability.spare_blocks_per_die = 2;
+  config.reliability.erase_fail_per_million = 20'000;
+  config.reliability.program_fail_per_million = 5'000;
+  Rig rig(config);
+  base::Random random(6, "writes");
+  std::vector<std::uint32_t> version(4096);
+  std::uint32_t next = 0;
+  std::function<void(Rig::Io&)> more = [&](Rig::Io& io) {
+    if (next >= 40'000) return;
+    const std::uint64_t unit = random.below(4096);
+    rig.set(io, MediaOp::kWrite, unit * kUnitBytes, kUnitBytes, ++next);
+    version[unit] = next;
+    rig.start(io);
+  };
+  rig.write(0, 1, 0).then = more;
+  rig.run();
+  CHECK(rig.statistic("reliability.factory_bad_blocks") > 0);
+  CHECK(rig.statistic("reliability.grown_bad_blocks") > 5);
+  CHECK(rig.statistic("ftl.failed_programs") > 10);
+  CHECK(rig.statistic("ftl.retired_superblocks") > 0);
+  rig.nand().ftl().check_invariants();
+  auto& all = rig.read(1, 4095);
+  rig.run();
+  bool right = true;
+  for (std::size_t i = 0; i < 4095; ++i) right &= Rig::version(all, i) == version[i + 1];
+  CHECK(right);
+}
+
+TEST_CASE("collection that yields begins no move while a read is open, unless space is short") {
+  MediaConfig config = small_drive();
+  config.keep_data = false;
+  config.ftl.prefill_percent = 100;
+  config.ftl.gc_yields_to_reads = true;
+  config.ftl.gc_start_superblocks = 6;
+  config.ftl.gc_stop_superblocks = 7;
+  Rig rig(config);
+  base::Random random(5, "both");
+  std::uint64_t left = 20'000;
+  std::uint32_t least_free = 100;
+  std::function<void(Rig::Io&)> more = [&](Rig::Io& io) {
+    least_free = std::min(least_free, rig.nand().ftl().superblocks().free_count());
+    if (left == 0) return;
+    --left;
+    io.command.parts[0].unit = UnitId{random.below(4096)};
+    rig.start(io);
+  };
+  rig.write(1).then = more;
+  for (std::uint64_t i = 0; i < 4; ++i) rig.read(i).then = more;
+  rig.run();
+  rig.nand().ftl().check_invariants();
+  CHECK(rig.statistic("ftl.gc_runs") > 5);
+  CHECK(least_free <= 1);  // reads never paused, so it waited for the last moment
+}
+
+// Time until 240 units, written in order, are in the buffer, which holds 64.
+base::Time time_to_write(std::uint32_t slc_superblocks, std::uint64_t& slc_units) {
+  MediaConfig config = small_drive();
+  config.nand.program_ns = {600'000};
+  config.nand.slc_program_ns = 100'000;
+  config.ftl.slc_superblocks = slc_superblocks;  // of 80 units in SLC mode
+  config.ftl.slc_fold_start = 3;
+  Rig rig(config);
+  auto& write = rig.write(0, 240, 3);
+  rig.run();
+  slc_units = rig.statistic("ftl.slc_units");
+  CHECK(rig.statistic("ftl.folds") == (slc_superblocks == 3 ? 1 : 0));
+  CHECK(rig.statistic("ftl.fold_units") == (slc_superblocks == 3 ? 80 : 0));
+  rig.nand().ftl().check_invariants();
+  auto& read = rig.read(0, 240);
+  rig.run();
+  for (std::size_t i = 0; i < 240; ++i) CHECK(Rig::version(read, i) == 3);
+  return write.done - write.started;
+}
+
+TEST_CASE("an SLC cache takes writes at its own speed and is folded when it is full") {
+  std::uint64_t slc_units = 0;
+  // 44 programs of 4 units on 4 dies must have ended: 11 of 115 us each.
+  const base::Time time = time_to_write(3, slc_units);
+  CHECK(slc_units == 240);
+  CHECK(time > 11 * 115us);
+  CHECK(time < 13 * 115us);
+}
+
+TEST_CASE("without SLC cache the same writes take the time of full cells") {
+  std::uint64_t slc_units = 0;
+  const base::Time time = time_to_write(0, slc_units);
+  CHECK(slc_units == 0);
+  CHECK(time > 11 * 615us);
+  CHECK(time < 13 * 615us);
+}
+
+TEST_CASE("energy is the sum over operations") {
+  MediaConfig config = small_drive();
+  config.nand.read_nj = 1'000'000;
+  config.nand.program_nj = 5'000'000;
+  config.nand.transfer_pj_per_byte = 0;
+  Rig rig(config);
+  rig.write(0, 8);
+  rig.run();
+  rig.read(0);
+  rig.run();
+  CHECK(rig.statistic("nand.programs") == 2);
+  CHECK(rig.statistic("nand.energy_uj") == 2 * 5'000 + 1'000);
+}
+
+}  // namespace
+}  // namespace nvmesim::models

@@ -15,6 +15,7 @@ std::span<const base::ParamInfo> RegisterConfig::params() {
       {"crms", "", 0, 3, "CAP.CRMS: 1 = ready with media, 2 = ready independent of media (2.0)"},
       {"media_ready_latency_us", "us", 0, 100'000'000,
        "from controller to media ready; part of the time to CSTS.RDY unless CC.CRIME is 1"},
+      {"boot_partition_units", "128 KiB", 0, 512, "size of a boot partition; 0 = CAP.BPS is 0"},
   };
   return kParams;
 }
@@ -29,8 +30,8 @@ std::span<const base::ParamInfo> ManagementConfig::params() {
       {"ana", "", 0, 1, "CMIC bit 3: asymmetric namespace access reporting"},
       {"ana_groups", "groups", 1, 128, "Identify ANAGRPMAX"},
       {"anatt_s", "s", 1, 255, "Identify ANATT: longest ANA transition"},
-      {"oaes", "", 0, 0x4B00,
-       "notices: 100h namespaces, 200h firmware, 800h ANA, 4000h endurance group"},
+      {"oaes", "", 0, 0x4F00,
+       "notices: 100h namespaces, 200h firmware, 400h telemetry, 800h ANA, 4000h endurance group"},
       {"keep_alive_granularity_100ms", "100 ms", 0, 0xFFFF, "Identify KAS; 0 = no Keep Alive"},
       {"security", "", 0, 1, "OACS bit 0: Security Send and Receive"},
       {"streams", "streams", 0, 0xFFFF, "OACS bit 5: most open streams; 0 = no directives"},
@@ -133,6 +134,9 @@ void check_admin_config(const ControllerConfig& config) {
   if ((config.lpa & 0x20) != 0 && !newer) fail("lpa: 20h needs registers.revision v2_0");
   if (config.management.namespaces && config.namespaces.size() > config.management.max_namespaces) {
     fail("management.max_namespaces: fewer than the namespaces configured");
+  }
+  if ((config.management.oaes & ~0x4F00u) != 0) {
+    fail("management.oaes: only 100h, 200h, 400h, 800h and 4000h");
   }
   if (config.power.states.size() > 31) fail("power.states: at most 31 beside PS0");
   std::uint32_t before = config.max_power_centiwatts;

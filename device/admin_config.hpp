@@ -21,10 +21,12 @@ struct RegisterConfig {
   std::uint32_t cps = 0;
   std::uint32_t crms = 0;  // 2.0; bit 0: ready with media, bit 1: ready independent of media
   std::uint32_t media_ready_latency_us = 0;
+  std::uint32_t boot_partition_units = 0;  // of 128 KiB; CAP.BPS if not 0
 
   static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(RegisterConfig, (), (revision, mpsmin, cps, crms, media_ready_latency_us))
+BOOST_DESCRIBE_STRUCT(RegisterConfig, (),
+                      (revision, mpsmin, cps, crms, media_ready_latency_us, boot_partition_units))
 
 struct ManagementConfig {
   bool namespaces = false;  // OACS bit 3: Namespace Management and Attachment

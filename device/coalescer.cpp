@@ -20,6 +20,8 @@ void Coalescer::send(std::uint16_t vector) {
     }
     state.held.clear();
   }
+  if (core_.registers.interrupt_masked(vector)) [[unlikely]]
+    return;
   ++sent_;
   core_.port.interrupt(pcie::VectorId(vector));
 }

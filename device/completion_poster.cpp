@@ -124,6 +124,9 @@ spec::CompletionEntry CompletionPoster::entry_of(const CompletionQueue& queue, C
     logged =
         command.status != Status::kAbortRequested && command.status != Status::kAbortedSqDeletion;
     if (logged) core_.errors.add_command(command);
+    if (command.status == Status::kUnrecoveredReadError || command.status == Status::kWriteFault) {
+      core_.events.raise_notice(spec::AsyncNoticeInfo::kTelemetryLogChanged);
+    }
   }
   spec::CompletionEntry entry{};
   entry.dw0 = command.dw0;

@@ -66,6 +66,7 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       poster(*this),
       events(*this, config.aerl + 1),
       admin_data(*this),
+      boot(*this),
       self_test(*this),
       power(*this),
       thermal(*this),
@@ -232,6 +233,7 @@ void Core::reset_controller() {
   power.reset();
   thermal.reset();
   changed.clear();
+  boot.reset();
   event_log_context.clear();
   features.reset();
   aborts_open = 0;

@@ -12,6 +12,7 @@
 #include "device/async_events.hpp"
 #include "device/bad_blocks.hpp"
 #include "device/block_transfer.hpp"
+#include "device/boot_partitions.hpp"
 #include "device/changed_namespaces.hpp"
 #include "device/coalescer.hpp"
 #include "device/command.hpp"
@@ -74,7 +75,8 @@ struct Core {
   static constexpr unsigned kGateFormat = 1u << 1;
   static constexpr unsigned kGateAna = 1u << 2;
   static constexpr unsigned kGateMedia = 1u << 3;  // not ready yet
-  static constexpr unsigned kGateReservation = 1u << 4;
+  static constexpr unsigned kGateSanitizeFailed = 1u << 4;
+  static constexpr unsigned kGateReservation = 1u << 5;
 
   // shared: the subsystem that it joins; one of its own if empty.
   Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
@@ -143,6 +145,7 @@ struct Core {
   CompletionPoster poster;
   AsyncEvents events;
   AdminData admin_data;
+  BootPartitions boot;
   ChangedNamespaces changed;
   SelfTest self_test;
   Power power;

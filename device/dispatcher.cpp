@@ -40,9 +40,13 @@ void Dispatcher::accept(Command& command) {
   if (core_.points.command_fetched.armed()) {
     core_.points.command_fetched(command.sqid, command.sqe);
   }
-  if (!command.admin()) core_.health.io_begins(core_.scheduler.now());
-  if (core_.config.fuses != 0 && !command.admin() && pair(command)) [[unlikely]]
-    return;
+  if (!command.admin()) {
+    core_.health.io_begins(core_.scheduler.now());
+    if (core_.thermal.modelled()) [[unlikely]]
+      core_.thermal.power_changed();
+    if (core_.config.fuses != 0 && pair(command)) [[unlikely]]
+      return;
+  }
   decode(command);
 }
 
@@ -50,12 +54,8 @@ void Dispatcher::decode(Command& command) {
   command.state = CommandState::kDecoding;
   const base::Time now = core_.scheduler.now();
   base::Time when = unit_.reserve(now) + latency_of(command);
-  if (!command.admin()) {
-    if (core_.thermal.modelled()) [[unlikely]]
-      core_.thermal.power_changed();
-    if (core_.power.concerns_io()) [[unlikely]]
-      when += core_.power.admit(bytes_of(command)) - now;
-  }
+  if (core_.power.concerns_io() && !command.admin()) [[unlikely]]
+    when += core_.power.admit(bytes_of(command)) - now;
   command.timer = core_.scheduler.at<&Dispatcher::decoded>(when, this, command.index);
 }
 
@@ -114,6 +114,13 @@ bool Dispatcher::passes_gates(Command& command, const CommandRow& row) {
   const unsigned gates = core_.gates;
   if ((gates & Core::kGateSanitize) != 0 && !(command.admin() && row.in_sanitize)) {
     core_.reject(command, Status::kSanitizeInProgress, "not allowed while a sanitize runs", "8.15");
+    return false;
+  }
+  const bool sanitizes =
+      command.admin() &&
+      (row.in_sanitize || row.opcode == static_cast<std::uint8_t>(spec::AdminOpcode::kSanitize));
+  if ((gates & Core::kGateSanitizeFailed) != 0 && !sanitizes) {
+    core_.reject(command, Status::kSanitizeFailed, "the last sanitize failed", "8.15");
     return false;
   }
   if ((gates & Core::kGateMedia) != 0 && (!command.admin() || row.effects != 0)) {

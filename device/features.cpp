@@ -123,6 +123,7 @@ void Features::forget_namespace(std::uint32_t nsid) {
     current_.erase({id_of(row), nsid});
     saved_.erase({id_of(row), nsid});
   }
+  set_dulbe(nsid, false);
 }
 
 void Features::set(Command& command) {

@@ -61,6 +61,13 @@ void Firmware::forget_download() {
   covered_.clear();
 }
 
+std::vector<std::byte> Firmware::take_download() {
+  std::vector<std::byte> image;
+  if (std::find(covered_.begin(), covered_.end(), false) == covered_.end()) image.swap(image_);
+  forget_download();
+  return image;
+}
+
 Status Firmware::check_image(FirmwareSlot& slot) const {
   const bool whole = std::find(covered_.begin(), covered_.end(), false) == covered_.end();
   if (!whole || image_.size() <= kHeaderBytes || std::memcmp(image_.data(), kMagic, 8) != 0 ||

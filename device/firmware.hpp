@@ -38,6 +38,9 @@ class Firmware {
   bool reset(FirmwareReset kind);
   // The activation without reset is over.
   void activated();
+  // The whole of what was downloaded, without looking into it; empty if a piece is missing. It is
+  // forgotten here.
+  std::vector<std::byte> take_download();
   // What the host began to download and never committed.
   void forget_download();
 

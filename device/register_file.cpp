@@ -36,6 +36,7 @@ RegisterFile::RegisterFile(Core& core) : core_(core) {
   cap_.set(35, 32, config.dstrd);
   cap_.set(36, 36, config.nssrs);
   cap_.set(44, 37, spec::kCssNvm);
+  cap_.set(45, 45, config.registers.boot_partition_units != 0);
   cap_.set(47, 46, config.registers.cps);
   cap_.set(51, 48, config.registers.mpsmin);
   cap_.set(55, 52, config.mpsmax);
@@ -70,6 +71,14 @@ std::uint32_t RegisterFile::read(std::uint32_t offset) const {
       return low(acq_);
     case spec::kRegAcq + 4:
       return high(acq_);
+    case spec::kRegBpinfo:
+      return core_.boot.info();
+    case spec::kRegBprsel:
+      return core_.boot.selection();
+    case spec::kRegBpmbl:
+      return low(core_.boot.buffer());
+    case spec::kRegBpmbl + 4:
+      return high(core_.boot.buffer());
     case spec::kRegCrto:
       return crto(core_.config);
     default:
@@ -84,10 +93,10 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
   }
   switch (offset) {
     case spec::kRegIntms:
-      interrupt_mask_ |= value;
+      mask_interrupts(interrupt_mask_ | value);
       return;
     case spec::kRegIntmc:
-      interrupt_mask_ &= ~value;
+      mask_interrupts(interrupt_mask_ & ~value);
       return;
     case spec::kRegCc:
       write_cc(spec::Cc{value & ((cap_.crms() & kCrims) != 0 ? kCcMask | kCrime : kCcMask)});
@@ -100,6 +109,17 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
         core_.subsystem.reset();
       } else {
         core_.report("write to NSSR without effect", "3.1.7");
+      }
+      return;
+    case spec::kRegBprsel:
+    case spec::kRegBpmbl:
+    case spec::kRegBpmbl + 4:
+      if (!core_.boot.present()) {
+        core_.report("write to a boot partition register, and CAP.BPS is 0", "3.1.14");
+      } else if (offset == spec::kRegBprsel) {
+        core_.boot.select(value);
+      } else {
+        core_.boot.set_buffer(offset != spec::kRegBpmbl, value);
       }
       return;
     case spec::kRegAqa:
@@ -120,6 +140,28 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
     default:
       core_.report("write to a register that is read-only or reserved", "3.1");
       return;
+  }
+}
+
+bool RegisterFile::pin_in_use() const {
+  return core_.port.interrupt_by_pin();
+}
+
+// A masked vector releases the pin; one that is no longer masked takes it again if entries wait.
+void RegisterFile::mask_interrupts(std::uint32_t mask) {
+  const std::uint32_t changed = mask ^ interrupt_mask_;
+  interrupt_mask_ = mask;
+  if (!pin_in_use()) return;
+  for (std::uint32_t id = 0; id <= core_.queues.max_id(); ++id) {
+    const CompletionQueue* queue = core_.queues.cq(id);
+    if (queue == nullptr || !queue->ien || queue->used() == 0 || queue->vector >= 32) continue;
+    if ((changed >> queue->vector & 1) == 0) continue;
+    const pcie::VectorId vector(queue->vector);
+    if ((mask >> queue->vector & 1) != 0) {
+      core_.port.interrupt_served(vector);
+    } else {
+      core_.port.interrupt(vector);
+    }
   }
 }
 

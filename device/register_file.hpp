@@ -20,6 +20,12 @@ class RegisterFile {
   std::uint32_t read(std::uint32_t offset) const;
   void write(std::uint32_t offset, std::uint32_t value);
 
+  // INTMS holds back this vector's interrupt. Both registers are for the pin; with MSI-X the host
+  // masks vectors in its table (section 3.1.3).
+  bool interrupt_masked(std::uint16_t vector) const {
+    return interrupt_mask_ != 0 && vector < 32 && (interrupt_mask_ >> vector & 1) != 0 &&
+           pin_in_use();
+  }
   bool ready() const { return csts_.rdy() && !csts_.cfs(); }
   std::uint64_t page_bytes() const { return cc_.page_bytes(); }
   const spec::Cap& cap() const { return cap_; }
@@ -41,6 +47,8 @@ class RegisterFile {
   const std::uint64_t& resets_counter() const { return resets_; }
 
  private:
+  bool pin_in_use() const;
+  void mask_interrupts(std::uint32_t mask);
   void write_cc(spec::Cc wanted);
   void write_half(std::uint64_t& whole, bool upper, std::uint32_t value);
   void enable();

@@ -42,7 +42,7 @@ void Sanitize::start(Core& by, std::uint32_t cdw10) {
   subsystem_.events.add(by, spec::kEventSanitizeStart, cdw10);
   for (Core* core : subsystem_.controllers) {
     if (core == nullptr) continue;
-    core->gates |= Core::kGateSanitize;
+    core->gates = (core->gates | Core::kGateSanitize) & ~Core::kGateSanitizeFailed;
     core->self_test.stop(spec::SelfTestResult::kAbortedBySanitize);
     core->terminate_io(spec::Status::kSanitizeInProgress, 0);
   }
@@ -50,8 +50,8 @@ void Sanitize::start(Core& by, std::uint32_t cdw10) {
 }
 
 void Sanitize::time_over() {
-  subsystem_.eraser.erase(0, subsystem_.namespaces.media_units() * models::kUnitBytes,
-                          base::Callback::of<&Sanitize::erased>(this));
+  subsystem_.erase(0, subsystem_.namespaces.media_units() * models::kUnitBytes,
+                   base::Callback::of<&Sanitize::erased>(this));
 }
 
 void Sanitize::erased() {
@@ -67,9 +67,17 @@ void Sanitize::erased() {
   for (Core* core : subsystem_.controllers) {
     if (core == nullptr) continue;
     core->gates &= ~Core::kGateSanitize;
+    if (failed_) core->gates |= Core::kGateSanitizeFailed;
     if (core->index != starter_) continue;
     subsystem_.events.add(*core, spec::kEventSanitizeEnd, status_);
     core->events.raise_sanitize_completed();
+  }
+}
+
+void Sanitize::exit_failure() {
+  failed_ = false;
+  for (Core* core : subsystem_.controllers) {
+    if (core != nullptr) core->gates &= ~Core::kGateSanitizeFailed;
   }
 }
 

@@ -21,7 +21,7 @@ class Sanitize {
   // The last one failed: only Exit Failure Mode or another sanitize helps.
   bool failed() const { return failed_; }
   void start(Core& by, std::uint32_t cdw10);
-  void exit_failure() { failed_ = false; }
+  void exit_failure();
   spec::SanitizeLog log() const;
 
   // For the persistent state.

@@ -24,8 +24,9 @@ void SelfTest::start(unsigned operation, std::uint32_t nsid) {
 // A drive that saw uncorrectable media errors fails the media segment (section 8.6 leaves the
 // segments to the vendor).
 void SelfTest::time_over() {
-  stop(core_.health.media_errors_counter() != 0 ? SelfTestResult::kFailedSegment
-                                                : SelfTestResult::kPassed);
+  const bool failed = core_.health.media_errors_counter() != 0;
+  stop(failed ? SelfTestResult::kFailedSegment : SelfTestResult::kPassed);
+  if (failed) core_.events.raise_error(spec::AsyncErrorInfo::kDiagnosticFailure);
 }
 
 void SelfTest::stop(SelfTestResult result) {

@@ -88,6 +88,13 @@ void Subsystem::namespace_changed(std::uint32_t nsid, std::uint64_t which) {
   }
 }
 
+void Subsystem::erase(std::uint64_t first_byte, std::uint64_t bytes, base::Callback done) {
+  for (Core* core : controllers) {
+    if (core != nullptr) core->bad_blocks.clear(first_byte, bytes);
+  }
+  eraser.erase(first_byte, bytes, done);
+}
+
 bool Subsystem::any_formatting() const {
   for (std::uint32_t id = 1; id <= namespaces.limit(); ++id) {
     if (namespaces.slot(id).formatting) return true;

@@ -66,6 +66,8 @@ class Subsystem {
 
   // Tells every controller in `which` (bits by index) that the attributes of a namespace changed.
   void namespace_changed(std::uint32_t nsid, std::uint64_t which);
+  // Forgets the data of a range of the media, marks of unreadable blocks with it.
+  void erase(std::uint64_t first_byte, std::uint64_t bytes, base::Callback done);
   bool any_formatting() const;
   // NVM subsystem reset (section 7.3.1): every controller starts again.
   void reset();

@@ -61,6 +61,11 @@ class FunctionPort {
   // before; if the vector is masked it becomes pending). Nothing happens while MSI-X is disabled
   // and bus master is off.
   virtual void interrupt(VectorId vector) = 0;
+  // The reason for interrupt() has gone: a pin is released when that holds for every vector.
+  // Messages need no such call.
+  virtual void interrupt_served(VectorId) {}
+  // True while the pin carries the interrupts, so that interrupt_served() matters.
+  virtual bool interrupt_by_pin() const { return false; }
   // True if an interrupt sent now would leave (enabled, not masked).
   virtual bool interrupt_enabled(VectorId vector) const = 0;
 

@@ -40,7 +40,7 @@ bool has_keep_alive(const Core& core) {
 bool has_security(const Core& core) {
   return management(core).security;
 }
-bool has_shadows(const Core& core) {
+bool has_doorbell_buffers(const Core& core) {
   return core.config.doorbell_buffer_config;
 }
 bool has_directives(const Core& core) {
@@ -87,7 +87,7 @@ constexpr CommandRow kRows[] = {
     row(AdminOpcode::kSecuritySend, security_send, false, 0, has_security),
     row(AdminOpcode::kSecurityReceive, security_receive, false, 0, has_security),
     row(AdminOpcode::kSanitize, sanitize, false, kErases, has_sanitize),
-    row(AdminOpcode::kDoorbellBufferConfig, doorbell_buffer_config, false, 0, has_shadows),
+    row(AdminOpcode::kDoorbellBufferConfig, doorbell_buffer_config, false, 0, has_doorbell_buffers),
 };
 
 }  // namespace
@@ -107,6 +107,7 @@ std::uint16_t oacs_of(const Core& core) {
   if (has_namespaces(core)) oacs |= spec::kOacsNamespaces;
   if (has_self_test(core)) oacs |= spec::kOacsSelfTest;
   if (has_directives(core)) oacs |= spec::kOacsDirectives;
+  if (has_doorbell_buffers(core)) oacs |= spec::kOacsDoorbellBufferConfig;
   return static_cast<std::uint16_t>(oacs);
 }
 

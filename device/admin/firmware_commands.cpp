@@ -44,6 +44,24 @@ void begin_activation(Core& core) {
       base::Callback(activation_over, &core, core.epoch));
 }
 
+// Actions 6 and 7, on boot partition BPID (dword 10 bit 31).
+void commit_boot_partition(Core& core, Command& command) {
+  const unsigned partition = command.sqe.cdw10 >> 31;
+  if (spec::CommitFields{command.sqe.cdw10}.action() == spec::kCommitBootActivate) {
+    core.boot.activate(partition);
+    core.complete(command, Status::kSuccess);
+    return;
+  }
+  const std::vector<std::byte> image = core.subsystem.firmware.take_download();
+  if (image.empty() || image.size() > core.boot.bytes()) {
+    core.reject(command, Status::kInvalidFirmwareImage, "the image is not whole or too long",
+                "8.13");
+    return;
+  }
+  core.boot.replace(partition, image);
+  core.complete(command, Status::kSuccess);
+}
+
 }  // namespace
 
 void firmware_download(Core& core, Command& command) {
@@ -57,6 +75,10 @@ void firmware_download(Core& core, Command& command) {
 
 void firmware_commit(Core& core, Command& command) {
   const spec::CommitFields fields{command.sqe.cdw10};
+  if (core.boot.present() && fields.action() >= spec::kCommitBootReplace) {
+    commit_boot_partition(core, command);
+    return;
+  }
   bool now = false;
   const Status status = core.subsystem.firmware.commit(fields.slot(), fields.action(), now);
   const bool committed = status == Status::kSuccess ||

@@ -98,7 +98,6 @@ void fill_management(const Core& core, spec::IdentifyController& data) {
     data.mnan = core.namespaces.count();
   }
   data.oacs = oacs_of(core);
-  if (config.doorbell_buffer_config) data.oacs |= 1u << 8;
   data.frmw = static_cast<std::uint8_t>((config.firmware.slot1_read_only ? 1 : 0) |
                                         (config.firmware.slots << 1) |
                                         (config.firmware.without_reset ? 16 : 0));

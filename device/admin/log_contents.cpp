@@ -36,6 +36,20 @@ spec::SmartLog smart_log(const Core& core) {
   return log;
 }
 
+// What an I/O command changes: the contents of blocks, or nothing.
+std::uint32_t io_effects(unsigned opcode) {
+  switch (static_cast<spec::NvmOpcode>(opcode)) {
+    case spec::NvmOpcode::kWrite:
+    case spec::NvmOpcode::kWriteUncorrectable:
+    case spec::NvmOpcode::kWriteZeroes:
+    case spec::NvmOpcode::kDatasetManagement:
+    case spec::NvmOpcode::kCopy:
+      return spec::kEffectBlocks;
+    default:
+      return 0;
+  }
+}
+
 // The state of the controller as text: what a support engineer would want to see.
 std::string telemetry_text(const Core& core) {
   std::string text = fmt::format(
@@ -102,7 +116,8 @@ LogBytes effects_page(Core& core, const Command&) {
       log.admin[opcode] = spec::kEffectSupported | admin->effects;
     }
     const CommandRow* io = find_nvm_command(static_cast<std::uint8_t>(opcode));
-    if (io != nullptr && offered(core, *io)) log.io[opcode] = spec::kEffectSupported | io->effects;
+    if (io != nullptr && offered(core, *io))
+      log.io[opcode] = spec::kEffectSupported | io_effects(opcode);
   }
   return bytes_of(log);
 }

@@ -92,8 +92,8 @@ struct Deletion {
     const std::uint64_t attached = space.attached;
     space.attached = 0;
     space.deleting = true;
-    core.subsystem.eraser.erase(space.first_byte, space.units * models::kUnitBytes,
-                                base::Callback(deletion_done, &core.subsystem, space.id));
+    core.subsystem.erase(space.first_byte, space.units * models::kUnitBytes,
+                         base::Callback(deletion_done, &core.subsystem, space.id));
     core.subsystem.namespace_changed(space.id, attached & ~core.namespaces.bit());
     core.subsystem.events.add(core, spec::kEventChangeNamespace,
                               std::array<std::uint64_t, 2>{0, space.id});
@@ -193,8 +193,8 @@ void format_time_over(void* object, std::uint64_t job_number) {
   job.erasing = static_cast<std::uint32_t>(job.nsids.size());
   for (const std::uint32_t nsid : job.nsids) {
     const Namespace& space = core.subsystem.namespaces.slot(nsid);
-    core.subsystem.eraser.erase(space.first_byte, space.units * models::kUnitBytes,
-                                base::Callback(format_erased, &core, job_number));
+    core.subsystem.erase(space.first_byte, space.units * models::kUnitBytes,
+                         base::Callback(format_erased, &core, job_number));
   }
 }
 

@@ -70,16 +70,31 @@ void read(Core& core, Command& command) {
   }
 }
 
+namespace {
+
+// The stream that a Write names, if it names one (section 9.3).
+bool check_directive(Core& core, Command& command) {
+  if (core.config.management.streams == 0) return true;
+  const Status status = core.directives.write(command);
+  if (status == Status::kSuccess) return true;
+  core.reject(command, status, "DTYPE names a directive that is not enabled", "9");
+  return false;
+}
+
+}  // namespace
+
 void write(Core& core, Command& command) {
   if (!command.space->format.plain()) [[unlikely]] {
     core.blocks.open(command, BlockMode::kWrite, true);
     if (check_size(core, command, core.blocks.host_bytes(command, blocks_of(command))) &&
-        check_range(core, command) && check_protection_fields(core, command)) {
+        check_range(core, command) && check_protection_fields(core, command) &&
+        check_directive(core, command)) {
       enter_range(core, command, true, block_write_locked);
     }
     return;
   }
-  if (check_size(core, command, data_bytes(command)) && check_range(core, command)) {
+  if (check_size(core, command, data_bytes(command)) && check_range(core, command) &&
+      check_directive(core, command)) {
     enter_range(core, command, true, write_locked);
   }
 }

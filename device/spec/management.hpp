@@ -42,6 +42,8 @@ inline constexpr unsigned kCommitReplace = 0;
 inline constexpr unsigned kCommitReplaceActivate = 1;
 inline constexpr unsigned kCommitActivate = 2;
 inline constexpr unsigned kCommitActivateNow = 3;
+inline constexpr unsigned kCommitBootReplace = 6;
+inline constexpr unsigned kCommitBootActivate = 7;
 
 // Device Self-test (5.8), STC; and the results of log page 06h.
 inline constexpr unsigned kSelfTestShort = 0x1;

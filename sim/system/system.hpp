@@ -91,6 +91,8 @@ class System {
  private:
   class Enumeration;
   void build_device();
+  void load_state();
+  void save_state() const;
   void bind();
   template <class Initiator, class Target>
   void connect(const char* name, Initiator& initiator, Target& target,

@@ -19,6 +19,11 @@ constexpr base::ParamInfo kSimulationParams[] = {
     {"check_protocol", "", 0, 1, "splice a protocol checker into every socket"},
 };
 
+constexpr base::ParamInfo kDeviceParams[] = {
+    {"state_file", "", 0, 0,
+     "file with what the drive remembers without power: read if it is there, written at the end"},
+};
+
 constexpr base::ParamInfo kSystemParams[] = {
     {"seed", "", 0, base::kNoLimit, "seed of every random draw"},
 };
@@ -89,6 +94,9 @@ void validate(const SystemConfig& config) {
 
 std::span<const base::ParamInfo> SimulationConfig::params() {
   return kSimulationParams;
+}
+std::span<const base::ParamInfo> DeviceConfig::params() {
+  return kDeviceParams;
 }
 std::span<const base::ParamInfo> SystemConfig::params() {
   return kSystemParams;

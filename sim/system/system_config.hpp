@@ -35,10 +35,11 @@ struct DeviceConfig {
   pcie::EndpointConfig endpoint;
   device::ControllerConfig controller;
   models::MediaConfig media;
+  std::string state_file;  // JSON; read if it exists, written at the end of the run
 
-  static std::span<const base::ParamInfo> params() { return {}; }
+  static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (endpoint, controller, media))
+BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (endpoint, controller, media, state_file))
 
 struct SystemConfig {
   std::uint64_t seed = 1;

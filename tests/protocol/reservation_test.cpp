@@ -332,6 +332,15 @@ TEST_CASE("a 128-bit host identifier needs the extended report") {
   CHECK(entry.rkey == kKeyA);
   CHECK(entry.hostid[15] == std::byte{15});
 }
+TEST_CASE("reservations do not persist through power loss, and say so") {
+  Pair pair;
+  auto set = admin(spec::AdminOpcode::kSetFeatures,
+                   static_cast<std::uint32_t>(FeatureId::kReservationPersistence), 1);
+  set.nsid = 1;
+  pair.first.check_rejected(0, set, Status::kInvalidField);
+  CHECK(pair.first.status(0, identify(0, 1)) == Status::kSuccess);
+  CHECK(pair.first.port.load<spec::IdentifyNamespace>(kData).rescap == 0xFE);
+}
 TEST_CASE("reserved actions and types are refused") {
   Pair pair;
   pair.a.enroll(kKeyA);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "models/borrowed_memory.hpp"
@@ -23,6 +24,7 @@ class FakeMedia : public models::Media {
   base::Time read_time = 10us;
   base::Time write_time = 2us;  // after the last part arrived
   bool cache = false;
+  bool fail_erases = false;
   bool held = false;  // nothing that starts now ever becomes ready
   base::Time quiesce_time = 5us;
 
@@ -38,11 +40,17 @@ class FakeMedia : public models::Media {
     for (models::MediaPart& part : command.parts) part.stages.open(scheduler_.now());
     command.parts_open = static_cast<std::uint32_t>(command.parts.size());
     running_.insert(&command);
-    if (held) return;
-    if (command.op == models::MediaOp::kRead) {
-      schedule(command, read_time);
-    } else {
-      schedule(command, command.op == models::MediaOp::kWrite ? base::Time(100ns) : write_time);
+    if (held) {
+      waiting_.push_back(&command);
+      return;
+    }
+    begin(command);
+  }
+  // What began while `held` was set goes on, too.
+  void let_go() {
+    held = false;
+    for (models::MediaCommand* command : std::exchange(waiting_, {})) {
+      if (running_.count(command) != 0) begin(*command);
     }
   }
 
@@ -64,6 +72,7 @@ class FakeMedia : public models::Media {
   void cancel(models::MediaCommand& command) override {
     must_run(command);
     running_.erase(&command);
+    std::erase(waiting_, &command);
     ++cancelled;
     std::erase_if(events_, [&](const auto& item) { return item.second == &command; });
   }
@@ -106,7 +115,16 @@ class FakeMedia : public models::Media {
   std::uint64_t last_durable_writes = 0;
 
  private:
+  void begin(models::MediaCommand& command) {
+    if (command.op == models::MediaOp::kRead) {
+      schedule(command, read_time);
+    } else {
+      schedule(command, command.op == models::MediaOp::kWrite ? base::Time(100ns) : write_time);
+    }
+  }
+
   models::MediaPoints points_;
+  std::vector<models::MediaCommand*> waiting_;
   // Metadata slots and marks that belong to these bytes of a unit.
   template <class Visit>
   void for_spare(std::uint64_t offset, std::uint64_t bytes, Visit visit) const {
@@ -170,6 +188,9 @@ class FakeMedia : public models::Media {
         ++flushes;
         break;
       case models::MediaOp::kDeallocate:
+        if (fail_erases) command.status = models::MediaStatus::kUncorrectable;
+        erase(command);
+        break;
       case models::MediaOp::kWriteZeroes:
         erase(command);
         break;

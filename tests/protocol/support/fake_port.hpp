@@ -47,6 +47,8 @@ class FakePort : public pcie::FunctionPort {
 
   pcie::DmaStatus dma_status() const override { return status_; }
   void interrupt(pcie::VectorId vector) override { ++interrupts_.at(vector.value()); }
+  void interrupt_served(pcie::VectorId) override { ++served_; }
+  bool interrupt_by_pin() const override { return by_pin; }
   bool interrupt_enabled(pcie::VectorId) const override { return true; }
   void drop_requests() override { ++generation_; }
   bool bus_master() const override { return true; }
@@ -68,6 +70,8 @@ class FakePort : public pcie::FunctionPort {
   void poison_page(std::uint64_t address) { bad_pages_.insert(address / 4096); }
   void heal() { bad_pages_.clear(); }
 
+  bool by_pin = false;
+  std::uint64_t served() const { return served_; }
   std::uint64_t interrupts(std::uint32_t vector) const { return interrupts_[vector]; }
   bool promptly() const { return promptly_; }
   std::uint64_t reads() const { return reads_; }
@@ -123,6 +127,7 @@ class FakePort : public pcie::FunctionPort {
   std::uint64_t generation_ = 0;
   std::uint64_t reads_ = 0;
   std::uint64_t writes_ = 0;
+  std::uint64_t served_ = 0;
   std::size_t open_ = 0;
   bool promptly_ = false;
 };

@@ -38,7 +38,7 @@ device::ControllerConfig full_config() {
   config.management.format_ms = 2;
   config.management.endurance_group = true;
   config.management.ana = true;
-  config.management.oaes = 0x4B00;
+  config.management.oaes = 0x4F00;
   config.management.keep_alive_granularity_100ms = 1;
   config.management.security = true;
   config.management.streams = 8;
@@ -128,7 +128,7 @@ bool Bench::enable(std::uint32_t entries) {
   write32(spec::kRegAsq + 4, 0);
   write32(spec::kRegAcq, static_cast<std::uint32_t>(queue.cq));
   write32(spec::kRegAcq + 4, 0);
-  write32(spec::kRegCc, 0x0046'0001);
+  write32(spec::kRegCc, enable_cc);
   for (int i = 0; i < 100 && !csts().rdy() && !csts().cfs(); ++i) {
     run(std::chrono::microseconds(config.ready_latency_us / 10 + 1));
   }

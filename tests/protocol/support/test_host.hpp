@@ -58,6 +58,7 @@ class Bench {
 
   // Sets up the admin queues and enables; true if RDY came.
   bool enable(std::uint32_t entries = 32);
+  std::uint32_t enable_cc = 0x0046'0001;  // what it writes to CC
   void disable();
 
   struct Queue {

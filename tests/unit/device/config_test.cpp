@@ -46,8 +46,8 @@ TEST_CASE("values that are not offered are refused") {
   config.logical_block_bytes = 1024;
   check_refused(config, "logical_block_bytes");
   config = {};
-  config.oncs = 1;
-  check_refused(config, "oncs");
+  config.fuses = 1;
+  check_refused(config, "fuses");
   config = {};
   config.lpa = 0x20;
   check_refused(config, "lpa");

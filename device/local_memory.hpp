@@ -41,6 +41,8 @@ class LocalMemory : public pcie::FunctionPort {
                  WriteOptions options, base::Callback sent) override;
   pcie::DmaStatus dma_status() const override;
   void interrupt(pcie::VectorId vector) override { outside_.interrupt(vector); }
+  void interrupt_served(pcie::VectorId vector) override { outside_.interrupt_served(vector); }
+  bool interrupt_by_pin() const override { return outside_.interrupt_by_pin(); }
   bool interrupt_enabled(pcie::VectorId vector) const override {
     return outside_.interrupt_enabled(vector);
   }

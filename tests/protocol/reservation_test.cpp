@@ -38,9 +38,10 @@ class Host {
   void identify_as(std::uint8_t id) {
     std::memset(bench_.port.at(kData), 0, 16);
     bench_.port.store(kData, id);
-    REQUIRE(bench_.status(0, admin(spec::AdminOpcode::kSetFeatures,
-                                   static_cast<std::uint32_t>(FeatureId::kHostIdentifier))) ==
-            Status::kSuccess);
+    auto set = admin(spec::AdminOpcode::kSetFeatures,
+                     static_cast<std::uint32_t>(FeatureId::kHostIdentifier));
+    set.prp1 = kData;
+    REQUIRE(bench_.status(0, set) == Status::kSuccess);
   }
   spec::SubmissionEntry entry(NvmOpcode opcode, std::uint32_t cdw10, std::uint64_t first,
                               std::uint64_t second = 0) {
@@ -321,8 +322,9 @@ TEST_CASE("a reservation outlives a controller reset, and the host comes back to
 TEST_CASE("a 128-bit host identifier needs the extended report") {
   Pair pair;
   for (unsigned i = 0; i < 16; ++i) pair.first.port.store(kData + i, static_cast<std::uint8_t>(i));
-  REQUIRE(pair.first.status(0, admin(spec::AdminOpcode::kSetFeatures, 0x81, 1)) ==
-          Status::kSuccess);
+  auto set = admin(spec::AdminOpcode::kSetFeatures, 0x81, 1);
+  set.prp1 = kData;
+  REQUIRE(pair.first.status(0, set) == Status::kSuccess);
   pair.a.enroll(kKeyA);
   auto report = pair.a.entry(NvmOpcode::kReservationReport, 1023, 0);
   pair.first.check_rejected(1, report, Status::kHostIdInconsistent);
@@ -331,6 +333,15 @@ TEST_CASE("a 128-bit host identifier needs the extended report") {
   const auto entry = pair.first.port.load<spec::RegisteredControllerExtended>(kData + 64);
   CHECK(entry.rkey == kKeyA);
   CHECK(entry.hostid[15] == std::byte{15});
+}
+TEST_CASE("reservations do not persist through power loss, and say so") {
+  Pair pair;
+  auto set = admin(spec::AdminOpcode::kSetFeatures,
+                   static_cast<std::uint32_t>(FeatureId::kReservationPersistence), 1);
+  set.nsid = 1;
+  pair.first.check_rejected(0, set, Status::kInvalidField);
+  CHECK(pair.first.status(0, identify(0, 1)) == Status::kSuccess);
+  CHECK(pair.first.port.load<spec::IdentifyNamespace>(kData).rescap == 0xFE);
 }
 TEST_CASE("reserved actions and types are refused") {
   Pair pair;

@@ -29,16 +29,16 @@ UnitMap::Mapped UnitMap::find(std::uint64_t unit) const {
     return initial(unit);
   }
   const auto found = units_.find(unit);
-  if (found.leaf != nullptr) return found.leaf->get(unit);
+  if (found.leaf != nullptr && found.leaf->knows(unit)) return found.leaf->get(unit);
   if (found.state == SparseArray<UnitLeaf>::State::kCleared) return {};
   return initial(unit);
 }
 
 UnitMap::UnitLeaf& UnitMap::touch_unit(std::uint64_t unit) {
-  return units_.touch(unit, [this](UnitLeaf& leaf, std::uint64_t first, bool cleared) {
-    for (std::uint64_t i = first; i < first + 64; ++i) {
-      leaf.set(i, cleared ? Mapped{} : initial(i));
-    }
+  return units_.touch(unit, [](UnitLeaf& leaf, std::uint64_t first, bool cleared) {
+    leaf.known = 0;
+    if (!cleared) return;
+    for (std::uint64_t i = first; i < first + 64; ++i) leaf.set(i, {});
   });
 }
 

@@ -73,10 +73,13 @@ class UnitMap {
   static constexpr std::uint64_t kNoUnit = InitialLayout::kNoUnit;
 
  private:
-  // Five bytes a unit, side by side: a look-up touches one cache line as a rule.
+  // Five bytes a unit, side by side: a look-up touches one cache line as a rule. What is not known
+  // here is where the initial layout has it.
   struct UnitLeaf {
+    std::uint64_t known;
     std::array<std::uint8_t, 64 * 5> bytes;
 
+    bool knows(std::uint64_t unit) const { return (known >> (unit % 64) & 1) != 0; }
     Mapped get(std::uint64_t unit) const {
       Mapped mapped;
       const std::uint8_t* at = bytes.data() + unit % 64 * 5;
@@ -85,6 +88,7 @@ class UnitMap {
       return mapped;
     }
     void set(std::uint64_t unit, Mapped mapped) {
+      known |= std::uint64_t{1} << (unit % 64);
       std::uint8_t* at = bytes.data() + unit % 64 * 5;
       std::memcpy(at, &mapped.place, 4);
       at[4] = mapped.mark;

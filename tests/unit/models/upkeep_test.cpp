@@ -123,11 +123,11 @@ TEST_CASE("collection that yields begins no move while a read is open, unless sp
     rig.start(io);
   };
   rig.write(1).then = more;
-  for (std::uint64_t i = 0; i < 4; ++i) rig.read(i).then = more;
+  for (std::uint64_t i = 0; i < 32; ++i) rig.read(i * 4).then = more;
   rig.run();
   rig.nand().ftl().check_invariants();
   CHECK(rig.statistic("ftl.gc_runs") > 5);
-  CHECK(least_free <= 1);  // reads never paused, so it waited for the last moment
+  CHECK(least_free < 4);  // a read was open nearly always, so it waited long
 }
 
 // Time until 240 units, written in order, are in the buffer, which holds 64.

@@ -169,7 +169,8 @@ bool Ftl::host_may_write() const {
     const std::uint64_t room = left + std::uint64_t{free} * data_programs();
     if (room <= collector_->programs_needed()) return false;
   }
-  return free > gc_start_ || !collector_->moving() || collector_->host_within_share();
+  return free > gc_start_ || !collector_->moving() || collector_->host_within_share() ||
+         collector_->gives_way();
 }
 
 std::uint32_t Ftl::programs_left(Stream stream) const {

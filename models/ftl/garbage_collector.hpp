@@ -30,6 +30,8 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   void kick();
   // The superblock is to be written anew when there is room.
   void refresh(std::uint32_t superblock);
+  // Whether it waits for the host's reads: only while space is not short, so writes need not wait.
+  bool gives_way() const;
   // No read of the host is open: a collection that gave way goes on.
   void host_is_quiet();
   // Power goes: nothing new is begun; then what was begun is forgotten; then power is back.
@@ -86,7 +88,6 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   bool choose_fold();
   void take_victim(std::uint32_t superblock, Cause cause);
   bool fits(std::uint32_t superblock) const;
-  bool gives_way() const;
   void draw_retries(Move& move);
   void superblock_erased(Erasing& erasing);
   bool may_retire() const;

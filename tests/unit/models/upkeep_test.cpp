@@ -127,7 +127,7 @@ TEST_CASE("collection that yields begins no move while a read is open, unless sp
   rig.run();
   rig.nand().ftl().check_invariants();
   CHECK(rig.statistic("ftl.gc_runs") > 5);
-  CHECK(least_free < 4);  // a read was open nearly always, so it waited long
+  CHECK(least_free < 6);  // it let free space fall below its threshold
 }
 
 // Time until 240 units, written in order, are in the buffer, which holds 64.

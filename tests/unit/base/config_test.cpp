@@ -296,7 +296,7 @@ TEST_CASE("what is written is read back") {
 TEST_CASE("every parameter is listed with place, unit, default, range and help") {
   std::vector<std::string> lines;
   for (const ParamRow& row : list_params<TopConfig>({}, "system")) {
-    lines.push_back(row.path + " [" + row.unit + "] " + row.default_value + " {" + row.range +
+    lines.push_back(row.path + " [" + row.unit + "] " + row.value + " {" + row.range +
                     "} " + row.help);
   }
   CHECK(lines == std::vector<std::string>{

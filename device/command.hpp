@@ -41,6 +41,7 @@ struct Command {
   bool media_open = false;  // the media has it
   bool ended = false;       // its status was decided while pieces were still moving
   bool prepared = false;    // completion_at is valid
+  bool twice = false;       // a rule wants its completion posted twice
   spec::Status status = spec::Status::kSuccess;
   std::uint32_t dw0 = 0;
   std::uint32_t pieces_open = 0;  // DMA requests under way

@@ -40,8 +40,15 @@ void Dispatcher::accept(Command& command) {
   command.state = CommandState::kDecoding;
   if (!command.admin()) core_.health.io_begins(core_.scheduler.now());
   const base::Time start = unit_.reserve(core_.scheduler.now(), interval_);
-  command.timer =
-      core_.scheduler.at<&Dispatcher::decoded>(start + latency_of(command), this, command.index);
+  base::Time end = start + latency_of(command);
+  if (core_.points.command_fate.armed()) [[unlikely]] {
+    Fate fate;
+    core_.points.command_fate(command.sqid, command.sqe, fate);
+    if (fate.drop) return;  // it stays here until somebody aborts it
+    if (fate.status) return core_.complete(command, *fate.status);
+    end += fate.delay;
+  }
+  command.timer = core_.scheduler.at<&Dispatcher::decoded>(end, this, command.index);
 }
 
 void Dispatcher::decoded(std::uint64_t index) {

@@ -1,8 +1,8 @@
-// Interrupts of the host: vectors, their affinity, MSI-X tables of functions, and the cost of
-// taking one. A message makes an interrupt slice on the vector's processor; at the end of the slice
-// the handlers run (and may Cpu::charge() for the work they find). Messages that arrive while the
-// slice is pending are one with it; those that arrive while the vector is disabled are remembered
-// and taken when it is enabled again.
+// Interrupts of the host: vectors, their affinity, how functions send them (MSI-X, else MSI, else
+// the pin), and the cost of taking one. A message makes an interrupt slice on the vector's
+// processor; at the end of the slice the handlers run (and may Cpu::charge() for the work they
+// find). Messages that arrive while the slice is pending are one with it; those that arrive while
+// the vector is disabled are remembered and taken when it is enabled again.
 //
 // alloc_irq_vectors, request_irq, free_irq and free_irq_vectors touch the MSI-X table and
 // configuration space, so they wait: threads only.
@@ -30,7 +30,12 @@ class IrqHandler {
   virtual ~IrqHandler() = default;
   // At the end of the interrupt slice; must not wait.
   virtual IrqReturn handle_irq() = 0;
+  // Of a threaded handler, at the end of the interrupt slice: whether its thread has work to do.
+  virtual bool irq_check() { return true; }
 };
+
+// How a function sends its interrupts.
+enum class IrqKind : std::uint8_t { kMsix, kMsi, kPin };
 
 // How vectors are spread: the first `pre_vectors` get no affinity of their own; the others form
 // sets, each spread over all processors. calc_sets(n) splits n vectors (those behind pre_vectors)
@@ -49,16 +54,20 @@ class Interrupts {
   explicit Interrupts(Machine& machine);
   ~Interrupts();
 
-  // At least `minimum`, at most `maximum` MSI-X vectors of a function, enabled in configuration
-  // space, every one masked. Number granted, or -ENOSPC; -EINVAL without the capability.
+  // At least `minimum`, at most `maximum` vectors of a function, enabled in configuration space:
+  // of MSI-X if it has the capability, else of MSI (a power of two of them), else its pin (one).
+  // Number granted, or -ENOSPC. On a kernel for one processor calc_sets is not asked.
   int alloc_irq_vectors(pcie::RequesterId function, unsigned minimum, unsigned maximum,
                         const IrqAffinity& affinity = {});
   void free_irq_vectors(pcie::RequesterId function);
   unsigned vectors_of(pcie::RequesterId function) const;
+  // Of a function that has vectors.
+  IrqKind kind_of(pcie::RequesterId function) const;
 
-  // `vector` counts from 0 within the function. Handlers of one vector share it. 0 or -EINVAL.
+  // `vector` counts from 0 within the function. Handlers of one vector share it. A threaded one
+  // runs in a task slice that the interrupt wakes if irq_check() says so. 0 or -EINVAL.
   int request_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler,
-                  std::string name);
+                  std::string name, bool threaded = false);
   // Waits until a pending slice has run; afterwards the handler is not called any more.
   void free_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler);
   // Counted. disable_irq waits like free_irq.
@@ -71,6 +80,8 @@ class Interrupts {
 
   // From Machine.
   void message(std::uint64_t address, std::uint32_t data);
+  // The level of an interrupt pin. Every function that uses its pin shares the one line.
+  void pin(unsigned line, bool asserted);
 
   struct VectorCount {
     std::string name;  // of the first handler
@@ -92,10 +103,19 @@ class Interrupts {
   Vector& vector_of(pcie::RequesterId function, unsigned vector) const;
   void raise(Vector& vector);
   void slice_ended(std::uint64_t irq);
+  void thread_ended(std::uint64_t irq);
+  void wake_thread(Vector& vector);
+  int enable_msix(Function& function, unsigned minimum, unsigned maximum,
+                  const IrqAffinity& affinity);
+  int enable_msi(Function& function, unsigned minimum, unsigned maximum,
+                 const IrqAffinity& affinity);
+  int enable_pin(Function& function, const IrqAffinity& affinity);
+  Vector& take_vector(Function& function, std::uint32_t irq, const CpuMask& mask);
   void set_mask(pcie::RequesterId function, unsigned vector, bool masked);
   std::vector<CpuMask> masks_for(unsigned vectors, const IrqAffinity& affinity) const;
   CpuId choose_cpu(const CpuMask& mask);
-  std::uint32_t take_irq();
+  // The first number from which so many are free; a multiple of `count` if aligned.
+  std::uint32_t take_irqs(unsigned count, bool aligned);
 
   Machine& machine_;
   std::map<pcie::RequesterId, std::unique_ptr<Function>> functions_;
@@ -103,7 +123,8 @@ class Interrupts {
   std::vector<std::uint32_t> load_;               // vectors aimed at each processor
   std::uint64_t vectors_in_use_ = 0;
   std::uint64_t handlers_in_use_ = 0;
-  std::uint64_t spurious_ = 0;  // messages of a vector that nobody owns
+  std::uint64_t pins_asserted_ = 0;  // by line
+  std::uint64_t spurious_ = 0;       // messages of a vector that nobody owns
 };
 
 }  // namespace nvmesim::host

@@ -26,6 +26,7 @@
 #include "sim/base/statistics.hpp"
 #include "sim/check/base_protocol_checker.hpp"
 #include "sim/check/wire_trace.hpp"
+#include "sim/fault/request_splice.hpp"
 #include "sim/system/system_config.hpp"
 #include "sim/workload/runner.hpp"
 
@@ -39,6 +40,8 @@ struct SystemHooks {
   host::KernelLog::Sink kernel_log;   // of the simulated host
   check::WireTrace::Sink wire_trace;  // spliced between link and drive if set
   check::WireTraceOptions wire_options;
+  // Faults of requests between link and drive, each in a splice of its own, behind the wire trace.
+  std::vector<fault::RequestRule> link_faults;
   models::ConstructionOrder construction = models::ConstructionOrder::kForward;
   // Builds another memory than host::Memory and binds the root complex's memory socket to it.
   // Returns the module's transport interface, for the processors' own accesses.
@@ -69,7 +72,15 @@ class System {
   // For the scenario. boot() enumerates the bus, loads the driver and waits for its disks; false if
   // no disk came up (the kernel log says why).
   bool boot();
+  // Only enumerates the bus, for a driver of one's own.
+  const std::vector<pcie::FunctionInfo>& find_functions();
   void shutdown();
+  // Takes the functions away from the driver, and finds them again: what writing 1 to `remove` and
+  // to `rescan` does in sysfs.
+  void remove();
+  bool rescan();
+  // Of the link, in the order of SystemHooks::link_faults.
+  const std::vector<std::unique_ptr<fault::RequestSplice>>& link_faults() const { return faults_; }
   // Runs a workload to its end; nothing, or why it hangs.
   std::optional<Hang> run_workload(workload::Runner& workload);
 
@@ -95,6 +106,8 @@ class System {
   template <class Initiator, class Target>
   void connect(const char* name, Initiator& initiator, Target& target,
                base::Splice::Direction direction = base::Splice::Direction::kDownstream);
+  bool load_driver();
+  void bind_drive();
   void register_statistics();
   void watchdog();
   void workload_finished();
@@ -114,6 +127,7 @@ class System {
   std::unique_ptr<device::Controller> controller_;
   std::unique_ptr<check::WireTrace> wire_trace_;
   std::vector<std::unique_ptr<check::BaseProtocolChecker>> checkers_;
+  std::vector<std::unique_ptr<fault::RequestSplice>> faults_;
   std::unique_ptr<host::Nvme> driver_;
 
   std::vector<pcie::FunctionInfo> functions_;

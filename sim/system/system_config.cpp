@@ -63,6 +63,10 @@ void join(SystemConfig& config) {
 
 void validate(const SystemConfig& config) {
   config.link.validate();
+  if (!config.host.smp && config.host.cpus > 1) {
+    throw base::UserError(fmt::format(
+        "host.smp: false is a kernel for one processor, but host.cpus is {}", config.host.cpus));
+  }
   config.root_complex.validate();
   config.device.endpoint.validate();
   device::check_config(config.device.controller, config.device.media.capacity_bytes);

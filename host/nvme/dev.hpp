@@ -206,7 +206,6 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   void unmap(Request& request);
   const std::vector<DataSegment>& segments_of(const Request& request);
   bool use_sgl(const Request& request, std::size_t segments, bool simple) const;
-  bool should_fail(const NvmeQueue& queue);
   Tracepoints::Place trace_place(const Request& request) const;
   QueueResult fail_nonready(Request& request);
   void handle_cqe(NvmeQueue& queue, const device::spec::CompletionEntry& entry) override;

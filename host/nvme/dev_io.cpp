@@ -165,7 +165,10 @@ bool NvmeDev::map_data(Request& request, SubmissionEntry& entry, QueueResult& er
     return true;
   }
   if (request.data_bytes == 0) return true;
-  const std::vector<DataSegment>& segments = segments_of(request);
+  const DataSegment one{request.data_address, request.data_bytes};
+  std::span<const DataSegment> segments(&one, 1);
+  if (request.data_address == 0) [[unlikely]]
+    segments = segments_of(request);
   const bool two_prps =
       segments.size() == 1 &&
       (segments[0].address & (kPageBytes - 1)) + segments[0].bytes <= 2 * std::uint64_t{kPageBytes};
@@ -278,7 +281,7 @@ void NvmeDev::handle_cqe(NvmeQueue& queue, const CompletionEntry& entry) {
   if (trace_.armed()) [[unlikely]]
     trace_.sq(trace_place(*request), entry.sqhd, queue.sq_tail());
   request->status = entry.status >> 1;
-  if (fail_request_.armed() && should_fail(queue)) [[unlikely]] {
+  if (fail_request_.armed() && fail_request_.should_fail()) [[unlikely]] {
     request->status = kInjectedStatus;
     ++injected_;
   }
@@ -287,10 +290,6 @@ void NvmeDev::handle_cqe(NvmeQueue& queue, const CompletionEntry& entry) {
   join_.join(key, request->stages(), machine_.now());
   if (facts_.generation_at_completion && !quirks_.skip_generation) ++iod_of(*request).generation;
   request->queue->complete_request(*request);
-}
-
-bool NvmeDev::should_fail(const NvmeQueue&) {
-  return fail_request_.should_fail();
 }
 
 Tracepoints::Place NvmeDev::trace_place(const Request& request) const {
@@ -315,6 +314,7 @@ void NvmeDev::complete_rq(Request& request) {
     status = BlockStatus::kProtection;
   unmap(request);
   commands_.finish(request);
+  if (ctrl_.identify_data().kas != 0) ctrl_.completion_seen();
   const bool no_retry = request.failfast_driver || request.queue->dying();
   if (decide_disposition(request.status, no_retry, request.retries, config_.max_retries) ==
       Disposition::kRetry) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "sim/system/personas.hpp"
 #include "sim/system/presets.hpp"
 
 namespace nvmesim::system_ {
@@ -16,6 +17,10 @@ constexpr base::ParamInfo kSimulationParams[] = {
     {"hang_after_ms", "ms", 1, 1'000'000'000,
      "simulated time without an ended request after which a run counts as hanging"},
     {"check_protocol", "", 0, 1, "splice a protocol checker into every socket"},
+};
+
+constexpr base::ParamInfo kDeviceParams[] = {
+    {"persona", "", 0, 0, "a drive of the driver's quirk table that this one passes for"},
 };
 
 constexpr base::ParamInfo kSystemParams[] = {
@@ -84,6 +89,9 @@ void validate(const SystemConfig& config) {
 std::span<const base::ParamInfo> SimulationConfig::params() {
   return kSimulationParams;
 }
+std::span<const base::ParamInfo> DeviceConfig::params() {
+  return kDeviceParams;
+}
 std::span<const base::ParamInfo> SystemConfig::params() {
   return kSystemParams;
 }
@@ -108,6 +116,7 @@ SystemConfig load_config(const ConfigRequest& request) {
   base::read_config(settings, config, "--set");
 
   if (request.seed) config.seed = *request.seed;
+  apply_persona(config);
   join(config);
   validate(config);
   return config;

@@ -1,5 +1,6 @@
 // Optional parts of a drive, each with a device that has it: what goes over the wire, and what it
 // changes for I/O.
+#include <algorithm>
 #include <cstring>
 
 #include "tests/support/catch.hpp"
@@ -240,6 +241,11 @@ TEST_CASE("with shadow doorbells the register is written only when the event ind
   rig.device.identify.oacs = 1 << 8;
   std::uint64_t shadow = 0;
   std::uint64_t events = 0;
+  // A head that was written before may still be on its way: only tails are counted.
+  const auto tails = [&rig] {
+    return std::count_if(rig.device.bells.begin(), rig.device.bells.end(),
+                         [](const auto& bell) { return !bell.completion; });
+  };
   rig.device.script = [&](std::uint16_t qid, const spec::SubmissionEntry& entry) -> Script {
     if (qid == 0 && entry.opc == 0x7c) {
       shadow = entry.prp1;
@@ -255,7 +261,7 @@ TEST_CASE("with shadow doorbells the register is written only when the event ind
     rig.machine.memory.store(events + 8, tail);
     rig.machine.memory.store(events + 12, std::uint32_t{0x7000});  // heads are not wanted
     CHECK(rig.read_block() == BlockStatus::kOk);
-    CHECK(rig.device.bells.size() == 1);
+    CHECK(tails() == 1);
     // One far away: the shadow alone gets it, and the drive looks there by itself.
     rig.machine.memory.store(events + 8, std::uint32_t{0x7000});
     rig.machine.threads.spawn("drive", [&] {
@@ -263,7 +269,7 @@ TEST_CASE("with shadow doorbells the register is written only when the event ind
       rig.device.poll_shadow(1, rig.machine.memory.load<std::uint32_t>(shadow + 8));
     });
     CHECK(rig.read_block() == BlockStatus::kOk);
-    CHECK(rig.device.bells.size() == 1);
+    CHECK(tails() == 1);
     CHECK(rig.machine.memory.load<std::uint32_t>(shadow + 8) == tail + 2);
   }));
 }
@@ -494,6 +500,7 @@ TEST_CASE("keep alive asks for a reserved tag that PCI has not, and resets") {
 TEST_CASE("a drive that counts traffic as keep alive is left alone as long as there is some") {
   ScriptedRig rig(config_of(Generation::v5_15));
   rig.device.identify.ctratt = 1 << 6;
+  rig.device.identify.kas = 10;
   rig.device.identify.lpa = 2;
   rig.device.script = [&](std::uint16_t qid, const spec::SubmissionEntry& entry) -> Script {
     if (qid == 0 && entry.opc == 2 && (entry.cdw10 & 0xff) == 5)

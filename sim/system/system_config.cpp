@@ -73,6 +73,13 @@ void validate(const SystemConfig& config) {
         "host.smp: false is a kernel for one processor, but host.cpus is {}", config.host.cpus));
   }
   config.root_complex.validate();
+  for (const auto& [name, queues] : {std::pair{"write_queues", config.driver.write_queues},
+                                     std::pair{"poll_queues", config.driver.poll_queues}}) {
+    if (queues > config.host.cpus) {
+      throw base::UserError(fmt::format("driver.{}: {} queues for {} processors (host.cpus)", name,
+                                        queues, config.host.cpus));
+    }
+  }
   config.device.endpoint.validate();
   device::check_config(config.device.controller, config.device.media.capacity_bytes);
   const auto& endpoint = config.device.endpoint;

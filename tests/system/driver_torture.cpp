@@ -156,10 +156,10 @@ class Torture {
   void check_idle() {
     check(dev().tags_in_use() <= (dev().removed() ? 0u : 1u), "tags are in use");
     check(dev().pool_blocks_in_use() == 0, "blocks of the pools are in use");
-    check(machine().requests_open() == 0, "requests of the processors are open");
   }
   void check_gone(std::uint64_t pages) {
     check_idle();
+    check(machine().requests_open() == 0, "requests of the processors are open");
     check(machine().interrupts.vectors_in_use() == 0, "vectors are in use");
     check(machine().interrupts.handlers_in_use() == 0, "handlers are in use");
     check(machine().pages.coherent_bytes_in_use() == 0, "coherent memory is in use");

@@ -79,6 +79,37 @@ TEST_CASE("a striped drive gets no request across its stripes") {
   });
 }
 
+TEST_CASE("module parameters have Linux's names, defaults and ranges") {
+  const auto with = [](const std::string& setting) {
+    system_::ConfigRequest request;
+    request.driver_settings = {setting};
+    return system_::load_config(request).driver;
+  };
+  const host::DriverConfig config = with("nvme.io_queue_depth=4095");
+  CHECK(config.io_queue_depth == 4095);
+  CHECK(config.max_host_mem_size_mb == 128);
+  CHECK(config.sgl_threshold == 32768);
+  CHECK(config.use_cmb_sqes);
+  CHECK_FALSE(config.use_threaded_interrupts);
+  CHECK(config.write_queues + config.poll_queues == 0);
+  CHECK_FALSE(config.noacpi);
+  CHECK(config.admin_timeout == 60);
+  CHECK(config.io_timeout == 30);
+  CHECK(config.shutdown_timeout == 5);
+  CHECK(config.max_retries == 5);
+  CHECK(config.default_ps_max_latency_us == 100'000);
+  CHECK(config.apst_primary_timeout_ms == 100);
+  CHECK(config.apst_secondary_timeout_ms == 2000);
+  CHECK(config.multipath);
+  CHECK_FALSE(config.streams);
+  CHECK(with("nvme.poll_queues=2").poll_queues == 2);
+  CHECK(with("nvme_core.multipath=false").multipath == false);
+  for (const char* wrong : {"nvme.io_queue_depth=1", "nvme.io_queue_depth=4096",
+                            "nvme.write_queues=9", "nvme.poll_queues=9", "nvme.unknown=1",
+                            "nvme_core.shutdown_timeout=256", "nvme_core.max_retries=256"})
+    CHECK_THROWS_AS(with(wrong), base::UserError);
+}
+
 TEST_CASE("sysfs shows what the drive said of itself") {
   DriverRig rig;
   rig.after_boot([&] {

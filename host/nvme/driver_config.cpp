@@ -36,7 +36,7 @@ GenerationFacts facts_of(Generation generation) {
 
 std::span<const base::ParamInfo> DriverConfig::params() {
   static constexpr std::int64_t kLarge = 0x7fff'ffff;
-  static constexpr std::array<base::ParamInfo, 27> kRows{{
+  static constexpr std::array<base::ParamInfo, 26> kRows{{
       {"generation", "", 0, 0, "Linux whose behaviour the driver follows: v5_15 or v6_1"},
       {"io_queue_depth", "entries", 2, 4095, "wanted depth of an I/O queue"},
       {"write_queues", "queues", 0, 1024, "queues for writes alone; 0: reads and writes share"},

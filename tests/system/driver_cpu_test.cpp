@@ -157,9 +157,9 @@ TEST_CASE("one processor saturates where its costs say so") {
     const Rate small = measure(rig, 1, kEngine);
     const Rate large = measure(rig, 32, kEngine);
     const Rate larger = measure(rig, 64, kEngine);
-    CHECK(small.busy < 0.6);
+    CHECK(small.busy < 0.8);
     CHECK(large.busy > 0.99);
-    CHECK(large.iops > 3 * small.iops);
+    CHECK(large.iops > 1.5 * small.iops);
     CHECK(larger.iops > 0.95 * large.iops);
     CHECK(larger.iops < 1.05 * large.iops);
     for (const Rate& rate : {large, larger}) {

@@ -106,8 +106,10 @@ TEST_CASE("module parameters have Linux's names, defaults and ranges") {
   CHECK(with("nvme_core.multipath=false").multipath == false);
   for (const char* wrong : {"nvme.io_queue_depth=1", "nvme.io_queue_depth=4096",
                             "nvme.write_queues=9", "nvme.poll_queues=9", "nvme.unknown=1",
-                            "nvme_core.shutdown_timeout=256", "nvme_core.max_retries=256"})
+                            "nvme_core.shutdown_timeout=256", "nvme_core.max_retries=256"}) {
+    INFO(wrong);
     CHECK_THROWS_AS(with(wrong), base::UserError);
+  }
 }
 
 TEST_CASE("sysfs shows what the drive said of itself") {

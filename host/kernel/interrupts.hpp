@@ -72,7 +72,8 @@ class Interrupts {
   // runs in a task slice that the interrupt wakes if irq_check() says so. 0 or -EINVAL.
   int request_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler,
                   std::string name, bool threaded = false);
-  // Waits until a pending slice (and thread) has run; afterwards the handler is not called any more.
+  // Waits until a pending slice (and thread) has run; afterwards the handler is not called any
+  // more.
   void free_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler);
   // Counted. disable_irq waits like free_irq.
   void disable_irq(pcie::RequesterId function, unsigned vector);

@@ -110,7 +110,7 @@ int NvmeDev::setup_irqs(unsigned io_queues) {
   affinity.pre_vectors = 1;
   affinity.calc_sets = [this](unsigned vectors) { return calc_irq_sets(vectors); };
   return machine_.interrupts.alloc_irq_vectors(function_.id, 1, wanted, affinity,
-                                                Interrupts::kIrqAllTypes);
+                                               Interrupts::kIrqAllTypes);
 }
 
 // Splits the vectors behind the first one into those for all or for writes, and those for reads.

@@ -88,8 +88,8 @@ int NvmeDev::pci_enable() {
   if (reg_read32(kRegCsts) == kDeadRegister) {
     result = -ENODEV;
   } else {
-    result = machine_.interrupts.alloc_irq_vectors(function_.id, 1, 1, {},
-                                                   Interrupts::kIrqAllTypes);
+    result =
+        machine_.interrupts.alloc_irq_vectors(function_.id, 1, 1, {}, Interrupts::kIrqAllTypes);
   }
   if (result < 0) {
     set_command(false, false);

@@ -174,3 +174,33 @@ TEST_CASE("one processor saturates where its costs say so") {
     }
   });
 }
+
+TEST_CASE("a drive without MSI-X is driven by MSI") {
+  DriverRig rig({"device.endpoint.msix_vectors=0"});
+  rig.after_boot([&] {
+    const auto id = rig.system->functions().front().id;
+    CHECK(rig.machine().interrupts.kind_of(id) == host::IrqKind::kMsi);
+    CHECK(rig.machine().interrupts.vectors_of(id) == 4);  // of five, a power of two
+    for (int i = 0; i < 20; ++i) CHECK(rig.read() == BlockStatus::kOk);
+  });
+  CHECK(rig.logged("timeout") == 0);
+}
+
+TEST_CASE("a drive without MSI-X and MSI is driven by its pin") {
+  DriverRig rig({"device.endpoint.msix_vectors=0", "device.endpoint.msi_vectors=0"});
+  rig.after_boot([&] {
+    const auto id = rig.system->functions().front().id;
+    CHECK(rig.machine().interrupts.kind_of(id) == host::IrqKind::kPin);
+    for (int i = 0; i < 20; ++i) CHECK(rig.read() == BlockStatus::kOk);
+  });
+  CHECK(rig.logged("timeout") == 0);
+}
+
+TEST_CASE("threaded interrupts by the pin deliver the same") {
+  DriverRig rig({"device.endpoint.msix_vectors=0", "device.endpoint.msi_vectors=0",
+                 "driver.use_threaded_interrupts=true"});
+  rig.after_boot([&] {
+    for (int i = 0; i < 20; ++i) CHECK(rig.read() == BlockStatus::kOk);
+  });
+  CHECK(rig.logged("timeout") == 0);
+}

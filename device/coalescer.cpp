@@ -23,7 +23,20 @@ void Coalescer::send(std::uint16_t vector) {
   if (core_.registers.interrupt_masked(vector)) [[unlikely]]
     return;
   ++sent_;
+  if (core_.points.interrupt.armed()) [[unlikely]] {
+    Fate fate;
+    core_.points.interrupt(vector, fate);
+    if (fate.drop) return;
+    if (fate.delay != base::kTimeZero) {
+      core_.scheduler.after<&Coalescer::late>(fate.delay, this, vector);
+      return;
+    }
+  }
   core_.port.interrupt(pcie::VectorId(vector));
+}
+
+void Coalescer::late(std::uint64_t vector) {
+  core_.port.interrupt(pcie::VectorId(static_cast<std::uint16_t>(vector)));
 }
 
 void Coalescer::hold(const CompletionQueue& queue, base::CommandKey key) {

@@ -42,6 +42,7 @@ class Coalescer {
     base::Scheduler::Handle timer;
   };
   void expired(std::uint64_t vector);
+  void late(std::uint64_t vector);  // one that a rule held back
 
   Core& core_;
   std::vector<Vector> vectors_;

@@ -50,7 +50,7 @@ Command& CommandPool::take() {
   Command& command = commands_[free_.back()];
   free_.pop_back();
   ++in_use_;
-  command.media_open = command.ended = command.prepared = command.locked = false;
+  command.media_open = command.ended = command.prepared = command.locked = command.twice = false;
   command.status = spec::Status::kSuccess;
   command.dw0 = 0;
   command.pieces_open = command.parts_ready = command.position = 0;

@@ -47,6 +47,7 @@ struct Command {
   bool ended = false;            // its status was decided while pieces were still moving
   bool prepared = false;         // completion_at is valid
   bool locked = false;           // in RangeLocks
+  bool twice = false;            // a rule wants its completion posted twice
   bool sgl_of_metadata = false;  // which SGL is being read
   spec::Status status = spec::Status::kSuccess;
   std::uint32_t dw0 = 0;

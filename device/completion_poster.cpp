@@ -1,5 +1,7 @@
 #include "device/completion_poster.hpp"
 
+#include <algorithm>
+
 #include "device/core.hpp"
 
 namespace nvmesim::device {
@@ -47,6 +49,14 @@ void CompletionPoster::prepare(Command& command) {
 void CompletionPoster::post(Command& command) {
   command.state = CommandState::kCompleting;
   if (!command.prepared) prepare(command);
+  if (core_.points.completion_fate.armed()) [[unlikely]] {
+    Fate fate;
+    core_.points.completion_fate(command.sqid, command.sqe, fate);
+    if (fate.drop) return core_.release(command);
+    if (fate.delay != base::kTimeZero)
+      command.completion_at = std::max(command.completion_at, core_.scheduler.now()) + fate.delay;
+    command.twice = fate.twice;
+  }
   if (command.completion_at <= core_.scheduler.now()) {
     hand_over(command);
   } else {
@@ -137,21 +147,35 @@ spec::CompletionEntry CompletionPoster::entry_of(const CompletionQueue& queue, C
   return entry;
 }
 
-void CompletionPoster::write(CompletionQueue& queue, Command& command) {
-  spec::CompletionEntry entry = entry_of(queue, command);
-  if (core_.points.completion_posted.armed()) core_.points.completion_posted(queue.id, entry);
-  const std::uint64_t address = queue.base + std::uint64_t{queue.tail} * sizeof entry;
+// The address of the next entry; the tail moves behind it.
+std::uint64_t CompletionPoster::advance(CompletionQueue& queue) {
+  const std::uint64_t address =
+      queue.base + std::uint64_t{queue.tail} * sizeof(spec::CompletionEntry);
   if (++queue.tail == queue.size) {
     queue.tail = 0;
     queue.phase = !queue.phase;
   }
+  return address;
+}
+
+void CompletionPoster::write(CompletionQueue& queue, Command& command) {
+  spec::CompletionEntry entry = entry_of(queue, command);
+  if (core_.points.completion_posted.armed()) core_.points.completion_posted(queue.id, entry);
+  const std::uint64_t address = advance(queue);
   const pcie::VectorId vector(queue.vector);
   const bool interrupts = queue.ien && core_.coalescer.sends_now(queue);
   pcie::FunctionPort::WriteOptions options;
   options.relaxed_ordering = false;
-  options.deferrable = interrupts && core_.port.interrupt_enabled(vector);
+  options.deferrable =
+      interrupts && core_.port.interrupt_enabled(vector) && !core_.points.interrupt.armed();
   core_.port.dma_write(address, std::as_bytes(std::span(&entry, 1)), {}, options, {});
   ++posted_;
+  if (command.twice && !queue.full()) [[unlikely]] {
+    options.deferrable = false;
+    entry.status = static_cast<std::uint16_t>((entry.status & ~1u) | unsigned{queue.phase});
+    core_.port.dma_write(advance(queue), std::as_bytes(std::span(&entry, 1)), {}, options, {});
+    ++posted_;
+  }
   const base::Time now = core_.scheduler.now();
   const base::CommandKey key =
       spec::command_key(core_.port.id().value(), command.sqid, command.sqe.cid);

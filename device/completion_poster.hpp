@@ -35,6 +35,7 @@ class CompletionPoster {
   void built(std::uint64_t index);
   void hand_over(Command& command);
   void write(CompletionQueue& queue, Command& command);
+  static std::uint64_t advance(CompletionQueue& queue);
   spec::CompletionEntry entry_of(const CompletionQueue& queue, Command& command);
   void stop_waiting(CompletionQueue& queue);
 

@@ -41,6 +41,7 @@ void Controller::bar_write(unsigned bar, std::uint64_t offset, std::span<const s
                         static_cast<unsigned>(data.size()), 0};
   std::memcpy(&access.value, data.data(), data.size());
   if (core_->points.register_access.armed()) core_->points.register_access(access);
+  if (access.drop) return;
   const auto value = static_cast<std::uint32_t>(access.value);
   if (access.offset >= spec::kDoorbellBase) {
     core_->doorbells.write(access.offset, value);

@@ -56,6 +56,13 @@ void Dispatcher::decode(Command& command) {
     if (core_.power.concerns_io()) [[unlikely]]
       when += core_.power.admit(bytes_of(command)) - now;
   }
+  if (core_.points.command_fate.armed()) [[unlikely]] {
+    Fate fate;
+    core_.points.command_fate(command.sqid, command.sqe, fate);
+    if (fate.drop) return;  // it stays here until somebody aborts it
+    if (fate.status) return core_.complete(command, *fate.status);
+    when += fate.delay;
+  }
   command.timer = core_.scheduler.at<&Dispatcher::decoded>(when, this, command.index);
 }
 

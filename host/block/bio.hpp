@@ -47,14 +47,17 @@ struct IoBuffer {
 
 struct Bio {
   BioOp op = BioOp::kRead;
-  std::uint64_t sector = 0;   // in 512-byte sectors
-  std::uint32_t sectors = 0;  // 0 for a flush
-  bool fua = false;           // REQ_FUA
-  bool preflush = false;      // REQ_PREFLUSH
-  bool sync = false;          // REQ_SYNC
-  bool polled = false;        // REQ_POLLED: to a polling queue where there is one
-  IoBuffer buffer;            // reads and writes; at least sectors * 512 bytes
-  CpuId cpu;                  // where it is submitted
+  std::uint64_t sector = 0;     // in 512-byte sectors
+  std::uint32_t sectors = 0;    // 0 for a flush
+  bool fua = false;             // REQ_FUA
+  bool preflush = false;        // REQ_PREFLUSH
+  bool sync = false;            // REQ_SYNC
+  std::uint8_t write_hint = 0;  // expected lifetime: 0 not set, 1 none, 2 short to 5 extreme
+  bool polled = false;          // REQ_POLLED: to a polling queue where there is one
+  IoBuffer buffer;              // reads and writes; at least sectors * 512 bytes
+  // Or the data lies in these pieces, in order; they outlive the bio. `buffer` is not used then.
+  std::span<const IoBuffer> pieces;
+  CpuId cpu;  // where it is submitted
   // CPU time of what lies above the block layer (system call, mode crossings, file system); the
   // block layer and the driver add their own. Part of Stage::kSubmit.
   base::Time engine_cost{0};
@@ -83,6 +86,9 @@ struct BlockLimits {
   std::uint32_t logical_block_bytes = 512;
   std::uint32_t physical_block_bytes = 512;
   std::uint32_t max_sectors = 2560;            // per request; longer bios are split
+  std::uint32_t chunk_sectors = 0;             // requests do not cross multiples of it; 0: they may
+  std::uint32_t max_segments = 127;            // pieces of memory of one request
+  std::uint64_t boundary_mask = 4095;          // between two pieces both addresses have it clear
   std::uint64_t max_discard_sectors = 0;       // 0: no discard
   std::uint64_t max_write_zeroes_sectors = 0;  // 0: no write zeroes
   bool write_cache = false;                    // volatile: flushes and FUA reach the drive

@@ -44,13 +44,17 @@ struct Request {
   Bio* bio = nullptr;
   std::uint64_t sector = 0;
   std::uint64_t sectors = 0;
-  // Data in host memory, contiguous. Nothing for flush, discard and write zeroes.
+  // Data in host memory. Nothing for flush, discard and write zeroes. A bio in pieces: no address;
+  // they are the bytes from data_offset on of bio->pieces.
   std::uint64_t data_address = 0;
+  std::uint64_t data_offset = 0;
   std::uint32_t data_bytes = 0;
   bool fua = false;
+  std::uint8_t write_hint = 0;
   bool preflush = false;         // the flush machinery has seen to it before queue_rq
   bool failfast_driver = false;  // never retried: passthrough
   bool user_command = false;     // a passthrough command of user space
+  bool polled = false;           // somebody looks for its completion all the time
 
   // Passthrough: the command as it goes into the submission queue, and who is told of its end.
   std::array<std::byte, 64> command{};

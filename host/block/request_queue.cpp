@@ -47,6 +47,7 @@ RequestQueue::RequestQueue(TagSet& set)
       block_cost_(std::chrono::nanoseconds(machine_.config().block_layer_ns)),
       driver_cost_(std::chrono::nanoseconds(machine_.config().driver_ns)),
       wake_cost_(std::chrono::nanoseconds(machine_.config().context_switch_ns)),
+      poll_cost_(std::chrono::nanoseconds(machine_.config().poll_ns)),
       requeue_timer_(scheduler_, base::Callback::of<&RequestQueue::requeue_work>(this)),
       timeout_timer_(scheduler_, base::Callback::of<&RequestQueue::timeout_expired>(this)),
       timeout_work_(base::Callback::of<&RequestQueue::timeout_work>(this)),
@@ -64,6 +65,7 @@ void RequestQueue::set_hw_queues(std::uint16_t hw_queues) {
   while (hw_.size() > hw_queues) {
     NVMESIM_ASSERT(hw_.back()->dispatch.empty(), "a hardware queue went away with requests in it");
     flush_commands_before_ += hw_.back()->flush.commands();
+    if (hw_.back()->looking) retired_.push_back(std::move(hw_.back()));
     hw_.pop_back();
   }
   while (hw_.size() < hw_queues) {
@@ -150,6 +152,7 @@ void RequestQueue::end_request(Request& request, BlockStatus status) {
   }
   request.state = RequestState::kIdle;
   request.block_status = status;
+  if (request.polled) --hw_[request.hw_queue]->polled_open;
   if (request.bio != nullptr) {
     end_bio_part(request, status);
     release(request);

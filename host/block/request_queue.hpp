@@ -124,6 +124,12 @@ class RequestQueue {
     List dispatch;
     FlushQueue flush;
     Timer rerun_timer;  // after kResource
+    // Polled queues: requests that are looked for, and the processor that looks.
+    void look() { queue.poll_slice(*this); }
+    std::uint32_t polled_open = 0;
+    bool looking = false;
+    CpuId looker;
+    std::uint32_t empty_looks = 0;
   };
 
   // bios
@@ -132,6 +138,9 @@ class RequestQueue {
   bool valid(const Bio& bio) const;
   void make_requests(Bio& bio, bool waited);
   std::uint64_t next_sectors(const Bio& bio) const;
+  std::uint64_t sectors_in_segments(const Bio& bio, std::uint64_t most) const;
+  void start_polling(std::uint16_t hw_queue, CpuId cpu);
+  void poll_slice(Hardware& hw);
   static QueueType type_of(const Bio& bio);
   void prepare(Request& request, Bio& bio, std::uint64_t sectors);
   void tag_granted(Bio& bio);
@@ -160,9 +169,11 @@ class RequestQueue {
   const base::Time block_cost_;
   const base::Time driver_cost_;
   const base::Time wake_cost_;
+  const base::Time poll_cost_;
   BlockLimits limits_;
   std::uint64_t capacity_sectors_ = 0;
   std::vector<std::unique_ptr<Hardware>> hw_;
+  std::vector<std::unique_ptr<Hardware>> retired_;  // gone, but somebody is still looking at them
   List requeue_list_;
   Timer requeue_timer_;
   Timer timeout_timer_;

@@ -132,7 +132,8 @@ Request* RequestQueue::alloc_request(RequestOp op, AllocFlags flags, std::uint16
   request->data_bytes = 0;
   request->fua = request->preflush = false;
   request->failfast_driver = true;
-  request->user_command = false;
+  request->user_command = request->polled = false;
+  request->data_offset = 0;
   request->dont_prep = false;
   request->retries = 0;
   request->status = 0;

@@ -84,6 +84,36 @@ QueueType RequestQueue::type_of(const Bio& bio) {
   return bio.op == BioOp::kRead ? QueueType::kRead : QueueType::kDefault;
 }
 
+// Sectors of the next request, at most `most`, that its pieces of memory allow: their number, and
+// that those inside begin and end on the boundary.
+std::uint64_t RequestQueue::sectors_in_segments(const Bio& bio, std::uint64_t most) const {
+  const std::uint64_t logical = limits_.logical_block_bytes;
+  std::uint64_t skip = bio.block_data * kSectorBytes;
+  const std::uint64_t wanted = most * kSectorBytes;
+  std::uint64_t bytes = 0;
+  std::uint32_t segments = 0;
+  std::uint64_t end = 0;  // address behind the piece before
+  for (const IoBuffer& piece : bio.pieces) {
+    if (skip >= piece.bytes) {
+      skip -= piece.bytes;
+      continue;
+    }
+    const std::uint64_t address = piece.address + skip;
+    if (segments != 0 && address != end) {
+      if (((address | end) & limits_.boundary_mask) != 0) break;
+      if (segments == limits_.max_segments) break;
+      ++segments;
+    } else if (segments == 0) {
+      segments = 1;
+    }
+    bytes += piece.bytes - skip;
+    end = piece.address + piece.bytes;
+    skip = 0;
+    if (bytes >= wanted) return most;
+  }
+  return std::max(bytes / logical * logical, logical) / kSectorBytes;
+}
+
 // Sectors of the next request. A split read or write ends on a physical block.
 std::uint64_t RequestQueue::next_sectors(const Bio& bio) const {
   const std::uint64_t left = bio.sectors - bio.block_data;
@@ -95,7 +125,12 @@ std::uint64_t RequestQueue::next_sectors(const Bio& bio) const {
   const std::uint64_t aligned_end = (offset + limits_.max_sectors) & ~(physical - 1);
   const std::uint64_t most =
       aligned_end > offset ? aligned_end - offset : limits_.max_sectors & ~(logical - 1);
-  return std::min(left, most);
+  std::uint64_t sectors = std::min(left, most);
+  if (limits_.chunk_sectors != 0) {
+    const std::uint64_t chunk = limits_.chunk_sectors;
+    sectors = std::min(sectors, chunk - ((bio.sector + bio.block_data) & (chunk - 1)));
+  }
+  return bio.pieces.empty() ? sectors : sectors_in_segments(bio, sectors);
 }
 
 // Makes and issues requests until the bio is used up or there is no tag. `waited`: a tag was
@@ -138,12 +173,16 @@ void RequestQueue::prepare(Request& request, Bio& bio, std::uint64_t sectors) {
   request.sector = bio.sector + bio.block_data;
   request.sectors = sectors;
   const bool data = bio.op <= BioOp::kWrite;
-  request.data_address = bio.buffer.address + bio.block_data * kSectorBytes;
+  request.data_offset = bio.block_data * kSectorBytes;
+  request.data_address = bio.pieces.empty() ? bio.buffer.address + request.data_offset : 0;
   request.data_bytes = data ? static_cast<std::uint32_t>(sectors * kSectorBytes) : 0;
   request.fua = bio.fua && limits_.write_cache;
   request.preflush = bio.preflush;
+  request.write_hint = bio.write_hint;
   request.failfast_driver = false;
   request.user_command = false;
+  request.polled = bio.polled && set_.map(QueueType::kPoll).count != 0;
+  if (request.polled) start_polling(request.hw_queue, bio.cpu);
   request.dont_prep = false;
   request.retries = 0;
   request.status = 0;
@@ -195,6 +234,35 @@ void RequestQueue::open_bio(Bio& bio) {
 void RequestQueue::close_bio(Bio& bio) {
   (bio.previous_open == nullptr ? oldest_open_ : bio.previous_open->next_open) = bio.next_open;
   (bio.next_open == nullptr ? newest_open_ : bio.next_open->previous_open) = bio.previous_open;
+}
+
+// Who waits for a polled bio looks at its queue all the time, one slice after the other, as long as
+// any is open there: the first who came. One that has looked in vain for long looks less often; it
+// is as busy, but costs the simulation less.
+void RequestQueue::start_polling(std::uint16_t hw_queue, CpuId cpu) {
+  Hardware& hw = *hw_[hw_queue];
+  ++hw.polled_open;
+  if (hw.looking) return;
+  hw.looking = true;
+  hw.looker = cpu;
+  hw.empty_looks = 0;
+  machine_.cpu(cpu).run(CpuPriority::kTask, poll_cost_, base::Callback::of<&Hardware::look>(&hw));
+}
+
+void RequestQueue::poll_slice(Hardware& hw) {
+  hw.looking = hw.polled_open != 0;
+  if (!hw.looking) return;
+  const bool found = set_.ops().poll(*this, hw.index) != 0;
+  hw.empty_looks = found ? 0 : hw.empty_looks + 1;
+  hw.looking = hw.polled_open != 0;
+  if (!hw.looking) return;
+  constexpr std::uint32_t kPatience = 4096;
+  constexpr base::Time kLongest = 100us;
+  const base::Time cost =
+      hw.empty_looks < kPatience
+          ? poll_cost_
+          : std::min<base::Time>(poll_cost_ * (hw.empty_looks - kPatience + 1), kLongest);
+  machine_.cpu(hw.looker).run(CpuPriority::kTask, cost, base::Callback::of<&Hardware::look>(&hw));
 }
 
 }  // namespace nvmesim::host

@@ -23,6 +23,7 @@ class Cpu {
   Cpu& operator=(const Cpu&) = delete;
 
   CpuId id() const { return id_; }
+  bool in_interrupt() const { return in_interrupt_; }
 
   void run(CpuPriority priority, base::Time cost, base::Callback at_end);
   // Inside one of this processor's call-backs: more time of the same kind from now on. Outside of

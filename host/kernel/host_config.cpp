@@ -8,6 +8,9 @@ std::span<const base::ParamInfo> HostConfig::params() {
   static constexpr std::int64_t kMillisecond = 1'000'000;
   static constexpr base::ParamInfo kParams[] = {
       {"cpus", "", 1, kMaxCpus, "Processors of the host."},
+      {"smp", "", 0, 1, "Kernel built for several processors: it spreads interrupts over them."},
+      {"aspm", "", 0, 1, "The link may go into low-power states."},
+      {"storage_d3", "", 0, 1, "Firmware wants drives shut down in suspend."},
       {"memory_bytes", "bytes", 16 * std::int64_t{base::kMiB}, 1024 * std::int64_t{base::kGiB},
        "Host memory; only what is touched is really taken."},
       {"memory_read_latency_ns", "ns", 0, kMillisecond,
@@ -22,6 +25,7 @@ std::span<const base::ParamInfo> HostConfig::params() {
        "Processor time from the handler to the waiting task."},
       {"completion_ns", "ns", 0, kMillisecond,
        "Processor time of each completion that a handler finds."},
+      {"poll_ns", "ns", 1, kMillisecond, "Processor time of one look at a polled queue."},
   };
   return kParams;
 }

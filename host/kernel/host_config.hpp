@@ -12,6 +12,10 @@ namespace nvmesim::host {
 
 struct HostConfig {
   std::uint32_t cpus = 8;
+  bool smp = true;  // CONFIG_SMP
+  // What firmware says: links may sleep; drives shall be shut down in suspend (StorageD3Enable).
+  bool aspm = true;
+  bool storage_d3 = false;
 
   std::uint64_t memory_bytes = 4 * base::kGiB;
   // From a DMA read's arrival to its completion leaving, root complex included.
@@ -27,12 +31,14 @@ struct HostConfig {
   std::uint32_t context_switch_ns = 1200;
   // For each completion that a handler finds, charged behind the handler.
   std::uint32_t completion_ns = 100;
+  // One look at a polled queue.
+  std::uint32_t poll_ns = 150;
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(HostConfig, (),
-                      (cpus, memory_bytes, memory_read_latency_ns, memory_read_ns_per_kib,
-                       block_layer_ns, driver_ns, mmio_write_ns, interrupt_ns, context_switch_ns,
-                       completion_ns))
+                      (cpus, smp, aspm, storage_d3, memory_bytes, memory_read_latency_ns,
+                       memory_read_ns_per_kib, block_layer_ns, driver_ns, mmio_write_ns,
+                       interrupt_ns, context_switch_ns, completion_ns, poll_ns))
 
 }  // namespace nvmesim::host

@@ -16,6 +16,7 @@ struct Interrupts::Vector {
   struct Action {
     IrqHandler* handler;
     std::string name;
+    bool threaded;
   };
   const std::uint32_t irq;
   bool allocated = false;
@@ -25,6 +26,10 @@ struct Interrupts::Vector {
   bool slice_pending = false;
   bool remembered = false;  // a message came while it was disabled
   unsigned disable_depth = 0;
+  // Some action is threaded; its task slice is under way; and is wanted once more behind that.
+  bool threaded = false;
+  bool thread_pending = false;
+  bool thread_again = false;
   // A pin: functions that share it, and its level.
   unsigned pin_users = 0;
   bool asserted = false;
@@ -34,7 +39,7 @@ struct Interrupts::Vector {
 
 struct Interrupts::Function {
   pcie::RequesterId id;
-  IrqType type = IrqType::kMsix;
+  IrqKind kind = IrqKind::kMsix;
   unsigned capability = 0;
   std::uint64_t table = 0;     // MSI-X: its address
   unsigned mask_register = 0;  // MSI: offset in configuration space; 0: it cannot be masked

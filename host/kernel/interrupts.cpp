@@ -27,7 +27,7 @@ std::vector<CpuMask> Interrupts::masks_for(unsigned vectors, const IrqAffinity& 
   std::vector<CpuMask> masks(std::min(vectors, affinity.pre_vectors), spread_affinity(1, cpus)[0]);
   const unsigned spread = vectors - static_cast<unsigned>(masks.size());
   std::vector<unsigned> sets{spread};
-  if (affinity.calc_sets) sets = affinity.calc_sets(spread);
+  if (affinity.calc_sets && machine_.config().smp) sets = affinity.calc_sets(spread);
   for (const unsigned set : sets) {
     for (const CpuMask& mask : spread_affinity(set, cpus)) {
       if (masks.size() < vectors) masks.push_back(mask);
@@ -50,15 +50,16 @@ Interrupts::Vector& Interrupts::vector_of(pcie::RequesterId id, unsigned vector)
 }
 
 int Interrupts::request_irq(pcie::RequesterId id, unsigned number, IrqHandler& handler,
-                            std::string name) {
+                            std::string name, bool threaded) {
   if (number >= vectors_of(id)) return -EINVAL;
   Vector& vector = vector_of(id, number);
   if (vector.actions.empty()) vector.count.name = name;
-  vector.actions.push_back({&handler, std::move(name)});
+  vector.actions.push_back({&handler, std::move(name), threaded});
+  vector.threaded |= threaded;
   ++handlers_in_use_;
   if (vector.actions.size() == 1) {
     set_mask(id, number, false);
-    if (vector.asserted && vector.disable_depth == 0) raise(vector);
+    raise_asserted(vector);
   }
   return 0;
 }
@@ -72,6 +73,8 @@ void Interrupts::free_irq(pcie::RequesterId id, unsigned number, IrqHandler& han
   NVMESIM_ASSERT(removed == 1, "an interrupt handler was freed that is not there");
   --handlers_in_use_;
   if (vector.actions.empty()) vector.remembered = false;
+  vector.threaded = std::any_of(vector.actions.begin(), vector.actions.end(),
+                                [](const Vector::Action& action) { return action.threaded; });
   enable_irq(id, number);
 }
 
@@ -79,7 +82,7 @@ void Interrupts::disable_irq(pcie::RequesterId id, unsigned number) {
   machine_.threads.assert_may_sleep();
   Vector& vector = vector_of(id, number);
   ++vector.disable_depth;
-  vector.idle.wait([&vector] { return !vector.slice_pending; });
+  vector.idle.wait([&vector] { return !vector.slice_pending && !vector.thread_pending; });
 }
 
 void Interrupts::enable_irq(pcie::RequesterId id, unsigned number) {
@@ -129,7 +132,7 @@ void Interrupts::pin(unsigned line, bool asserted) {
   vector->asserted = asserted;
   if (!asserted) return;
   ++vector->count.messages;
-  if (vector->disable_depth == 0 && !vector->actions.empty()) raise(*vector);
+  raise_asserted(*vector);
 }
 
 void Interrupts::raise(Vector& vector) {
@@ -139,9 +142,11 @@ void Interrupts::raise(Vector& vector) {
   }
   vector.slice_pending = true;
   const HostConfig& config = machine_.config();
+  // A threaded handler pays for its switches when it runs.
+  const std::int64_t switches = vector.threaded ? 0 : config.context_switch_ns;
   machine_.cpu(vector.cpu)
       .run(CpuPriority::kInterrupt,
-           std::chrono::nanoseconds(std::int64_t{config.interrupt_ns} + config.context_switch_ns),
+           std::chrono::nanoseconds(std::int64_t{config.interrupt_ns} + switches),
            base::Callback::of<&Interrupts::slice_ended>(this, vector.irq));
 }
 
@@ -150,11 +155,47 @@ void Interrupts::slice_ended(std::uint64_t irq) {
   vector.slice_pending = false;
   bool handled = false;
   for (std::size_t i = 0; i < vector.actions.size(); ++i) {
-    handled |= vector.actions[i].handler->handle_irq() == IrqReturn::kHandled;
+    const Vector::Action& action = vector.actions[i];
+    if (!action.threaded) {
+      handled |= action.handler->handle_irq() == IrqReturn::kHandled;
+    } else if (action.handler->irq_check()) {
+      handled = true;
+      wake_thread(vector);
+    }
   }
   ++(handled ? vector.count.handled : vector.count.none);
-  if (vector.asserted && vector.disable_depth == 0 && !vector.actions.empty()) raise(vector);
+  raise_asserted(vector);
   if (!vector.idle.empty()) vector.idle.wake_all();
+}
+
+// A pin is a level. It would keep the processor from a threaded handler, so it waits for that.
+void Interrupts::raise_asserted(Vector& vector) {
+  if (!vector.asserted || vector.disable_depth != 0 || vector.actions.empty()) return;
+  if (!vector.thread_pending) raise(vector);
+}
+
+// To the handler's thread, and from there to the waiting task.
+void Interrupts::wake_thread(Vector& vector) {
+  if (vector.thread_pending) {
+    vector.thread_again = true;
+    return;
+  }
+  vector.thread_pending = true;
+  machine_.cpu(vector.cpu)
+      .run(CpuPriority::kTask,
+           std::chrono::nanoseconds(2 * std::int64_t{machine_.config().context_switch_ns}),
+           base::Callback::of<&Interrupts::thread_ended>(this, vector.irq));
+}
+
+void Interrupts::thread_ended(std::uint64_t irq) {
+  Vector& vector = *vectors_[irq];
+  vector.thread_pending = false;
+  for (std::size_t i = 0; i < vector.actions.size(); ++i) {
+    if (vector.actions[i].threaded) vector.actions[i].handler->handle_irq();
+  }
+  if (std::exchange(vector.thread_again, false)) wake_thread(vector);
+  raise_asserted(vector);
+  if (!vector.thread_pending && !vector.idle.empty()) vector.idle.wake_all();
 }
 
 std::vector<Interrupts::VectorCount> Interrupts::counts() const {

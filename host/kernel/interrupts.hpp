@@ -31,7 +31,12 @@ class IrqHandler {
   virtual ~IrqHandler() = default;
   // At the end of the interrupt slice; must not wait.
   virtual IrqReturn handle_irq() = 0;
+  // Of a threaded handler, at the end of the interrupt slice: whether its thread has work to do.
+  virtual bool irq_check() { return true; }
 };
+
+// How a function sends its interrupts.
+enum class IrqKind : std::uint8_t { kMsix, kMsi, kPin };
 
 // How vectors are spread: the first `pre_vectors` get no affinity of their own; the others form
 // sets, each spread over all processors. calc_sets(n) splits n vectors (those behind pre_vectors)
@@ -52,24 +57,29 @@ class Interrupts {
 
   // At least `minimum`, at most `maximum` vectors of a function, enabled in configuration space,
   // every one masked (a pin cannot be). `types` is what may be used: the first of MSI-X, MSI, pin
-  // that grants the minimum. Number granted, or -ENOSPC; -EINVAL without the capability.
+  // that grants the minimum. Number granted, or -ENOSPC; -EINVAL without the capability. On a
+  // kernel for one processor calc_sets is not asked.
   static constexpr unsigned kIrqMsix = 1, kIrqMsi = 2, kIrqPin = 4;
   static constexpr unsigned kIrqAllTypes = kIrqMsix | kIrqMsi | kIrqPin;
   int alloc_irq_vectors(pcie::RequesterId function, unsigned minimum, unsigned maximum,
                         const IrqAffinity& affinity = {}, unsigned types = kIrqMsix);
   void free_irq_vectors(pcie::RequesterId function);
   unsigned vectors_of(pcie::RequesterId function) const;
+  // Of a function that has vectors.
+  IrqKind kind_of(pcie::RequesterId function) const;
 
-  // `vector` counts from 0 within the function. Handlers of one vector share it. 0 or -EINVAL.
+  // `vector` counts from 0 within the function. Handlers of one vector share it. A threaded one
+  // runs in a task slice that the interrupt wakes if irq_check() says so. 0 or -EINVAL.
   int request_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler,
-                  std::string name);
-  // Waits until a pending slice has run; afterwards the handler is not called any more.
+                  std::string name, bool threaded = false);
+  // Waits until a pending slice (and thread) has run; afterwards the handler is not called any
+  // more.
   void free_irq(pcie::RequesterId function, unsigned vector, IrqHandler& handler);
   // Counted. disable_irq waits like free_irq.
   void disable_irq(pcie::RequesterId function, unsigned vector);
   void enable_irq(pcie::RequesterId function, unsigned vector);
 
-  // Processors that the vector may interrupt, and the one that it does.
+  // Processors that the vector is for, and the one that it interrupts.
   const CpuMask& affinity(pcie::RequesterId function, unsigned vector) const;
   CpuId cpu_of(pcie::RequesterId function, unsigned vector) const;
 
@@ -94,7 +104,6 @@ class Interrupts {
  private:
   struct Vector;
   struct Function;
-  enum class IrqType : std::uint8_t { kMsix, kMsi, kPin };
   struct Line {
     Vector* vector = nullptr;
     bool asserted = false;
@@ -102,13 +111,17 @@ class Interrupts {
   static std::uint64_t message_address(CpuId cpu);
   int alloc_msix(Function& function, unsigned minimum, unsigned maximum,
                  const IrqAffinity& affinity);
-  int alloc_msi(Function& function, unsigned minimum, unsigned maximum);
-  int alloc_pin(Function& function, unsigned minimum);
+  int alloc_msi(Function& function, unsigned minimum, unsigned maximum,
+                const IrqAffinity& affinity);
+  int alloc_pin(Function& function, unsigned minimum, const IrqAffinity& affinity);
   Vector& take_vector(std::uint32_t irq, const CpuMask& mask, CpuId cpu);
   Vector* vector_of_line(unsigned line) const;
   Vector& vector_of(pcie::RequesterId function, unsigned vector) const;
   void raise(Vector& vector);
+  void raise_asserted(Vector& vector);
   void slice_ended(std::uint64_t irq);
+  void wake_thread(Vector& vector);
+  void thread_ended(std::uint64_t irq);
   void set_mask(pcie::RequesterId function, unsigned vector, bool masked);
   std::vector<CpuMask> masks_for(unsigned vectors, const IrqAffinity& affinity) const;
   CpuId choose_cpu(const CpuMask& mask);

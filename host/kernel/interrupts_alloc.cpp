@@ -58,6 +58,7 @@ std::uint32_t Interrupts::take_irqs(std::uint32_t count) {
 Interrupts::Vector& Interrupts::take_vector(std::uint32_t irq, const CpuMask& mask, CpuId cpu) {
   Vector& vector = *vectors_[irq];
   vector.allocated = true;
+  vector.threaded = false;
   vector.mask = mask;
   vector.cpu = cpu;
   vector.count = {};
@@ -73,8 +74,10 @@ int Interrupts::alloc_irq_vectors(pcie::RequesterId id, unsigned minimum, unsign
   function->id = id;
   int granted = -EINVAL;
   if ((types & kIrqMsix) != 0) granted = alloc_msix(*function, minimum, maximum, affinity);
-  if (granted < 0 && (types & kIrqMsi) != 0) granted = alloc_msi(*function, minimum, maximum);
-  if (granted < 0 && (types & kIrqPin) != 0) granted = alloc_pin(*function, minimum);
+  if (granted < 0 && (types & kIrqMsi) != 0) {
+    granted = alloc_msi(*function, minimum, maximum, affinity);
+  }
+  if (granted < 0 && (types & kIrqPin) != 0) granted = alloc_pin(*function, minimum, affinity);
   if (granted > 0) functions_[id] = std::move(function);
   return granted;
 }
@@ -88,7 +91,7 @@ int Interrupts::alloc_msix(Function& function, unsigned minimum, unsigned maximu
   const unsigned granted = std::min<unsigned>(maximum, (control & 0x7ffu) + 1);
   if (granted < minimum) return -ENOSPC;
 
-  function.type = IrqType::kMsix;
+  function.kind = IrqKind::kMsix;
   function.capability = capability;
   const std::uint32_t place = machine_.read32(id, capability + kTableOffset);
   const unsigned bar = kFirstBar + 4 * (place & 7);
@@ -114,8 +117,9 @@ int Interrupts::alloc_msix(Function& function, unsigned minimum, unsigned maximu
 }
 
 // The messages of a function differ in the low bits of their data and go to one address: so all of
-// them to one processor.
-int Interrupts::alloc_msi(Function& function, unsigned minimum, unsigned maximum) {
+// them to one processor, whichever ones they are for.
+int Interrupts::alloc_msi(Function& function, unsigned minimum, unsigned maximum,
+                          const IrqAffinity& affinity) {
   const pcie::RequesterId id = function.id;
   const unsigned capability = pcie::find_capability(machine_, id, pcie::kCapabilityMsi);
   if (capability == 0) return -EINVAL;
@@ -123,14 +127,14 @@ int Interrupts::alloc_msi(Function& function, unsigned minimum, unsigned maximum
   const unsigned granted = std::min(std::bit_floor(maximum), 1u << (control >> 1 & 7));
   if (granted < minimum || granted == 0) return -ENOSPC;
 
-  function.type = IrqType::kMsi;
+  function.kind = IrqKind::kMsi;
   function.capability = capability;
-  const CpuMask all = spread_affinity(1, machine_.cpus())[0];
-  const CpuId cpu = choose_cpu(all);
+  const std::vector<CpuMask> masks = masks_for(granted, affinity);
+  const CpuId cpu = choose_cpu(spread_affinity(1, machine_.cpus())[0]);
   load_[cpu.value()] += granted - 1;
   const std::uint32_t first = take_irqs(granted);
   for (unsigned i = 0; i < granted; ++i) {
-    function.vectors.push_back(&take_vector(first + i, all, cpu));
+    function.vectors.push_back(&take_vector(first + i, masks[i], cpu));
   }
   const bool wide = (control & kMsi64Bit) != 0;
   const std::uint64_t address = message_address(cpu);
@@ -148,13 +152,14 @@ int Interrupts::alloc_msi(Function& function, unsigned minimum, unsigned maximum
   return static_cast<int>(granted);
 }
 
-// Functions may share a line, and so its vector.
-int Interrupts::alloc_pin(Function& function, unsigned minimum) {
+// Functions may share a line, and so its vector. The driver still hears how its vectors are split.
+int Interrupts::alloc_pin(Function& function, unsigned minimum, const IrqAffinity& affinity) {
   const std::uint32_t registers = machine_.read32(function.id, kInterruptLine);
   const unsigned line = registers & 0xFF;
   if ((registers >> 8 & 0xFF) == 0 || line == 0xFF) return -EINVAL;
   if (minimum > 1) return -ENOSPC;
-  function.type = IrqType::kPin;
+  function.kind = IrqKind::kPin;
+  masks_for(1, affinity);
   Vector* vector = vector_of_line(line);
   if (vector == nullptr) {
     const CpuMask all = spread_affinity(1, machine_.cpus())[0];
@@ -171,12 +176,16 @@ int Interrupts::alloc_pin(Function& function, unsigned minimum) {
   return 1;
 }
 
+IrqKind Interrupts::kind_of(pcie::RequesterId id) const {
+  return functions_.at(id)->kind;
+}
+
 void Interrupts::free_irq_vectors(pcie::RequesterId id) {
   const auto found = functions_.find(id);
   if (found == functions_.end()) return;
   const Function& function = *found->second;
   for (Vector* vector : function.vectors) {
-    if (function.type == IrqType::kPin && --vector->pin_users != 0) continue;
+    if (function.kind == IrqKind::kPin && --vector->pin_users != 0) continue;
     NVMESIM_ASSERT(vector->actions.empty(), "a vector was freed before its handler");
     vector->allocated = false;
     vector->remembered = false;
@@ -186,9 +195,9 @@ void Interrupts::free_irq_vectors(pcie::RequesterId id) {
       if (line.vector == vector) line.vector = nullptr;
     }
   }
-  if (function.type != IrqType::kPin) {
+  if (function.kind != IrqKind::kPin) {
     const std::uint16_t control = machine_.read16(id, function.capability + kMessageControl);
-    const std::uint16_t enable = function.type == IrqType::kMsix ? kMsixEnable : kMsiEnable;
+    const std::uint16_t enable = function.kind == IrqKind::kMsix ? kMsixEnable : kMsiEnable;
     machine_.write16(id, function.capability + kMessageControl,
                      static_cast<std::uint16_t>(control & ~enable));
   }
@@ -199,7 +208,7 @@ void Interrupts::free_irq_vectors(pcie::RequesterId id) {
 // message sent before it. A pin is shared: it has no mask.
 void Interrupts::set_mask(pcie::RequesterId id, unsigned vector, bool masked) {
   Function& function = *functions_.at(id);
-  if (function.type == IrqType::kMsix) {
+  if (function.kind == IrqKind::kMsix) {
     const std::uint64_t control = function.table + vector * kEntryBytes + kEntryControl;
     machine_.writel(control, masked ? 1 : 0);
     if (masked) machine_.readl(control);

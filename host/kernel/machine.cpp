@@ -57,6 +57,16 @@ void Machine::writel(std::uint64_t address, std::uint32_t value, bool deferrable
   charge(mmio_write_cost_);
 }
 
+void Machine::memcpy_toio(std::uint64_t address, const void* from, std::size_t bytes) {
+  pcie::TlpPayload* payload = tlps_.take();
+  payload->set_inline(from, bytes);
+  payload->set_command(tlm::TLM_WRITE_COMMAND);
+  payload->set_address(address);
+  ++mmio_writes_;
+  bus.request(*payload);
+  charge(mmio_write_cost_);
+}
+
 void Machine::lo_hi_writeq(std::uint64_t address, std::uint64_t value) {
   writel(address, static_cast<std::uint32_t>(value));
   writel(address + 4, static_cast<std::uint32_t>(value >> 32));

@@ -61,6 +61,8 @@ class Machine : public sc_core::sc_module, public pcie::HostPort, public pcie::C
   void writel(std::uint64_t address, std::uint32_t value, bool deferrable = false);
   void lo_hi_writeq(std::uint64_t address, std::uint64_t value);
   void hi_lo_writeq(std::uint64_t address, std::uint64_t value);
+  // Up to 64 bytes in one posted write, as write combining makes of a copy into device memory.
+  void memcpy_toio(std::uint64_t address, const void* from, std::size_t bytes);
   std::uint32_t readl(std::uint64_t address);
   std::uint64_t lo_hi_readq(std::uint64_t address);
 

@@ -1,6 +1,7 @@
 #include "host/nvme/command.hpp"
 
 #include <cstring>
+#include <utility>
 
 #include "host/nvme/queue.hpp"
 #include "sim/base/assert.hpp"
@@ -16,6 +17,8 @@ constexpr std::uint32_t kFua = 1u << 30;
 constexpr std::uint32_t kPract = 1u << 29;
 constexpr std::uint32_t kCheckGuard = 1u << 28;
 constexpr std::uint32_t kCheckRef = 1u << 26;
+constexpr std::uint32_t kStreamsDirective = 1u << 20;  // DTYPE
+constexpr unsigned kHintNone = 1;                      // write hints: 0 not set, 1 none, 2 short...
 constexpr std::uint8_t kPsdtMask = 0xc0;
 // The whole range table is handed over, whatever the number of ranges in use.
 constexpr std::uint32_t kRangeTableBytes = kMaxDsmRanges * sizeof(DsmRange);
@@ -75,8 +78,16 @@ std::optional<SubmissionEntry> CommandBuilder::build(Request& request,
 void CommandBuilder::finish(Request& request) {
   Iod& iod = iod_of(request);
   if (iod.discard_ranges == 0) return;
-  machine_.pages.free_page(iod.discard_ranges);
+  if (iod.discard_ranges == spare_page_)
+    spare_busy_ = false;
+  else
+    machine_.pages.free_page(iod.discard_ranges);
   iod.discard_ranges = 0;
+}
+
+void CommandBuilder::give_spare_page_back() {
+  if (spare_page_ != 0) machine_.pages.free_page(spare_page_);
+  spare_page_ = 0;
 }
 
 SubmissionEntry CommandBuilder::passthrough(const Request& request) const {
@@ -95,9 +106,14 @@ SubmissionEntry CommandBuilder::read_write(const Request& request,
   entry.nsid = target.nsid;
   set_range(entry, request, target);
   if (request.fua) entry.cdw12 |= kFua;
+  if (write && target.streams && request.write_hint > kHintNone) {
+    entry.cdw12 |= kStreamsDirective;
+    entry.cdw13 |= std::uint32_t{request.write_hint - 1u} << 16;
+  }
   if (target.has_metadata) {
-    // The host keeps no protection information of its own: the drive makes and checks it.
-    entry.cdw12 |= kPract | kCheckGuard;
+    // Without protection information of the host's own the drive makes and checks it.
+    if (!target.integrity) entry.cdw12 |= kPract;
+    entry.cdw12 |= kCheckGuard;
     if (target.pi_type == 1 || target.pi_type == 2) {
       entry.cdw12 |= kCheckRef;
       entry.cdw14 = static_cast<std::uint32_t>(start_lba(request, target));
@@ -110,7 +126,10 @@ bool CommandBuilder::discard(Request& request, const CommandTarget& target,
                              SubmissionEntry& entry) {
   Iod& iod = iod_of(request);
   if (iod.discard_ranges == 0) iod.discard_ranges = machine_.pages.allocate_page();
-  if (iod.discard_ranges == 0) return false;
+  if (iod.discard_ranges == 0) {
+    if (spare_page_ == 0 || std::exchange(spare_busy_, true)) return false;
+    iod.discard_ranges = spare_page_;
+  }
   machine_.memory.zero(iod.discard_ranges, kRangeTableBytes);
   machine_.memory.store(iod.discard_ranges,
                         DsmRange{0, blocks(request, target), start_lba(request, target)});

@@ -19,6 +19,8 @@ struct CommandTarget {
   unsigned lba_shift = 9;
   std::uint8_t pi_type = 0;  // 0: no protection information
   bool has_metadata = false;
+  bool integrity = false;  // the protection information is in host memory (MPTR)
+  bool streams = false;
 };
 
 class CommandBuilder {
@@ -33,6 +35,10 @@ class CommandBuilder {
   // At completion, before the request is ended or sent again.
   void finish(Request& request);
 
+  // A page for the ranges of one discard when memory is short; held from probe to removal.
+  void take_spare_page() { spare_page_ = machine_.pages.allocate_page(); }
+  void give_spare_page_back();
+
  private:
   device::spec::SubmissionEntry passthrough(const Request& request) const;
   device::spec::SubmissionEntry read_write(const Request& request,
@@ -44,6 +50,8 @@ class CommandBuilder {
   Machine& machine_;
   const Quirks& quirks_;
   const GenerationFacts& facts_;
+  std::uint64_t spare_page_ = 0;
+  bool spare_busy_ = false;
 };
 
 }  // namespace nvmesim::host

@@ -21,7 +21,7 @@ constexpr std::uint32_t kRegCrto = 0x68;
 
 }  // namespace
 
-NvmeCtrl::NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, const Quirks& quirks,
+NvmeCtrl::NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, Quirks& quirks,
                    unsigned instance, WorkQueue& nvme_wq, WorkQueue& reset_wq, base::Callback reset)
     : machine_(machine),
       bus_(bus),
@@ -36,6 +36,8 @@ NvmeCtrl::NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, c
       scan_work_(base::Callback::of<&NvmeCtrl::scan_work>(this)),
       async_event_work_(base::Callback::of<&NvmeCtrl::async_event_work>(this)),
       fw_act_work_(base::Callback::of<&NvmeCtrl::fw_act_work>(this)),
+      ana_work_(base::Callback::of<&NvmeCtrl::ana_work>(this)),
+      ka_work_(nvme_wq, machine.scheduler(), base::Callback::of<&NvmeCtrl::keep_alive_work>(this)),
       state_wq_(machine.threads),
       scan_lock_(machine.threads),
       shutdown_timeout_s_(config.shutdown_timeout),
@@ -168,15 +170,21 @@ int NvmeCtrl::shutdown_ctrl() {
 int NvmeCtrl::submit_sync_cmd(SubmissionEntry& command, std::span<std::byte> data,
                               std::uint64_t* result) {
   if (admin_q == nullptr) return -ENODEV;
+  return submit(command, data, result, *admin_q, false, false, base::kTimeZero);
+}
+
+// timeout 0: that of the queue.
+int NvmeCtrl::submit(SubmissionEntry& command, std::span<std::byte> data, std::uint64_t* result,
+                     RequestQueue& queue, bool user, bool at_head, base::Time timeout) {
   const bool to_device = (command.opc & 1u) != 0;
   Request* request =
-      admin_q->alloc_request(to_device ? RequestOp::kDriverOut : RequestOp::kDriverIn, {});
+      queue.alloc_request(to_device ? RequestOp::kDriverOut : RequestOp::kDriverIn, {});
   if (request == nullptr) return -ENODEV;
   DmaMemory memory;
   if (!data.empty()) {
     memory = machine_.pages.allocate_range(data.size());
     if (!memory) {
-      admin_q->free_request(*request);
+      queue.free_request(*request);
       return -ENOMEM;
     }
     // What the device leaves out must not be what the last user left.
@@ -186,7 +194,9 @@ int NvmeCtrl::submit_sync_cmd(SubmissionEntry& command, std::span<std::byte> dat
   }
   std::memcpy(request->command.data(), &command, sizeof command);
   request->failfast_driver = true;
-  const BlockStatus block_status = admin_q->execute_rq(*request);
+  request->user_command = user;
+  if (timeout != base::kTimeZero) request->timeout = timeout;
+  const BlockStatus block_status = queue.execute_rq(*request, at_head);
   int status = request->status;
   if (iod_of(*request).cancelled)
     status = -EINTR;
@@ -197,7 +207,18 @@ int NvmeCtrl::submit_sync_cmd(SubmissionEntry& command, std::span<std::byte> dat
     if (!to_device) machine_.memory.copy_out(memory.address, data.data(), data.size());
     machine_.pages.free_range(memory);
   }
-  admin_q->free_request(*request);
+  queue.free_request(*request);
+  return status;
+}
+
+int NvmeCtrl::get_features(FeatureId feature, std::uint32_t value, std::uint32_t* result) {
+  SubmissionEntry command{};
+  command.opc = static_cast<std::uint8_t>(AdminOpcode::kGetFeatures);
+  command.cdw10 = static_cast<std::uint32_t>(feature);
+  command.cdw11 = value;
+  std::uint64_t answer = 0;
+  const int status = submit_sync_cmd(command, {}, &answer);
+  if (status >= 0) *result = static_cast<std::uint32_t>(answer);
   return status;
 }
 
@@ -251,6 +272,7 @@ int NvmeCtrl::set_queue_count(unsigned& count) {
 // --- life
 
 void NvmeCtrl::start_ctrl() {
+  start_keep_alive();
   enable_aen();
   if (queue_count > 1) {
     queue_scan();
@@ -259,8 +281,25 @@ void NvmeCtrl::start_ctrl() {
 }
 
 void NvmeCtrl::stop_ctrl() {
+  nvme_wq_.cancel_work_sync(ana_work_);
+  ka_work_.cancel_sync();
   nvme_wq_.flush_work(async_event_work_);
   nvme_wq_.cancel_work_sync(fw_act_work_);
+}
+
+// What a write of NSSR looks like to the host: nothing but the state tells that it was meant.
+int NvmeCtrl::reset_subsystem() {
+  if (version_ < kVersion11 || !Cap{cap}.nssrs()) return -ENOTTY;
+  if (!facts_.subsystem_reset_states) {
+    bus_.reg_write32(kRegNssr, kNssrMagic);
+    return 0;
+  }
+  if (!change_ctrl_state(CtrlState::kResetting)) return -EBUSY;
+  bus_.reg_write32(kRegNssr, kNssrMagic);
+  if (!change_ctrl_state(CtrlState::kConnecting) || !change_ctrl_state(CtrlState::kLive))
+    return -EIO;
+  bus_.reg_read32(kRegCsts);  // finds out whether the device answers
+  return 0;
 }
 
 }  // namespace nvmesim::host

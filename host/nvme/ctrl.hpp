@@ -51,7 +51,7 @@ class CtrlBus {
 class NvmeCtrl {
  public:
   // reset: the transport's reset work.
-  NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, const Quirks& quirks,
+  NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, Quirks& quirks,
            unsigned instance, WorkQueue& nvme_wq, WorkQueue& reset_wq, base::Callback reset);
   ~NvmeCtrl();
   NvmeCtrl(const NvmeCtrl&) = delete;
@@ -83,6 +83,20 @@ class NvmeCtrl {
   int get_log(std::uint32_t nsid, std::uint8_t page, std::span<std::byte> data);
   int set_features(device::spec::FeatureId feature, std::uint32_t value, std::span<std::byte> data,
                    std::uint32_t* result = nullptr);
+  int get_features(device::spec::FeatureId feature, std::uint32_t value, std::uint32_t* result);
+  // A command of user space. nsid 0 on the controller's own node; I/O commands go through the disk
+  // of the namespace. Its effects (log page 05h, and what is known of an opcode) are seen to:
+  // namespaces frozen, scanned, or the controller identified anew. -EBUSY while not LIVE... the
+  // state gate of the block layer gives 370h; -EINVAL for a namespace that is not there.
+  struct Passthrough {
+    device::spec::SubmissionEntry command{};
+    std::span<std::byte> data;
+    std::uint32_t timeout_ms = 0;  // 0: the default
+    bool io = false;
+  };
+  int passthru(Passthrough& command, std::uint64_t* result = nullptr);
+  // The writes and states of a subsystem reset; -ENOTTY without NSSR.
+  int reset_subsystem();
   // In: how many are wanted. Out: how many there may be; 0 if the device refused.
   int set_queue_count(unsigned& count);
 
@@ -94,6 +108,10 @@ class NvmeCtrl {
   void remove_namespaces();
   // The end: disks go away, before the tag sets that they share.
   void free_namespaces();
+  // The deepest power state is refused: suspend shuts down from now on.
+  void forget_power_states() { identify_.npss = 0; }
+  // A completion was seen: a drive that counts traffic needs no keep alive.
+  void completion_seen() { comp_seen_ = true; }
   // status without its phase bit. From an entry.
   void complete_async_event(std::uint16_t status, std::uint32_t result);
 
@@ -120,6 +138,12 @@ class NvmeCtrl {
   std::uint32_t ctrl_config() const { return ctrl_config_; }
   std::uint32_t shutdown_timeout_s() const { return shutdown_timeout_s_; }
   std::uint16_t composite_temperature_k() const { return composite_temperature_k_; }
+  std::uint32_t kato() const { return kato_; }
+  bool has_opal() const { return opal_; }
+  std::uint16_t streams() const { return streams_; }
+  // Asymmetric access of a namespace's group: a state of the log page; 1 (optimized) without ANA.
+  unsigned ana_state(std::uint32_t group) const;
+  bool has_ana() const { return !ana_states_.empty(); }
   // The effects log (LID 05h); all zero if the controller has none.
   std::span<const std::byte> effects() const { return effects_; }
   const CtrlLimits& ctrl_limits() const { return limits_; }
@@ -147,6 +171,37 @@ class NvmeCtrl {
   void write_cc(std::uint32_t value);
   int wait_ready(bool enabled, std::uint32_t timeout_500ms);
   bool multi_css() const;
+  int submit(device::spec::SubmissionEntry& command, std::span<std::byte> data,
+             std::uint64_t* result, RequestQueue& queue, bool user, bool at_head,
+             base::Time timeout);
+  // passthrough (ctrl_passthru.cpp)
+  std::uint32_t passthru_start(const Passthrough& command);
+  void passthru_end(std::uint32_t effects, const Passthrough& command, int status);
+  std::uint32_t command_effects(const Passthrough& command) const;
+  void remove_invalid_namespaces();
+  // extras (ctrl_extras.cpp)
+  int init_ana();
+  int read_ana_log();
+  void ana_work();
+  struct StreamParameters {
+    std::uint16_t msl;
+    std::uint16_t nssa;
+    std::uint16_t nsso;
+    std::uint8_t nssc;
+    std::array<std::uint8_t, 9> reserved7;
+    std::uint32_t sws;  // preferred write size, logical blocks
+    std::uint16_t sgs;  // granularity, write sizes
+    std::uint16_t nsa;
+    std::uint16_t nso;
+    std::array<std::uint8_t, 6> reserved26;
+  };
+  int directive(bool send, std::uint32_t nsid, std::uint32_t cdw11, std::uint32_t cdw12,
+                std::span<std::byte> data);
+  int read_stream_parameters(std::uint32_t nsid, StreamParameters& parameters);
+  int configure_directives();
+  void start_keep_alive();
+  void keep_alive_work();
+  void keep_alive_ended(std::uint64_t request);
   bool limited_cns() const;
   // initialisation (ctrl_init.cpp)
   int init_identify();
@@ -157,6 +212,12 @@ class NvmeCtrl {
   int configure_apst();
   int configure_timestamp();
   int configure_host_behavior();
+
+ public:
+  // Looks for a self-encrypting drive, once, where the kernel has the support for it.
+  void init_opal();
+
+ private:
   int hwmon_init();
   // events (ctrl_events.cpp)
   void enable_aen();
@@ -182,7 +243,7 @@ class NvmeCtrl {
   Machine& machine_;
   CtrlBus& bus_;
   const DriverConfig& config_;
-  const Quirks& quirks_;
+  Quirks& quirks_;
   const GenerationFacts facts_;
   const unsigned instance_;
   const std::string name_;
@@ -192,6 +253,8 @@ class NvmeCtrl {
   Work scan_work_;
   Work async_event_work_;
   Work fw_act_work_;
+  Work ana_work_;
+  DelayedWork ka_work_;
   WaitQueue state_wq_;
   Mutex scan_lock_;
 
@@ -214,6 +277,12 @@ class NvmeCtrl {
   std::uint16_t composite_temperature_k_ = 0;
   bool ns_changed_ = false;  // an event said so, and no scan has looked yet
   std::uint32_t aen_result_ = 0;
+  std::uint32_t kato_ = 0;  // keep alive timeout in s; 0: none
+  bool comp_seen_ = false;
+  bool opal_ = false;
+  std::uint16_t streams_ = 0;  // that the drive has; 0: the directive is off
+  std::vector<std::byte> ana_log_;
+  std::vector<std::pair<std::uint32_t, std::uint8_t>> ana_states_;  // by group
 
   std::vector<std::unique_ptr<NvmeNs>> namespaces_;  // in the order of their NSIDs
   // Their disks may still be held by somebody; they serve no more.

@@ -68,6 +68,8 @@ bool NvmeCtrl::handle_notice(std::uint32_t result) {
     if (!change_ctrl_state(CtrlState::kResetting)) return true;
     nvme_wq_.queue_work(fw_act_work_);
     return !facts_.events_reset_and_wait;
+  } else if (info == static_cast<unsigned>(AsyncNoticeInfo::kAsymmetricNamespaceAccessChange)) {
+    if (has_ana()) nvme_wq_.queue_work(ana_work_);
   } else if (info == kDiscoveryInfo) {
     aen_result_ = result;
   } else {

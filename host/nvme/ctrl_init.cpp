@@ -55,7 +55,7 @@ int NvmeCtrl::init_ctrl_finish() {
     init_default_limits();
   }
   for (const auto step : {&NvmeCtrl::configure_apst, &NvmeCtrl::configure_timestamp,
-                          &NvmeCtrl::configure_host_behavior}) {
+                          &NvmeCtrl::configure_directives, &NvmeCtrl::configure_host_behavior}) {
     const int status = (this->*step)();
     if (status < 0) return status;
   }
@@ -93,7 +93,7 @@ int NvmeCtrl::init_identify() {
     if (shutdown_timeout_s_ != own)
       log_info(fmt::format("Shutdown timeout set to {} seconds", shutdown_timeout_s_));
   }
-  return 0;
+  return init_ana();
 }
 
 // The name of the subsystem: the drive's own, or one made from its identity.
@@ -101,12 +101,14 @@ void NvmeCtrl::init_subsystem() {
   const IdentifyController& id = identify_;
   model_ = trimmed(id.mn);
   serial_ = trimmed(id.sn);
+  add_core_quirks(id.vid, model_, trimmed(id.fr), facts_.knows_bogus_ids, quirks_);
   const auto end = std::find(id.subnqn.begin(), id.subnqn.end(), '\0');
-  if (end != id.subnqn.begin() && end != id.subnqn.end()) {
+  if (!quirks_.ignore_subnqn && end != id.subnqn.begin() && end != id.subnqn.end()) {
     nqn_.assign(id.subnqn.begin(), end);
     return;
   }
-  if (version_ >= kVersion121) log_warning("missing or invalid SUBNQN field.");
+  if (!quirks_.ignore_subnqn && version_ >= kVersion121)
+    log_warning("missing or invalid SUBNQN field.");
   nqn_ = fmt::format("nqn.2014.08.org.nvmexpress:{:04x}{:04x}{}{}", id.vid, id.ssvid,
                      std::string_view(id.sn.data(), id.sn.size()),
                      std::string_view(id.mn.data(), id.mn.size()));

@@ -31,13 +31,17 @@ NvmeDev::NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& co
       async_probe_(base::Callback::of<&NvmeDev::async_probe>(this)),
       remove_work_(base::Callback::of<&NvmeDev::remove_dead_ctrl_work>(this)),
       shutdown_lock_(machine.threads),
-      remove_lock_(machine.threads) {}
+      remove_lock_(machine.threads),
+      fail_request_(config.fail_request, "driver.fail_request") {
+  if (!config.noacpi && machine.config().storage_d3) quirks_.simple_suspend = true;
+}
 
 NvmeDev::~NvmeDev() {
   ctrl_.free_namespaces();
   // Requests that were in flight when the simulation ended still hold their lists.
   for (Iod& iod : iods_) {
     if (prps_) prps_->unmap(iod.prp);
+    if (sgls_) sgls_->unmap(iod.sgl);
   }
 }
 
@@ -50,6 +54,8 @@ int NvmeDev::probe() {
     queues_.push_back(std::make_unique<NvmeQueue>(machine_, static_cast<QueueOwner&>(*this),
                                                   static_cast<std::uint16_t>(qid)));
   prps_.emplace(machine_.pages, machine_.memory);
+  sgls_.emplace(machine_.pages, machine_.memory);
+  commands_.take_spare_page();
   const unsigned id = function_.id.value();
   ctrl_.log_info(
       fmt::format("pci function 0000:{:02x}:{:02x}.{:x}", id >> 8, (id >> 3) & 0x1f, id & 7));
@@ -87,6 +93,7 @@ std::uint64_t NvmeDev::db_bar_size(unsigned io_queues) const {
 }
 
 unsigned NvmeDev::max_io_queues() const {
+  if (facts_.shared_tags_one_queue && quirks_.shared_tags) return 1;
   return machine_.cpus() + nr_write_queues_ + nr_poll_queues_;
 }
 
@@ -131,8 +138,12 @@ void NvmeDev::remove() {
     admin_q_->unquiesce();
     admin_q_->sync();
   }
+  free_host_mem();
   for (auto& queue : queues_) queue->free_memory();
+  dbbuf_dma_free();
+  commands_.give_spare_page_back();
   prps_.reset();
+  sgls_.reset();
   ctrl_.queue_count = 0;
   bar_mapped_size_ = 0;
   removed_ = true;
@@ -157,6 +168,15 @@ void NvmeDev::remove_dead_ctrl() {
 
 void NvmeDev::remove_dead_ctrl_work() {
   remove();
+}
+
+std::uint64_t NvmeDev::pool_blocks_in_use() const {
+  return (prps_ ? prps_->lists_in_use() : 0) + (sgls_ ? sgls_->lists_in_use() : 0);
+}
+
+std::uint64_t NvmeDev::tags_in_use() const {
+  return (tagset_ ? tagset_->tags_in_use() : 0) +
+         (admin_tagset_ ? admin_tagset_->tags_in_use() : 0);
 }
 
 void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::string& prefix) const {
@@ -187,6 +207,9 @@ void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::stri
   registry.add(at + "retries", "1", "requests sent again after an error", retries_);
   registry.add(at + "timeouts", "1", "commands whose time ran out", timeouts_);
   registry.add(at + "aborts", "1", "Abort commands sent", aborts_);
+  registry.add(at + "shadow_doorbells", "1", "doorbell values that only a shadow got",
+               sum(&NvmeQueue::shadow_writes));
+  registry.add(at + "injected_failures", "1", "completions that fail_request made fail", injected_);
   registry.add(at + "host_aborted", "1", "commands given up by the host", host_aborted_);
 }
 

@@ -17,12 +17,16 @@
 
 #include "host/block/tag_set.hpp"
 #include "host/kernel/machine.hpp"
+#include "host/nvme/cmb.hpp"
 #include "host/nvme/command.hpp"
 #include "host/nvme/ctrl.hpp"
 #include "host/nvme/driver_config.hpp"
+#include "host/nvme/fail_request.hpp"
+#include "host/nvme/host_memory_buffer.hpp"
 #include "host/nvme/prp.hpp"
 #include "host/nvme/queue.hpp"
 #include "host/nvme/quirks.hpp"
+#include "host/nvme/tracepoints.hpp"
 #include "pcie/enumerator.hpp"
 #include "sim/base/stage.hpp"
 #include "sim/base/statistics.hpp"
@@ -38,6 +42,14 @@ struct NvmeWorkQueues {
   WorkQueue async;
 };
 
+// What the PCI core tells a driver about errors of its function, and what the driver answers.
+enum class PciChannelState : std::uint8_t { kNormal, kFrozen, kPermanentFailure };
+enum class PciErrorResult : std::uint8_t { kCanRecover, kNeedReset, kDisconnect, kRecovered };
+
+// Where the system goes to sleep: to idle (the drive stays powered), or to a state in which
+// firmware takes over or power goes.
+enum class SuspendKind : std::uint8_t { kToIdle, kToRam, kHibernate };
+
 class NvmeDev : private CtrlBus, private QueueOwner {
  public:
   NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& config,
@@ -52,8 +64,29 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   void wait_probed();
   // The driver is unbound.
   void remove();
+  // By the user: remove(), and it is not missed afterwards.
+  void unbind() {
+    unbound_ = true;
+    remove();
+  }
+  bool unbound_by_user() const { return unbound_; }
   // The system goes down.
   void shutdown();
+  // Power (dev_power.cpp). In threads. 0 or a negative errno.
+  int suspend(SuspendKind kind);
+  int resume();
+  // Around a function level reset by the user.
+  void reset_prepare();
+  void reset_done();
+  // The whole of it: configuration saved, reset_prepare, FLR, configuration restored, reset_done.
+  // -ENOTTY if the function has no FLR.
+  int reset_function();
+  // Handlers of PCI errors.
+  PciErrorResult error_detected(PciChannelState state);
+  PciErrorResult slot_reset();
+  void error_resume();
+  // sysfs: hmb = 0 or 1.
+  int set_host_memory(bool enable);
 
   NvmeCtrl& ctrl() { return ctrl_; }
   const NvmeCtrl& ctrl() const { return ctrl_; }
@@ -65,7 +98,18 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   // default, read, poll
   const std::array<unsigned, 3>& io_queues() const { return io_queues_; }
   const NvmeQueue* queue(unsigned qid) const { return queues_[qid].get(); }
+  std::uint32_t cmbsz() const { return cmbsz_; }
+  std::uint32_t cmbloc() const { return cmbloc_; }
+  const ControllerMemory& controller_memory() const { return cmb_; }
+  // Null while there is none.
+  const HostMemoryBuffer* host_memory() const { return hmb_ ? &*hmb_ : nullptr; }
+  bool host_memory_enabled() const { return hmb_enabled_; }
+  const GenerationFacts& facts() const { return facts_; }
+  // Pool blocks and tags that requests hold; all zero when nothing is in flight.
+  std::uint64_t pool_blocks_in_use() const;
+  std::uint64_t tags_in_use() const;
   void add_statistics(base::StatisticsRegistry& registry, const std::string& prefix) const;
+  void set_trace_sink(Tracepoints::Sink sink) { trace_.set_sink(std::move(sink)); }
 
  private:
   // The operations of one tag set: the admin queue's or the I/O queues'.
@@ -117,6 +161,21 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   void cancel_requests(TagSet* set);
   unsigned max_io_queues() const;
 
+  // memory shared with the drive (dev_memory.cpp)
+  int setup_host_mem();
+  int set_host_mem_feature(std::uint32_t bits);
+  void free_host_mem();
+  bool cmb_qdepth(unsigned io_queues);
+  void dbbuf_dma_alloc();
+  void dbbuf_dma_free();
+  void dbbuf_set();
+  ShadowDoorbells shadow_of(unsigned qid) const;
+
+  // power (dev_power.cpp)
+  void set_asleep(bool asleep);
+  void save_pci_state();
+  void restore_pci_state();
+
   // queues (dev_queues.cpp)
   int alloc_queue(std::uint16_t qid, std::uint32_t depth);
   void init_queue(NvmeQueue& queue);
@@ -141,6 +200,13 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   // I/O (dev_io.cpp)
   QueueResult queue_rq(Request& request, bool last);
   bool map_data(Request& request, device::spec::SubmissionEntry& entry, QueueResult& error);
+  bool map_integrity(Request& request, const NvmeNs& ns, device::spec::SubmissionEntry& entry);
+  void load_data(const Request& request);
+  bool integrity_holds(const Request& request);
+  void unmap(Request& request);
+  const std::vector<DataSegment>& segments_of(const Request& request);
+  bool use_sgl(const Request& request, std::size_t segments, bool simple) const;
+  Tracepoints::Place trace_place(const Request& request) const;
   QueueResult fail_nonready(Request& request);
   void handle_cqe(NvmeQueue& queue, const device::spec::CompletionEntry& entry) override;
   void complete_rq(Request& request);
@@ -164,6 +230,10 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   NvmeCtrl ctrl_;
   CommandBuilder commands_;
   std::optional<PrpMapper> prps_;  // from probe to removal
+  std::optional<SglMapper> sgls_;
+  std::vector<DataSegment> segments_;  // of the request being mapped
+  std::vector<std::byte> integrity_data_;
+  std::vector<std::byte> integrity_tuples_;
   Ops admin_ops_{*this, true};
   Ops io_ops_{*this, false};
   Work async_probe_;
@@ -177,7 +247,22 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   std::uint32_t db_stride_ = 1;   // in units of 4 bytes
   bool subsystem_reset_ = false;  // NSSR is supported
   bool pci_enabled_ = false;
+  PciChannelState channel_ = PciChannelState::kNormal;
+  std::array<std::uint32_t, 16> saved_config_{};
+  std::uint32_t saved_device_control_ = 0;
+  bool asleep_ = false;
+  static constexpr std::uint32_t kNoPowerState = ~std::uint32_t{0};
+  std::uint32_t last_ps_ = kNoPowerState;  // power state before suspend
+  std::uint32_t cmbsz_ = 0;
+  std::uint32_t cmbloc_ = 0;
+  ControllerMemory cmb_;
+  bool cmb_use_sqes_ = false;
+  std::optional<HostMemoryBuffer> hmb_;
+  bool hmb_enabled_ = false;
+  DmaMemory dbbuf_dbs_;  // shadow doorbells
+  DmaMemory dbbuf_eis_;  // event indexes
   bool removed_ = false;
+  bool unbound_ = false;
   unsigned nr_allocated_queues_ = 0;
   unsigned nr_write_queues_ = 0;
   unsigned nr_poll_queues_ = 0;
@@ -199,6 +284,9 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   std::uint64_t aborts_ = 0;
   std::uint64_t timeouts_ = 0;
   std::uint64_t host_aborted_ = 0;
+  FailRequest fail_request_;
+  Tracepoints trace_;
+  std::uint64_t injected_ = 0;
 };
 
 }  // namespace nvmesim::host

@@ -1,7 +1,11 @@
 // The path of a request to the device and back. Nothing here waits.
+#include <algorithm>
+#include <cstring>
+
 #include "device/spec/command_key.hpp"
 #include "host/nvme/dev.hpp"
 #include "host/nvme/error_status.hpp"
+#include "host/nvme/integrity.hpp"
 
 namespace nvmesim::host {
 
@@ -11,6 +15,9 @@ namespace {
 
 // The tag behind the admin queue's tags: the one request for an asynchronous event.
 constexpr std::uint16_t kAsyncEventTag = 31;
+constexpr std::uint8_t kSglMetadataBuffer = 0x40;  // PSDT 01b: SGL, metadata by a plain address
+// What an injected failure looks like: Invalid Command Opcode, do not retry.
+constexpr std::uint16_t kInjectedStatus = 0x001 | kStatusDoNotRetry;
 
 }  // namespace
 
@@ -26,6 +33,7 @@ void NvmeDev::Ops::commit_rqs(RequestQueue&, std::uint16_t hw_queue) {
 
 int NvmeDev::Ops::poll(RequestQueue&, std::uint16_t hw_queue) {
   NvmeQueue& queue = *dev_.queues_[admin_ ? 0 : hw_queue + 1u];
+  if (!queue.enabled) return 0;
   if (dev_.facts_.poll_only_polled_queues && !queue.polled) return 0;
   return static_cast<int>(queue.process_cq());
 }
@@ -84,13 +92,20 @@ QueueResult NvmeDev::queue_rq(Request& request, bool last) {
   const auto* ns = static_cast<const NvmeNs*>(request.queue->driver_data);
   auto entry = commands_.build(request, ns != nullptr ? &ns->target : nullptr);
   if (!entry) return QueueResult::kResource;
+  request.queue_id = queue.qid();
   QueueResult error = QueueResult::kOk;
   if (!map_data(request, *entry, error)) {
     commands_.finish(request);
     return error;
   }
-  request.queue_id = queue.qid();
+  if (ns != nullptr && ns->target.integrity && request.op <= RequestOp::kWrite &&
+      !map_integrity(request, *ns, *entry)) [[unlikely]] {
+    unmap(request);
+    return QueueResult::kResource;
+  }
   request.command_id = entry->cid;
+  if (trace_.armed()) [[unlikely]]
+    trace_.setup_cmd(trace_place(request), *entry);
   request.queue->start_request(request);
   queue.submit_cmd(*entry, &request, last);
   return QueueResult::kOk;
@@ -107,6 +122,42 @@ QueueResult NvmeDev::fail_nonready(Request& request) {
   return QueueResult::kOk;
 }
 
+// Pieces of memory with the data of a request.
+const std::vector<DataSegment>& NvmeDev::segments_of(const Request& request) {
+  segments_.clear();
+  if (request.data_address != 0) {
+    segments_.push_back({request.data_address, request.data_bytes});
+    return segments_;
+  }
+  std::uint64_t skip = request.data_offset;
+  std::uint64_t left = request.data_bytes;
+  for (const IoBuffer& piece : request.bio->pieces) {
+    if (left == 0) break;
+    if (skip >= piece.bytes) {
+      skip -= piece.bytes;
+      continue;
+    }
+    const std::uint64_t address = piece.address + skip;
+    const std::uint64_t bytes = std::min<std::uint64_t>(piece.bytes - skip, left);
+    if (!segments_.empty() && segments_.back().address + segments_.back().bytes == address)
+      segments_.back().bytes += bytes;
+    else
+      segments_.push_back({address, bytes});
+    left -= bytes;
+    skip = 0;
+  }
+  return segments_;
+}
+
+// One piece that two PRPs name stays with them; any longer one goes as SGL where the drive knows
+// them, several when they are long enough on average.
+bool NvmeDev::use_sgl(const Request& request, std::size_t segments, bool two_prps) const {
+  if (config_.sgl_threshold == 0 || request.queue_id == 0) return false;
+  if ((ctrl_.identify_data().sgls & 3u) == 0) return false;
+  if (segments == 1) return !two_prps;
+  return base::ceil_div(request.data_bytes, segments) >= config_.sgl_threshold;
+}
+
 bool NvmeDev::map_data(Request& request, SubmissionEntry& entry, QueueResult& error) {
   Iod& iod = iod_of(request);
   if (iod.discard_ranges != 0) {
@@ -114,8 +165,24 @@ bool NvmeDev::map_data(Request& request, SubmissionEntry& entry, QueueResult& er
     return true;
   }
   if (request.data_bytes == 0) return true;
-  const DataSegment segment{request.data_address, request.data_bytes};
-  const PrpResult result = prps_->map(std::span(&segment, 1), iod.prp);
+  const DataSegment one{request.data_address, request.data_bytes};
+  std::span<const DataSegment> segments(&one, 1);
+  if (request.data_address == 0) [[unlikely]]
+    segments = segments_of(request);
+  const bool two_prps =
+      segments.size() == 1 &&
+      (segments[0].address & (kPageBytes - 1)) + segments[0].bytes <= 2 * std::uint64_t{kPageBytes};
+  if (!two_prps && use_sgl(request, segments.size(), two_prps)) [[unlikely]] {
+    if (!sgls_->map(segments, iod.sgl)) {
+      error = QueueResult::kResource;
+      return false;
+    }
+    static_assert(sizeof iod.sgl.in_command == sizeof entry.prp1 + sizeof entry.prp2);
+    std::memcpy(&entry.prp1, &iod.sgl.in_command, sizeof iod.sgl.in_command);
+    entry.flags |= kSglMetadataBuffer;
+    return true;
+  }
+  const PrpResult result = prps_->map(segments, iod.prp);
   if (result != PrpResult::kOk) {
     error = result == PrpResult::kNoMemory ? QueueResult::kResource : QueueResult::kIoError;
     return false;
@@ -123,6 +190,54 @@ bool NvmeDev::map_data(Request& request, SubmissionEntry& entry, QueueResult& er
   entry.prp1 = iod.prp.prp1;
   entry.prp2 = iod.prp.prp2;
   return true;
+}
+
+// Protection information of the host's own, in one piece.
+bool NvmeDev::map_integrity(Request& request, const NvmeNs& ns, SubmissionEntry& entry) {
+  const std::uint32_t block = 1u << ns.info.lba_shift;
+  Iod& iod = iod_of(request);
+  iod.integrity = machine_.pages.allocate_range(request.data_bytes / block * kTupleBytes);
+  if (!iod.integrity) return false;
+  entry.mptr = iod.integrity.address;
+  if (request.op != RequestOp::kWrite) return true;
+  integrity_data_.resize(request.data_bytes);
+  integrity_tuples_.resize(iod.integrity.bytes);
+  load_data(request);
+  make_protection(integrity_data_, block, ns.info.pi_type,
+                  request.sector >> (ns.info.lba_shift - kSectorShift), integrity_tuples_);
+  machine_.memory.copy_in(iod.integrity.address, integrity_tuples_.data(),
+                          integrity_tuples_.size());
+  return true;
+}
+
+// The data of a request, in one piece.
+void NvmeDev::load_data(const Request& request) {
+  std::size_t at = 0;
+  for (const DataSegment& segment : segments_of(request)) {
+    machine_.memory.copy_out(segment.address, integrity_data_.data() + at, segment.bytes);
+    at += segment.bytes;
+  }
+}
+
+// A read that succeeded: whether what came fits its protection information.
+bool NvmeDev::integrity_holds(const Request& request) {
+  const auto* ns = static_cast<const NvmeNs*>(request.queue->driver_data);
+  const Iod& iod = iod_of(request);
+  integrity_data_.resize(request.data_bytes);
+  integrity_tuples_.resize(iod.integrity.bytes);
+  load_data(request);
+  machine_.memory.copy_out(iod.integrity.address, integrity_tuples_.data(),
+                           integrity_tuples_.size());
+  return check_protection(integrity_data_, 1u << ns->info.lba_shift, ns->info.pi_type,
+                          request.sector >> (ns->info.lba_shift - kSectorShift), integrity_tuples_);
+}
+
+void NvmeDev::unmap(Request& request) {
+  Iod& iod = iod_of(request);
+  prps_->unmap(iod.prp);
+  if (iod.sgl.list != 0) sgls_->unmap(iod.sgl);
+  if (iod.integrity) machine_.pages.free_range(iod.integrity);
+  iod.integrity = {};
 }
 
 void NvmeDev::submit_async_event() {
@@ -163,7 +278,13 @@ void NvmeDev::handle_cqe(NvmeQueue& queue, const CompletionEntry& entry) {
     queue.count_invalid_id();
     return;
   }
+  if (trace_.armed()) [[unlikely]]
+    trace_.sq(trace_place(*request), entry.sqhd, queue.sq_tail());
   request->status = entry.status >> 1;
+  if (fail_request_.armed() && fail_request_.should_fail()) [[unlikely]] {
+    request->status = kInjectedStatus;
+    ++injected_;
+  }
   request->result = std::uint64_t{entry.dw1} << 32 | entry.dw0;
   const base::CommandKey key = command_key(function_.id.value(), queue.qid(), entry.cid);
   join_.join(key, request->stages(), machine_.now());
@@ -171,16 +292,36 @@ void NvmeDev::handle_cqe(NvmeQueue& queue, const CompletionEntry& entry) {
   request->queue->complete_request(*request);
 }
 
+Tracepoints::Place NvmeDev::trace_place(const Request& request) const {
+  const Cpu* cpu = machine_.current_cpu();
+  const auto* ns = static_cast<const NvmeNs*>(request.queue->driver_data);
+  Tracepoints::Place place;
+  place.cpu = cpu != nullptr ? cpu->id().value() : 0u;
+  place.interrupt = cpu != nullptr && cpu->in_interrupt();
+  place.now = machine_.now();
+  place.controller = ctrl_.instance();
+  if (ns != nullptr) place.disk = ns->disk.name();
+  place.qid = iod_of(request).queue->qid();
+  return place;
+}
+
 void NvmeDev::complete_rq(Request& request) {
-  prps_->unmap(iod_of(request).prp);
+  if (trace_.armed()) [[unlikely]]
+    trace_.complete_rq(trace_place(request), request, iod_of(request).cancelled);
+  BlockStatus status = error_status(request.status);
+  if (iod_of(request).integrity && request.status == 0 && request.op == RequestOp::kRead &&
+      !integrity_holds(request)) [[unlikely]]
+    status = BlockStatus::kProtection;
+  unmap(request);
   commands_.finish(request);
+  if (ctrl_.identify_data().kas != 0) ctrl_.completion_seen();
   const bool no_retry = request.failfast_driver || request.queue->dying();
   if (decide_disposition(request.status, no_retry, request.retries, config_.max_retries) ==
       Disposition::kRetry) {
     retry_rq(request);
     return;
   }
-  request.queue->end_request(request, error_status(request.status));
+  request.queue->end_request(request, status);
 }
 
 // Once more, after the delay that the controller named (CRD chooses one of its CRDT times).

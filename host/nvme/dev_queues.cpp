@@ -21,7 +21,9 @@ enum QueueKind : std::size_t { kDefaultQueues, kReadQueues, kPollQueues };
 
 int NvmeDev::alloc_queue(std::uint16_t qid, std::uint32_t depth) {
   if (ctrl_.queue_count > qid) return 0;  // over a reset it keeps its memory and depth
-  if (!queues_[qid]->allocate(depth)) return -ENOMEM;
+  const std::uint32_t entry = qid != 0 && quirks_.sqes_128 ? 128 : sizeof(SubmissionEntry);
+  ControllerMemory* cmb = qid != 0 && cmb_use_sqes_ ? &cmb_ : nullptr;
+  if (!queues_[qid]->allocate(depth, entry, cmb)) return -ENOMEM;
   ++ctrl_.queue_count;
   return 0;
 }
@@ -29,12 +31,14 @@ int NvmeDev::alloc_queue(std::uint16_t qid, std::uint32_t depth) {
 void NvmeDev::init_queue(NvmeQueue& queue) {
   const std::uint64_t pair = dbs_ + std::uint64_t{queue.qid()} * 2 * 4 * db_stride_;
   queue.init(pair, pair + std::uint64_t{4} * db_stride_);
+  queue.prompt_head = machine_.interrupts.kind_of(function_.id) == IrqKind::kPin;
   ++online_queues_;
 }
 
 int NvmeDev::queue_request_irq(NvmeQueue& queue) {
   return machine_.interrupts.request_irq(function_.id, queue.cq_vector, queue,
-                                         fmt::format("{}q{}", ctrl_.name(), queue.qid()));
+                                         fmt::format("{}q{}", ctrl_.name(), queue.qid()),
+                                         config_.use_threaded_interrupts);
 }
 
 void NvmeDev::queue_free_irq(NvmeQueue& queue) {
@@ -61,6 +65,7 @@ int NvmeDev::setup_io_queues() {
   // From here to its new interrupt the admin queue takes no command.
   NvmeQueue& admin = *queues_[0];
   if (std::exchange(admin.enabled, false)) queue_free_irq(admin);
+  if (cmb_use_sqes_ && !cmb_qdepth(io_queues)) cmb_use_sqes_ = false;
   while (!remap_bar(db_bar_size(io_queues))) {
     if (--io_queues == 0) {
       shutdown_lock_.unlock();
@@ -104,7 +109,8 @@ int NvmeDev::setup_irqs(unsigned io_queues) {
   IrqAffinity affinity;
   affinity.pre_vectors = 1;
   affinity.calc_sets = [this](unsigned vectors) { return calc_irq_sets(vectors); };
-  return machine_.interrupts.alloc_irq_vectors(function_.id, 1, wanted, affinity);
+  return machine_.interrupts.alloc_irq_vectors(function_.id, 1, wanted, affinity,
+                                               Interrupts::kIrqAllTypes);
 }
 
 // Splits the vectors behind the first one into those for all or for writes, and those for reads.

@@ -17,7 +17,8 @@ constexpr std::uint16_t kAdminTags = 30;
 constexpr std::uint32_t kMaxHwSectors = 8192;  // 4 MiB
 constexpr std::uint32_t kMaxSegments = 127;
 constexpr std::uint32_t kMaxTagDepth = 10240;
-constexpr std::uint32_t kCmbmscCre = 1;
+constexpr std::uint16_t kOacsDoorbellBuffers = 1u << 8;
+constexpr std::uint32_t kReservedSharedTags = 32;
 
 }  // namespace
 
@@ -48,6 +49,11 @@ int NvmeDev::run_reset() {
     return -EBUSY;
   }
   if (const int result = ctrl_.init_ctrl_finish(); result != 0) return result;
+  ctrl_.init_opal();
+  if ((ctrl_.identify_data().oacs & kOacsDoorbellBuffers) != 0) dbbuf_dma_alloc();
+  if (ctrl_.identify_data().hmpre != 0) {
+    if (const int result = setup_host_mem(); result < 0) return result;
+  }
   if (const int result = setup_io_queues(); result != 0) return result;
   if (const int result = start_io(); result != 0) return result;
   if (!ctrl_.change_ctrl_state(CtrlState::kLive)) {
@@ -70,6 +76,7 @@ int NvmeDev::start_io() {
   ctrl_.start_queues();
   ctrl_.wait_freeze();
   dev_add();
+  dbbuf_set();
   ctrl_.unfreeze();
   return 0;
 }
@@ -81,7 +88,8 @@ int NvmeDev::pci_enable() {
   if (reg_read32(kRegCsts) == kDeadRegister) {
     result = -ENODEV;
   } else {
-    result = machine_.interrupts.alloc_irq_vectors(function_.id, 1, 1);
+    result =
+        machine_.interrupts.alloc_irq_vectors(function_.id, 1, 1, {}, Interrupts::kIrqAllTypes);
   }
   if (result < 0) {
     set_command(false, false);
@@ -96,7 +104,12 @@ int NvmeDev::pci_enable() {
   db_stride_ = 1u << cap.dstrd();
   dbs_ = bar_ + kDoorbellBase;
   if (quirks_.queue_depth_one) q_depth_ = 2;
+  const bool pm1725 =
+      function_.vendor == 0x144d && (function_.device == 0xa821 || function_.device == 0xa822);
+  if (pm1725 && cap.mqes() == 0) q_depth_ = 64;
+  if (quirks_.shared_tags) q_depth_ = std::max(q_depth_, kReservedSharedTags + 2);
   map_cmb();
+  save_pci_state();
   return 0;
 }
 
@@ -106,12 +119,6 @@ void NvmeDev::pci_disable() {
   if (!pci_enabled_) return;
   set_command(false, false);
   pci_enabled_ = false;
-}
-
-// Looks for a controller memory buffer. One that is there is not used.
-void NvmeDev::map_cmb() {
-  if (Cap{ctrl_.cap}.cmbs()) reg_write32(kRegCmbmsc, kCmbmscCre);
-  if (reg_read32(kRegCmbsz) != 0) ctrl_.log_info("controller memory buffer is not used");
 }
 
 int NvmeDev::configure_admin_queue() {
@@ -161,6 +168,7 @@ void NvmeDev::dev_add() {
     config.hw_queues = hw_queues;
     config.depth = static_cast<std::uint16_t>(std::min(q_depth_, kMaxTagDepth) - 1);
     config.timeout = config_.io_timeout * base::Time(1s);
+    if (quirks_.shared_tags) config.reserved = kReservedSharedTags;
     const auto [normal, read, poll] = io_queues_;
     config.maps = 2;
     if (facts_.maps_as_needed && read == 0) config.maps = 1;
@@ -185,7 +193,8 @@ void NvmeDev::dev_disable(bool shutdown) {
       frozen = true;
       ctrl_.start_freeze();
     }
-    dead = csts.value == kDeadRegister || csts.cfs() || !csts.rdy();
+    const bool absent = csts.value == kDeadRegister;
+    dead = absent || csts.cfs() || !csts.rdy() || channel_ != PciChannelState::kNormal;
   }
   // Let requests finish; a dead controller would only let them time out.
   if (!dead && shutdown && frozen) ctrl_.wait_freeze_timeout(config_.io_timeout * base::Time(1s));

@@ -29,6 +29,8 @@ TimeoutResult NvmeDev::timeout(Request& request) {
   Iod& iod = iod_of(request);
   NvmeQueue& queue = *iod.queue;
   const std::uint32_t csts = reg_read32(kRegCsts);
+  // While PCI recovers the function, it is left alone.
+  if (channel_ != PciChannelState::kNormal) return TimeoutResult::kResetTimer;
   if (should_reset(csts)) {
     const std::uint32_t pci = machine_.read32(function_.id, kStatusRegister) >> 16;
     ctrl_.log_warning(

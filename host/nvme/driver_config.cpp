@@ -25,12 +25,18 @@ GenerationFacts facts_of(Generation generation) {
   facts.poll_only_polled_queues = true;
   facts.write_zeroes_reference_tag = true;
   facts.knows_bogus_ids = true;
+  facts.streams = false;
+  facts.shadow_doorbells_zeroed = true;
+  facts.shadow_loop_bound_right = true;
+  facts.subsystem_reset_states = true;
+  facts.cmb_switched_off = true;
+  facts.shared_tags_one_queue = true;
   return facts;
 }
 
 std::span<const base::ParamInfo> DriverConfig::params() {
   static constexpr std::int64_t kLarge = 0x7fff'ffff;
-  static constexpr std::array<base::ParamInfo, 16> kRows{{
+  static constexpr std::array<base::ParamInfo, 26> kRows{{
       {"generation", "", 0, 0, "Linux whose behaviour the driver follows: v5_15 or v6_1"},
       {"io_queue_depth", "entries", 2, 4095, "wanted depth of an I/O queue"},
       {"write_queues", "queues", 0, 1024, "queues for writes alone; 0: reads and writes share"},
@@ -46,6 +52,18 @@ std::span<const base::ParamInfo> DriverConfig::params() {
       {"apst_secondary_timeout_ms", "ms", 0, 0xff'ffff, "idle time before a second-class state"},
       {"apst_primary_latency_tol_us", "us", 0, kLarge, "latency limit of the first class"},
       {"apst_secondary_latency_tol_us", "us", 0, kLarge, "latency limit of the second class"},
+      {"use_threaded_interrupts", "", 0, 1, "handlers run in a thread that the interrupt wakes"},
+      {"use_cmb_sqes", "", 0, 1, "I/O submission queues in the controller memory buffer if it may"},
+      {"max_host_mem_size_mb", "MiB", 0, 1'048'576, "most that a host memory buffer may take"},
+      {"sgl_threshold", "bytes", 0, kLarge,
+       "SGL instead of PRP when segments are this long on average; 0: never"},
+      {"noacpi", "", 0, 1, "ignore the firmware's wish that drives be shut down in suspend"},
+      {"streams", "", 0, 1, "set up the streams directive (v5_15)"},
+      {"multipath", "", 0, 1, "asymmetric access and shared namespaces"},
+      {"fail_request", "", 0, 0,
+       "injected failures of completions: interval,probability,space,times; empty: none"},
+      {"opal", "", 0, 1, "kernel built with self-encrypting drive support"},
+      {"integrity", "", 0, 1, "kernel built with data integrity: it makes and checks protection"},
       {"hwmon", "", 0, 1, "kernel built with temperature monitoring of NVMe drives"},
       {"boot_time_ms", "ms", 0, base::kNoLimit, "wall clock of the host at simulated time 0"},
   }};

@@ -6,6 +6,7 @@
 #include <boost/describe.hpp>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "sim/base/config.hpp"
 
@@ -55,6 +56,18 @@ struct GenerationFacts {
   bool write_zeroes_reference_tag = false;
   // The quirk table knows of drives whose identifiers mean nothing.
   bool knows_bogus_ids = false;
+  // Streams (a directive) are set up where the parameter asks for them.
+  bool streams = true;
+  // Shadow doorbells start from zero after a reset (else with what they held).
+  bool shadow_doorbells_zeroed = false;
+  // When shadow doorbells are refused, every queue forgets them (else the one behind the last too).
+  bool shadow_loop_bound_right = false;
+  // A subsystem reset goes through RESETTING, CONNECTING and LIVE (else a plain register write).
+  bool subsystem_reset_states = false;
+  // A controller memory buffer is switched off again when it cannot be used.
+  bool cmb_switched_off = false;
+  // The limit of one I/O queue for drives that share tags between queues works.
+  bool shared_tags_one_queue = false;
 };
 
 GenerationFacts facts_of(Generation generation);
@@ -65,6 +78,11 @@ struct DriverConfig {
   std::uint32_t io_queue_depth = 1024;
   std::uint32_t write_queues = 0;
   std::uint32_t poll_queues = 0;
+  bool use_threaded_interrupts = false;
+  bool use_cmb_sqes = true;
+  std::uint32_t max_host_mem_size_mb = 128;
+  std::uint32_t sgl_threshold = 32'768;
+  bool noacpi = false;
   // nvme_core
   std::uint32_t admin_timeout = 60;
   std::uint32_t io_timeout = 30;
@@ -76,8 +94,15 @@ struct DriverConfig {
   std::uint64_t apst_secondary_timeout_ms = 2000;
   std::uint64_t apst_primary_latency_tol_us = 15'000;
   std::uint64_t apst_secondary_latency_tol_us = 100'000;
-  // Kernel configuration, not a module parameter: CONFIG_NVME_HWMON.
+  bool streams = false;
+  bool multipath = true;
+  // "interval,probability,space,times" of injected failures; empty: none.
+  std::string fail_request;
+  // Kernel configuration, not module parameters: CONFIG_NVME_HWMON, CONFIG_BLK_SED_OPAL,
+  // CONFIG_BLK_DEV_INTEGRITY.
   bool hwmon = false;
+  bool opal = false;
+  bool integrity = false;
   // Milliseconds since 1970 at simulated time 0, for the Timestamp feature.
   std::uint64_t boot_time_ms = 1'700'000'000'000;
 
@@ -87,7 +112,9 @@ BOOST_DESCRIBE_STRUCT(DriverConfig, (),
                       (generation, io_queue_depth, write_queues, poll_queues, admin_timeout,
                        io_timeout, shutdown_timeout, max_retries, default_ps_max_latency_us,
                        force_apst, apst_primary_timeout_ms, apst_secondary_timeout_ms,
-                       apst_primary_latency_tol_us, apst_secondary_latency_tol_us, hwmon,
+                       apst_primary_latency_tol_us, apst_secondary_latency_tol_us,
+                       use_threaded_interrupts, use_cmb_sqes, max_host_mem_size_mb, sgl_threshold,
+                       noacpi, streams, multipath, fail_request, hwmon, opal, integrity,
                        boot_time_ms))
 
 }  // namespace nvmesim::host

@@ -38,7 +38,7 @@ bool all_zero(std::span<const std::uint8_t> bytes) {
 }  // namespace
 
 NsInfo derive_ns_info(const device::spec::IdentifyNamespace& id, const CtrlLimits& limits,
-                      const Quirks& quirks) {
+                      const Quirks& quirks, bool integrity) {
   const device::spec::LbaFormat& format = id.lbaf[id.flbas & 15u];
   NsInfo info;
   info.size_blocks = id.nsze;
@@ -52,6 +52,9 @@ NsInfo derive_ns_info(const device::spec::IdentifyNamespace& id, const CtrlLimit
   // Without integrity buffers, metadata can only be protection information that the drive makes.
   const bool metadata_fits = format.ms == 0 || info.pi_type != 0;
   if (usable && metadata_fits) info.capacity_sectors = id.nsze << (info.lba_shift - kSectorShift);
+  info.integrity = integrity && usable && info.pi_type != 0 && !info.extended_lba;
+  info.read_only = (id.nsattr & 1u) != 0;
+  info.ana_group = id.anagrpid;
   set_block_sizes(id, limits, info);
 
   const std::uint32_t block_sectors = 1u << (info.lba_shift - kSectorShift);

@@ -43,12 +43,16 @@ struct NsInfo {
   std::uint32_t max_hw_sectors = 0;
   std::uint32_t max_segments = 0;
   std::uint32_t max_sectors = 0;  // soft limit of a request
+  bool integrity = false;         // the host makes and checks the protection information
+  bool read_only = false;
+  std::uint32_t ana_group = 0;
   std::uint64_t size_blocks = 0;
   std::uint64_t used_blocks = 0;
 };
 
+// integrity: the kernel can keep protection information in memory of its own.
 NsInfo derive_ns_info(const device::spec::IdentifyNamespace& id, const CtrlLimits& limits,
-                      const Quirks& quirks);
+                      const Quirks& quirks, bool integrity = false);
 
 // Reads the descriptor list (Identify CNS 03h) up to its end or the first descriptor of a wrong
 // length. True if a command set identifier was among them.

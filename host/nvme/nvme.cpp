@@ -15,22 +15,38 @@ Nvme::Nvme(Machine& machine, base::StageJoin& join, const DriverConfig& config)
 Nvme::~Nvme() = default;
 
 int Nvme::probe(const pcie::FunctionInfo& function) {
-  auto dev = std::make_unique<NvmeDev>(machine_, join_, config_, function,
-                                       static_cast<unsigned>(devices_.size()), *work_queues_);
+  auto dev =
+      std::make_unique<NvmeDev>(machine_, join_, config_, function, free_instance(), *work_queues_);
+  if (trace_) dev->set_trace_sink(trace_);
   const int result = dev->probe();
   if (result == 0) devices_.push_back(std::move(dev));
   return result;
 }
 
+// The lowest number that no controller has which the driver still serves.
+unsigned Nvme::free_instance() const {
+  unsigned instance = 0;
+  while (std::any_of(devices_.begin(), devices_.end(), [instance](const auto& dev) {
+    return !dev->removed() && dev->ctrl().instance() == instance;
+  }))
+    ++instance;
+  return instance;
+}
+
+// One that was removed before the last probe is history.
 bool Nvme::wait_ready() {
   for (const auto& dev : devices_) dev->wait_probed();
-  return !devices_.empty() && std::all_of(devices_.begin(), devices_.end(), [](const auto& dev) {
-    return !dev->removed() && dev->ctrl().state() == CtrlState::kLive;
-  });
+  bool any = false;
+  for (const auto& dev : devices_) {
+    if (dev->removed() && dev->unbound_by_user()) continue;
+    if (dev->removed() || dev->ctrl().state() != CtrlState::kLive) return false;
+    any = true;
+  }
+  return any;
 }
 
 void Nvme::remove() {
-  for (const auto& dev : devices_) dev->remove();
+  for (const auto& dev : devices_) dev->unbind();
 }
 
 void Nvme::shutdown() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -51,12 +52,15 @@ class Nvme {
   // up, as in Linux.
   int probe(const pcie::FunctionInfo& function);
   // Waits until every probed controller has come up (or been given up) and was scanned. True if at
-  // least one was probed and all are live.
+  // least one was probed and all that were not removed since are live.
   bool wait_ready();
   // Takes all functions away from the driver: namespaces removed, controllers shut down in order.
   void remove();
   // What a reboot does: each controller is told to shut down, its disks stay but serve no more.
   void shutdown();
+
+  // Lines of the kernel's trace events, of controllers probed from now on.
+  void set_trace_sink(std::function<void(std::string_view)> sink) { trace_ = std::move(sink); }
 
   // Block devices of all controllers, in order of their names. They stay valid as objects
   // until the driver is destroyed, but after remove() all they do is fail.
@@ -69,11 +73,14 @@ class Nvme {
   void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;
 
  private:
+  unsigned free_instance() const;
+
   Machine& machine_;
   base::StageJoin& join_;
   const DriverConfig config_;
   std::unique_ptr<NvmeWorkQueues> work_queues_;
   std::vector<std::unique_ptr<NvmeDev>> devices_;
+  std::function<void(std::string_view)> trace_;
 };
 
 }  // namespace nvmesim::host

@@ -18,14 +18,20 @@ NvmeQueue::~NvmeQueue() {
   free_memory();
 }
 
-bool NvmeQueue::allocate(std::uint32_t depth) {
+bool NvmeQueue::allocate(std::uint32_t depth, std::uint32_t entry_bytes, ControllerMemory* cmb) {
   if (allocated()) return true;
+  entry_bytes_ = entry_bytes;
   cq_ = machine_.pages.dma_alloc_coherent(depth * sizeof(CompletionEntry));
   if (!cq_) return false;
-  sq_ = machine_.pages.dma_alloc_coherent(depth * sizeof(SubmissionEntry));
+  const std::uint64_t bytes = std::uint64_t{depth} * entry_bytes;
+  if (cmb != nullptr) {
+    sq_ = {cmb->allocate(bytes), bytes};
+    if (sq_) cmb_ = cmb;
+  }
+  if (!sq_) sq_ = machine_.pages.dma_alloc_coherent(bytes);
   if (!sq_) {
     machine_.pages.dma_free_coherent(cq_);
-    cq_ = {};
+    cq_ = sq_ = {};
     return false;
   }
   depth_ = depth;
@@ -35,8 +41,12 @@ bool NvmeQueue::allocate(std::uint32_t depth) {
 
 void NvmeQueue::free_memory() {
   if (!allocated()) return;
-  machine_.pages.dma_free_coherent(sq_);
+  if (cmb_ != nullptr)
+    cmb_->free(sq_.address);
+  else
+    machine_.pages.dma_free_coherent(sq_);
   machine_.pages.dma_free_coherent(cq_);
+  cmb_ = nullptr;
   sq_ = cq_ = {};
 }
 
@@ -47,11 +57,16 @@ void NvmeQueue::init(std::uint64_t sq_doorbell, std::uint64_t cq_doorbell) {
   cq_head_ = 0;
   cq_phase_ = true;
   unrung_.clear();
+  shadow_ = {};
   machine_.memory.zero(cq_.address, cq_.bytes);
 }
 
 void NvmeQueue::submit_cmd(const SubmissionEntry& entry, Request* request, bool last) {
-  machine_.memory.store(sq_.address + sq_tail_ * sizeof(SubmissionEntry), entry);
+  const std::uint64_t at = sq_.address + std::uint64_t{sq_tail_} * entry_bytes_;
+  if (cmb_ == nullptr) [[likely]]
+    machine_.memory.store(at, entry);
+  else
+    machine_.memcpy_toio(at, &entry, sizeof entry);
   if (++sq_tail_ == depth_) sq_tail_ = 0;
   ++commands_;
   if (request != nullptr) unrung_.push_back(request);
@@ -64,12 +79,32 @@ void NvmeQueue::write_sq_db(bool last) {
     const std::uint32_t next = sq_tail_ + 1 == depth_ ? 0 : sq_tail_ + 1;
     if (next != last_sq_tail_) return;
   }
-  machine_.writel(sq_doorbell_, sq_tail_);
+  if (shadow_.sq_doorbell == 0 || tell_shadow(shadow_.sq_doorbell, shadow_.sq_event, sq_tail_)) {
+    machine_.writel(sq_doorbell_, sq_tail_);
+    ++doorbells_;
+  }
   last_sq_tail_ = sq_tail_;
-  ++doorbells_;
   const base::Time now = machine_.now();
   for (Request* request : unrung_) request->stages().stamp(base::Stage::kSubmit, now);
   unrung_.clear();
+}
+
+void NvmeQueue::start_shadow(const ShadowDoorbells& shadow) {
+  shadow_ = shadow;
+  shadow_live_ = false;
+  machine_.memory.store(shadow.sq_doorbell, last_sq_tail_);
+  machine_.memory.store(shadow.cq_doorbell, cq_head_);
+}
+
+// Writes a shadow doorbell; true if the device wants the real one too.
+bool NvmeQueue::tell_shadow(std::uint64_t shadow, std::uint64_t event, std::uint32_t value) {
+  const auto before = static_cast<std::uint16_t>(machine_.memory.load<std::uint32_t>(shadow));
+  machine_.memory.store(shadow, value);
+  if (!shadow_live_) return true;
+  const auto wanted = static_cast<std::uint16_t>(machine_.memory.load<std::uint32_t>(event));
+  const bool tell = passes_event(wanted, static_cast<std::uint16_t>(value), before);
+  shadow_writes_ += !tell;
+  return tell;
 }
 
 void NvmeQueue::commit() {
@@ -99,7 +134,8 @@ unsigned NvmeQueue::process_cq() {
   if (found != 0) {
     completions_ += found;
     machine_.charge(found * completion_cost_);
-    machine_.writel(cq_doorbell_, cq_head_, /*deferrable=*/true);
+    if (shadow_.cq_doorbell == 0 || tell_shadow(shadow_.cq_doorbell, shadow_.cq_event, cq_head_))
+      machine_.writel(cq_doorbell_, cq_head_, /*deferrable=*/!prompt_head);
   }
   return found;
 }

@@ -13,7 +13,9 @@
 #include "device/spec/commands.hpp"
 #include "host/block/request.hpp"
 #include "host/kernel/machine.hpp"
+#include "host/nvme/cmb.hpp"
 #include "host/nvme/prp.hpp"
+#include "host/nvme/sgl.hpp"
 #include "pcie/tlp.hpp"
 #include "sim/base/stage.hpp"
 
@@ -25,7 +27,9 @@ class NvmeQueue;
 struct Iod {
   NvmeQueue* queue = nullptr;
   PrpMapping prp;
+  SglMapping sgl;
   std::uint64_t discard_ranges = 0;  // a page with the ranges of a discard; 0 if there is none
+  DmaMemory integrity;               // protection information of its blocks
   std::uint8_t generation = 0;       // of the command id; survives the request
   bool aborted = false;              // an Abort has been sent for it
   bool cancelled = false;            // the host gave it up
@@ -52,6 +56,20 @@ class QueueOwner {
   virtual void handle_cqe(NvmeQueue& queue, const device::spec::CompletionEntry& entry) = 0;
 };
 
+// Where a queue's shadow doorbells and event indexes lie in host memory; 0: it has none.
+struct ShadowDoorbells {
+  std::uint64_t sq_doorbell = 0;
+  std::uint64_t cq_doorbell = 0;
+  std::uint64_t sq_event = 0;
+  std::uint64_t cq_event = 0;
+};
+
+// True if a doorbell that goes from `before` to `now` passes the event index: the device wants to
+// be told (NVMe 1.3, appendix B.5).
+constexpr bool passes_event(std::uint16_t event, std::uint16_t now, std::uint16_t before) {
+  return static_cast<std::uint16_t>(now - event - 1) < static_cast<std::uint16_t>(now - before);
+}
+
 class NvmeQueue : public IrqHandler {
  public:
   NvmeQueue(Machine& machine, QueueOwner& owner, std::uint16_t qid);
@@ -60,7 +78,10 @@ class NvmeQueue : public IrqHandler {
   NvmeQueue& operator=(const NvmeQueue&) = delete;
 
   // Ring memory. It and the depth stay over resets until free_memory(). False: no memory.
-  bool allocate(std::uint32_t depth);
+  // entry_bytes: of the submission ring. cmb: where that ring lies if there is room; may be null.
+  bool allocate(std::uint32_t depth,
+                std::uint32_t entry_bytes = sizeof(device::spec::SubmissionEntry),
+                ControllerMemory* cmb = nullptr);
   void free_memory();
   bool allocated() const { return sq_.bytes != 0; }
   // Both rings empty, phase 1. Doorbell addresses are bus addresses.
@@ -71,13 +92,24 @@ class NvmeQueue : public IrqHandler {
   // Rings for what was submitted with last == false.
   void commit();
 
+  // From now on what a doorbell is told the shadow is told too, what it was told last to begin
+  // with; once they are live, instead where the event index allows.
+  void start_shadow(const ShadowDoorbells& shadow);
+  void shadow_is_live() { shadow_live_ = true; }
+  void stop_shadow() { shadow_ = {}; }
+  const ShadowDoorbells& shadow() const { return shadow_; }
+  bool in_controller_memory() const { return cmb_ != nullptr; }
+  std::uint64_t shadow_writes() const { return shadow_writes_; }
+
   bool cqe_pending() const;
   // Handles every entry there is, then rings the head doorbell once. How many it found.
   unsigned process_cq();
   IrqReturn handle_irq() override;
+  bool irq_check() override { return cqe_pending(); }
 
   std::uint16_t qid() const { return qid_; }
   std::uint32_t depth() const { return depth_; }
+  std::uint32_t sq_tail() const { return sq_tail_; }
   std::uint64_t sq_address() const { return sq_.address; }
   std::uint64_t cq_address() const { return cq_.address; }
   std::uint64_t doorbells_rung() const { return doorbells_; }
@@ -93,16 +125,23 @@ class NvmeQueue : public IrqHandler {
   bool enabled = false;
   bool polled = false;
   bool delete_error = false;
-  Completion delete_done;  // of the Delete command of this queue that was sent last
+  bool prompt_head = false;  // the device waits for the head doorbell: its interrupt is a pin
+  Completion delete_done;    // of the Delete command of this queue that was sent last
 
  private:
   void write_sq_db(bool last);
+  bool tell_shadow(std::uint64_t shadow, std::uint64_t event, std::uint32_t value);
 
   Machine& machine_;
   QueueOwner& owner_;
   const std::uint16_t qid_;
   const base::Time completion_cost_;  // processor time for each entry found
   std::uint32_t depth_ = 0;
+  std::uint32_t entry_bytes_ = sizeof(device::spec::SubmissionEntry);
+  ControllerMemory* cmb_ = nullptr;  // that sq_ is from
+  ShadowDoorbells shadow_;
+  bool shadow_live_ = false;         // the device has agreed to them
+  std::uint64_t shadow_writes_ = 0;  // doorbell values that only the shadow got
   DmaMemory sq_;
   DmaMemory cq_;
   std::uint64_t sq_doorbell_ = 0;

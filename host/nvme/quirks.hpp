@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace nvmesim::host {
 
@@ -20,9 +21,18 @@ struct Quirks {
   bool no_namespace_descriptors = false;
   bool skip_generation = false;  // the command id is the tag
   bool bogus_ids = false;        // EUI-64, NGUID and UUID mean nothing
+  bool ignore_subnqn = false;    // the name of the subsystem is made from its identity
+  bool simple_suspend = false;   // suspend always shuts down
+  bool sqes_128 = false;         // I/O submission entries lie 128 bytes apart
+  bool shared_tags = false;      // admin and I/O commands must not have the same tag
+  bool fixed_temp_thresholds = false;
 };
 
 // `knows_bogus_ids`: a fact of the generation.
 Quirks quirks_of(std::uint16_t vendor, std::uint16_t device, bool knows_bogus_ids);
+
+// What is known only once the controller has told its name: by vendor, model and firmware.
+void add_core_quirks(std::uint16_t vendor, std::string_view model, std::string_view firmware,
+                     bool later, Quirks& quirks);
 
 }  // namespace nvmesim::host

@@ -164,10 +164,16 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
         identify(static_cast<std::uint8_t>(Cns::kNamespace), ns.nsid, 0, bytes_of(current));
     if (status != 0) return status;
   }
-  ns.info = derive_ns_info(current, limits_, quirks_);
+  ns.info = derive_ns_info(current, limits_, quirks_, config_.integrity);
+  if (streams_ != 0) {
+    StreamParameters streams{};
+    const int status = read_stream_parameters(ns.nsid, streams);
+    if (status < 0) return status;
+  }
   const unsigned block_shift = ns.info.lba_shift - 9;
   const std::uint64_t block_sectors = std::uint64_t{1} << block_shift;
-  ns.target = {ns.nsid, ns.info.lba_shift, ns.info.pi_type, ns.info.metadata_bytes != 0};
+  ns.target = {ns.nsid,           ns.info.lba_shift, ns.info.pi_type, ns.info.metadata_bytes != 0,
+               ns.info.integrity, streams_ != 0};
 
   BlockLimits limits = ns.disk.limits();
   limits.logical_block_bytes = 1u << ns.info.lba_shift;
@@ -175,6 +181,8 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
   limits.physical_block_bytes =
       std::bit_floor(std::max(ns.info.physical_block_bytes, limits.logical_block_bytes));
   limits.max_sectors = ns.info.max_sectors;
+  limits.chunk_sectors = ns.info.chunk_sectors;
+  limits.max_segments = ns.info.max_segments;
   const std::uint64_t discard =
       limits_.max_discard_sectors != 0 && discard_range_blocks_ != 0
           ? std::min<std::uint64_t>(std::uint64_t{discard_range_blocks_} << block_shift, kUnlimited)

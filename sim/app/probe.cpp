@@ -3,6 +3,8 @@
 
 #include <cstdio>
 
+#include "host/nvme/dev.hpp"
+#include "host/nvme/sysfs.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/tlp_trace.hpp"
 #include "sim/system/system.hpp"
@@ -36,6 +38,8 @@ int probe(const Arguments& arguments) {
       "trace-admin",
       "print register accesses, admin commands and interrupts as they pass the link")(
       "doorbells", "with --trace-admin: doorbell writes too")(
+      "sysfs", "print what sysfs shows of controllers and namespaces")(
+      "tracepoints", "print the kernel's trace events nvme_setup_cmd, nvme_sq, nvme_complete_rq")(
       "shutdown", "shut the controller down at the end, as a reboot does");
   options.add(system_options()).add(trace_options());
   const auto values =
@@ -54,11 +58,22 @@ int probe(const Arguments& arguments) {
   const auto tlp_trace = TlpTrace::from(values);
   if (tlp_trace) hooks.tlp_log = tlp_trace->log();
   system_::System system(config, std::move(hooks));
+  if (values.count("tracepoints") != 0) {
+    system.driver().set_trace_sink([](std::string_view line) { fmt::print("{}\n", line); });
+  }
+  std::vector<host::SysfsAttribute> attributes;
   bool up = false;
   std::vector<host::NvmeListEntry> entries;
   const bool ended = system.run([&] {
     up = system.boot();
     entries = system.driver().list();
+    if (values.count("sysfs") != 0) {
+      for (const auto& dev : system.driver().devices()) {
+        const bool later = system.config().driver.generation != host::Generation::v5_15;
+        for (auto& attribute : host::sysfs_attributes(*dev, later, system.config().driver.hwmon))
+          attributes.push_back(std::move(attribute));
+      }
+    }
     if (values.count("shutdown") != 0) system.shutdown();
   });
   if (tlp_trace) tlp_trace->commit();
@@ -67,6 +82,8 @@ int probe(const Arguments& arguments) {
                base::to_ns(system.scheduler().now()));
     return 1;
   }
+  for (const host::SysfsAttribute& attribute : attributes)
+    fmt::print("{}: {}\n", attribute.path, attribute.value);
   print_list(entries);
   return up ? 0 : 1;
 }

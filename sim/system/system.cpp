@@ -102,17 +102,36 @@ void System::bind() {
     machine_->use_memory(*memory_);
   }
   bind_link();
+  bind_drive();
+}
+
+// Link and drive, with what tools want in between.
+void System::bind_drive() {
+  constexpr auto kUp = base::Splice::Direction::kUpstream;
+  std::vector<base::Splice*> splices;
   if (hooks_.wire_trace) {
     wire_trace_ = std::make_unique<check::WireTrace>("wire_trace", scheduler_, hooks_.wire_trace,
                                                      hooks_.wire_options);
-    sockets_.bind("device_down", link_->to_endpoint, wire_trace_->downstream.in);
-    wire_trace_->downstream.out.bind(endpoint_->from_link);
-    sockets_.bind("device_up", endpoint_->to_link, wire_trace_->upstream.in, kUp);
-    wire_trace_->upstream.out.bind(link_->from_endpoint);
-  } else {
+    splices.push_back(wire_trace_.get());
+  }
+  for (const fault::RequestRule& rule : hooks_.link_faults) {
+    const std::string name = fmt::format("fault{}", faults_.size());
+    faults_.push_back(std::make_unique<fault::RequestSplice>(name.c_str(), scheduler_, rule));
+    splices.push_back(faults_.back().get());
+  }
+  if (splices.empty()) {
     sockets_.bind("device_down", link_->to_endpoint, endpoint_->from_link);
     sockets_.bind("device_up", endpoint_->to_link, link_->from_endpoint, kUp);
+    return;
   }
+  sockets_.bind("device_down", link_->to_endpoint, splices.front()->downstream.in);
+  for (std::size_t i = 0; i + 1 < splices.size(); ++i) {
+    splices[i]->downstream.out.bind(splices[i + 1]->downstream.in);
+    splices[i + 1]->upstream.out.bind(splices[i]->upstream.in);
+  }
+  splices.back()->downstream.out.bind(endpoint_->from_link);
+  sockets_.bind("device_up", endpoint_->to_link, splices.back()->upstream.in, kUp);
+  splices.front()->upstream.out.bind(link_->from_endpoint);
 }
 
 pcie::BelowPort& System::below(pcie::Link& link, pcie::BelowPort& end) {
@@ -180,15 +199,25 @@ bool System::run(std::function<void()> scenario) {
 }
 
 bool System::boot() {
+  const bool live = load_driver();
+  driver_->register_statistics(statistics_, "host.nvme");
+  return live;
+}
+
+const std::vector<pcie::FunctionInfo>& System::find_functions() {
   // Firmware looks for functions when the links have trained.
   const auto trained = [this] { return link_->up() && (uplink_ == nullptr || uplink_->up()); };
   while (!trained()) scheduler_.sleep(std::chrono::microseconds(100));
   Enumeration access(*machine_);
   functions_ =
       pcie::enumerate(access, config_.root_complex.window(), config_.link.max_read_request_bytes);
+  return functions_;
+}
+
+bool System::load_driver() {
+  find_functions();
   for (const pcie::FunctionInfo& function : functions_) driver_->probe(function);
   const bool live = driver_->wait_ready();
-  driver_->register_statistics(statistics_, "host.nvme");
   disks_ = driver_->disks();
   return live && !disks_.empty();
 }
@@ -196,6 +225,15 @@ bool System::boot() {
 void System::shutdown() {
   shut_down_ = true;
   driver_->shutdown();
+}
+
+void System::remove() {
+  driver_->remove();
+  disks_.clear();
+}
+
+bool System::rescan() {
+  return load_driver();
 }
 
 std::optional<Hang> System::run_workload(workload::Runner& workload) {

@@ -28,6 +28,7 @@
 #include "sim/base/statistics.hpp"
 #include "sim/check/checked_sockets.hpp"
 #include "sim/check/wire_trace.hpp"
+#include "sim/fault/request_splice.hpp"
 #include "sim/system/system_config.hpp"
 #include "sim/workload/runner.hpp"
 
@@ -42,6 +43,8 @@ struct SystemHooks {
   check::WireTrace::Sink wire_trace;  // spliced between link and drive if set
   check::WireTraceOptions wire_options;
   pcie::TlpLog tlp_log;  // of the drive's link
+  // Faults of requests between link and drive, each in a splice of its own, behind the wire trace.
+  std::vector<fault::RequestRule> link_faults;
   models::ConstructionOrder construction = models::ConstructionOrder::kForward;
   // Builds another memory than host::Memory and binds the root complex's memory socket to it.
   // Returns the module's transport interface, for the processors' own accesses.
@@ -72,7 +75,15 @@ class System {
   // For the scenario. boot() enumerates the bus, loads the driver and waits for its disks; false if
   // no disk came up (the kernel log says why).
   bool boot();
+  // Only enumerates the bus, for a driver of one's own.
+  const std::vector<pcie::FunctionInfo>& find_functions();
   void shutdown();
+  // Takes the functions away from the driver, and finds them again: what writing 1 to `remove` and
+  // to `rescan` does in sysfs.
+  void remove();
+  bool rescan();
+  // Of the link, in the order of SystemHooks::link_faults.
+  const std::vector<std::unique_ptr<fault::RequestSplice>>& link_faults() const { return faults_; }
   // Runs a workload to its end; nothing, or why it hangs.
   std::optional<Hang> run_workload(workload::Runner& workload);
 
@@ -103,7 +114,9 @@ class System {
   void save_state() const;
   void bind();
   void bind_link();
+  void bind_drive();
   pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);
+  bool load_driver();
   void register_statistics();
   void watchdog();
   void workload_finished();
@@ -126,6 +139,7 @@ class System {
   std::unique_ptr<models::Media> media_;
   std::unique_ptr<device::Controller> controller_;
   std::unique_ptr<check::WireTrace> wire_trace_;
+  std::vector<std::unique_ptr<fault::RequestSplice>> faults_;
   check::CheckedSockets sockets_;
   std::unique_ptr<host::Nvme> driver_;
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "sim/system/personas.hpp"
 #include "sim/system/presets.hpp"
 
 namespace nvmesim::system_ {
@@ -20,6 +21,7 @@ constexpr base::ParamInfo kSimulationParams[] = {
 };
 
 constexpr base::ParamInfo kDeviceParams[] = {
+    {"persona", "", 0, 0, "a drive of the driver's quirk table that this one passes for"},
     {"state_file", "", 0, 0,
      "file with what the drive remembers without power: read if it is there, written at the end"},
 };
@@ -84,7 +86,18 @@ void validate(const SystemConfig& config) {
   config.link.validate();
   config.uplink.validate();
   config.pcie_switch.validate();
+  if (!config.host.smp && config.host.cpus > 1) {
+    throw base::UserError(fmt::format(
+        "host.smp: false is a kernel for one processor, but host.cpus is {}", config.host.cpus));
+  }
   config.root_complex.validate();
+  for (const auto& [name, queues] : {std::pair{"write_queues", config.driver.write_queues},
+                                     std::pair{"poll_queues", config.driver.poll_queues}}) {
+    if (queues > config.host.cpus) {
+      throw base::UserError(fmt::format("driver.{}: {} queues for {} processors (host.cpus)", name,
+                                        queues, config.host.cpus));
+    }
+  }
   base::with_path("device", [&] {
     config.device.endpoint.validate();
     device::check_config(config.device.controller, config.device.media.capacity_bytes);
@@ -135,6 +148,7 @@ SystemConfig load_config(const ConfigRequest& request) {
   base::read_config(settings, config, "--set");
 
   if (request.seed) config.seed = *request.seed;
+  apply_persona(config);
   join(config);
   validate(config);
   return config;

@@ -1,8 +1,10 @@
 // The order of a probe on the wire: against recordings of an unmodified Linux 6.1, and line by line
 // for 5.15. Addresses, times, command ids and the MSI-X table (the host's interrupt layer) apart.
+#include <algorithm>
 #include <fstream>
 #include <regex>
 
+#include "host/nvme/dev.hpp"
 #include "sim/system/system.hpp"
 #include "tests/support/catch.hpp"
 
@@ -51,13 +53,15 @@ Lines read_lines(const std::string& path) {
   return lines;
 }
 
-Lines probe_and_shut_down(const system_::ConfigRequest& request) {
+template <class F>
+Lines wire_of(const system_::ConfigRequest& request, F scenario) {
   Lines lines;
   system_::SystemHooks hooks;
   hooks.wire_trace = [&](std::string_view line) { lines.emplace_back(line); };
   system_::System system(system_::load_config(request), std::move(hooks));
   const bool ended = system.run([&] {
     CHECK(system.boot());
+    scenario(system);
     system.shutdown();
   });
   REQUIRE(ended);
@@ -65,12 +69,56 @@ Lines probe_and_shut_down(const system_::ConfigRequest& request) {
   return essences(lines);
 }
 
+Lines probe_and_shut_down(const system_::ConfigRequest& request) {
+  return wire_of(request, [](system_::System&) {});
+}
+
+void read_hundred(system_::System& system) {
+  host::BlockDevice& disk = *system.disk();
+  host::Completion ended(system.machine().threads);
+  host::Bio bio;
+  bio.sectors = 8;
+  bio.buffer = disk.allocate_buffer(4096);
+  bio.done = base::Callback::of<&host::Completion::complete>(&ended);
+  for (unsigned i = 0; i < 100; ++i) {
+    bio.sector = 8 * i;
+    disk.submit(bio);
+    ended.wait();
+    CHECK(bio.status == host::BlockStatus::kOk);
+  }
+  disk.free_buffer(bio.buffer);
+}
+
 system_::ConfigRequest recorded_device(const std::string& generation) {
   system_::ConfigRequest request;
   request.drive = NVMESIM_SOURCE_DIR "/tests/golden/linux-6.1-device.json";
-  request.settings = {"host.cpus=1", "driver.generation=" + generation,
+  // The recorded kernels were built for one processor.
+  request.settings = {"host.cpus=1", "host.smp=false", "driver.generation=" + generation,
                       "simulation.check_protocol=true"};
   return request;
+}
+
+// The recorded function kept CSTS.SHST over a controller reset, which clears it in ours: without
+// it.
+Lines without_shutdown_status(const Lines& lines) {
+  Lines result;
+  for (const std::string& line : lines) {
+    const std::string text = line == "R 001c 9"   ? "R 001c 1"
+                             : line == "R 001c 8" ? "R 001c 0"
+                                                  : line;
+    if (result.empty() || text != result.back() || !text.starts_with("R 001c"))
+      result.push_back(text);
+  }
+  return result;
+}
+
+void check_equal(const Lines& seen, const Lines& expected) {
+  std::size_t same = 0;
+  while (same < seen.size() && same < expected.size() && seen[same] == expected[same]) ++same;
+  INFO("line " << same << ": " << (same < seen.size() ? seen[same] : "(none)") << ", expected "
+               << (same < expected.size() ? expected[same] : "(none)"));
+  CHECK(same == expected.size());
+  CHECK(seen.size() == expected.size());
 }
 
 Lines recording(const std::string& name) {
@@ -87,6 +135,40 @@ TEST_CASE("with temperature monitoring it equals the recording of Linux 6.1") {
   auto request = recorded_device("v6_1");
   request.settings.push_back("driver.hwmon=true");
   CHECK(probe_and_shut_down(request) == recording("linux-6.1-hwmon-probe-shutdown.txt"));
+}
+
+TEST_CASE("with write and poll queues on one processor it equals the recording of Linux 6.1") {
+  auto request = recorded_device("v6_1");
+  request.driver_settings = {"nvme.write_queues=1", "nvme.poll_queues=1"};
+  CHECK(probe_and_shut_down(request) ==
+        recording("linux-6.1-probe-shutdown-write-and-poll-queues.txt"));
+}
+
+TEST_CASE("a kernel for several processors makes the second queue one that interrupts") {
+  auto request = recorded_device("v6_1");
+  request.driver_settings = {"nvme.write_queues=1", "nvme.poll_queues=1"};
+  request.settings.push_back("host.smp=true");
+  const Lines lines = probe_and_shut_down(request);
+  const auto has = [&](const char* text) {
+    return std::find(lines.begin(), lines.end(), text) != lines.end();
+  };
+  CHECK(has("op 05 nsid 0 prp1 c10 3ff0002 c11 20003"));
+  CHECK(has("op 05 nsid 0 prp1 c10 3ff0003 c11 1"));
+}
+
+TEST_CASE("reset, removal and rescan equal the recording of Linux 6.1") {
+  const Lines expected = recording("linux-6.1-probe-reset-remove-rescan.txt");
+  REQUIRE(expected.size() > 80);
+  const Lines seen = wire_of(recorded_device("v6_1"), [](system_::System& system) {
+    host::NvmeCtrl& ctrl = system.driver().devices().front()->ctrl();
+    CHECK(ctrl.reset_ctrl_sync() == 0);
+    ctrl.flush_scan();
+    read_hundred(system);
+    system.remove();
+    CHECK(system.rescan());
+    read_hundred(system);
+  });
+  check_equal(without_shutdown_status(seen), without_shutdown_status(expected));
 }
 
 // Linux 5.15: the controller limits are asked for before the queues, CC is written once, a

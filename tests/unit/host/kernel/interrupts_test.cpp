@@ -314,3 +314,151 @@ TEST_CASE("a posted write charges the processor whose call-back it is in") {
   sc_core::sc_start();
   CHECK(writer.second == 300ns);
 }
+
+namespace {
+
+// Takes the MSI-X capability away and gives MSI with so many vectors, or none.
+void use_msi(FakeBus& bus, unsigned log2_vectors) {
+  bus.config[FakeBus::kCapability] = (1u << 7 | log2_vectors << 1) << 16 | 0x05;
+}
+
+}  // namespace
+
+TEST_CASE("without MSI-X a function gets MSI: a power of two, one address, data that counts") {
+  QuietHost host(four_cpus());
+  use_msi(host.bus, 3);
+  Recorder recorder(host.machine);
+  host.machine.threads.spawn("test", [&] {
+    Interrupts& interrupts = host.machine.interrupts;
+    CHECK(interrupts.alloc_irq_vectors(kFunction, 1, 6, {}, Interrupts::kIrqAllTypes) == 4);
+    CHECK(interrupts.kind_of(kFunction) == IrqKind::kMsi);
+    const std::uint32_t control = host.bus.config[FakeBus::kCapability] >> 16;
+    CHECK((control & 1) == 1);
+    CHECK((control >> 4 & 7) == 2);
+    const std::uint32_t address = host.bus.config[FakeBus::kCapability + 4];
+    const std::uint32_t data = host.bus.config[FakeBus::kCapability + 12];
+    CHECK(data % 4 == 0);
+    CHECK(interrupts.request_irq(kFunction, 2, recorder, "two") == 0);
+    host.machine.message_interrupt(address, data + 2);
+    host.machine.message_interrupt(address, data + 1);  // nobody's
+    host.machine.threads.sleep_for(10us);
+    CHECK(recorder.times.size() == 1);
+    CHECK(interrupts.spurious() == 1);
+    interrupts.free_irq(kFunction, 2, recorder);
+    interrupts.free_irq_vectors(kFunction);
+    CHECK((host.bus.config[FakeBus::kCapability] >> 16 & 1) == 0);
+  });
+  host.scheduler.simulate();
+  CHECK(recorder.times.size() == 1);
+}
+
+TEST_CASE("without MSI too it gets its pin, which interrupts until it is released") {
+  QuietHost host(four_cpus());
+  host.bus.config[FakeBus::kCapability] = 0x01;  // power management, nothing else
+  host.bus.config[0x3c] = 1u << 8;
+  Recorder recorder(host.machine);
+  host.machine.threads.spawn("test", [&] {
+    Interrupts& interrupts = host.machine.interrupts;
+    CHECK(interrupts.alloc_irq_vectors(kFunction, 1, 6, {}, Interrupts::kIrqAllTypes) == 1);
+    CHECK(interrupts.kind_of(kFunction) == IrqKind::kPin);
+    CHECK(interrupts.request_irq(kFunction, 0, recorder, "pin") == 0);
+    host.machine.pin_interrupt(0, true);
+    host.machine.threads.sleep_for(2500ns);
+    host.machine.pin_interrupt(0, false);
+    host.machine.threads.sleep_for(10us);
+    CHECK(recorder.times.size() == 3);  // at 1, 2 and 3 us: the last was under way
+    interrupts.disable_irq(kFunction, 0);
+    host.machine.pin_interrupt(0, true);
+    host.machine.threads.sleep_for(5us);
+    CHECK(recorder.times.size() == 3);
+    host.machine.threads.spawn("release", [&] {
+      host.machine.threads.sleep_for(500ns);
+      host.machine.pin_interrupt(0, false);
+    });
+    interrupts.enable_irq(kFunction, 0);
+    host.machine.threads.sleep_for(5us);
+    CHECK(recorder.times.size() == 4);
+  });
+  host.scheduler.simulate();
+  CHECK(recorder.times.size() == 4);
+}
+
+TEST_CASE("a function without any way to interrupt gets no vector") {
+  QuietHost host(four_cpus());
+  host.bus.config[FakeBus::kCapability] = 0x01;
+  bool checked = false;
+  host.machine.threads.spawn("test", [&] {
+    CHECK(host.machine.interrupts.alloc_irq_vectors(kFunction, 1, 6, {},
+                                                    Interrupts::kIrqAllTypes) == -EINVAL);
+    checked = true;
+  });
+  host.scheduler.simulate();
+  CHECK(checked);
+}
+
+TEST_CASE("a threaded handler runs in a task two switches behind its interrupt") {
+  QuietHost host(four_cpus());
+  Recorder recorder(host.machine);
+  Device device{host};
+  base::Time sent{0};
+  host.machine.threads.spawn("test", [&] {
+    Interrupts& interrupts = host.machine.interrupts;
+    interrupts.alloc_irq_vectors(kFunction, 1, 2);
+    interrupts.request_irq(kFunction, 1, recorder, "threaded", true);
+    sent = host.machine.now();
+    device.send(1);
+    host.machine.threads.sleep_for(10us);
+    interrupts.free_irq(kFunction, 1, recorder);
+    interrupts.free_irq_vectors(kFunction);
+  });
+  host.scheduler.simulate();
+  REQUIRE(recorder.times.size() == 1);
+  CHECK(recorder.times[0] - sent == 1400ns);  // 600 + 2 * 400
+}
+
+TEST_CASE("a pin that stays asserted lets its threaded handler run") {
+  HostConfig config = four_cpus();
+  config.cpus = 1;
+  QuietHost host(config);
+  host.bus.config[FakeBus::kCapability] = 0x01;
+  host.bus.config[0x3c] = 1u << 8;
+  Recorder recorder(host.machine);
+  base::Time asserted{0};
+  host.machine.threads.spawn("test", [&] {
+    Interrupts& interrupts = host.machine.interrupts;
+    interrupts.alloc_irq_vectors(kFunction, 1, 1, {}, Interrupts::kIrqAllTypes);
+    interrupts.request_irq(kFunction, 0, recorder, "threaded", true);
+    asserted = host.machine.now();
+    host.machine.pin_interrupt(0, true);
+    host.machine.threads.sleep_for(2us);
+    host.machine.pin_interrupt(0, false);
+    host.machine.threads.sleep_for(10us);
+    interrupts.free_irq(kFunction, 0, recorder);
+    interrupts.free_irq_vectors(kFunction);
+  });
+  host.scheduler.simulate();
+  REQUIRE(recorder.times.size() == 2);
+  CHECK(recorder.times[0] - asserted == 1400ns);
+  CHECK(recorder.times[1] - asserted == 2800ns);
+}
+
+TEST_CASE("a kernel for one processor does not ask how vectors are split") {
+  HostConfig config;
+  config.cpus = 1;
+  config.smp = false;
+  QuietHost host(config);
+  bool asked = false;
+  int granted = 0;
+  host.machine.threads.spawn("test", [&] {
+    IrqAffinity affinity;
+    affinity.pre_vectors = 1;
+    affinity.calc_sets = [&](unsigned vectors) {
+      asked = true;
+      return std::vector<unsigned>{vectors};
+    };
+    granted = host.machine.interrupts.alloc_irq_vectors(kFunction, 1, 3, affinity);
+  });
+  host.scheduler.simulate();
+  CHECK(granted == 3);
+  CHECK_FALSE(asked);
+}

@@ -60,11 +60,22 @@ class ScriptedDevice : public pcie::FunctionDevice {
   std::vector<std::uint32_t> nsids{1};
   std::uint32_t queues_granted = 64;
   bool ready_follows_enable = true;
-  std::uint32_t csts_extra = 0;  // bits added to CSTS
-  bool gone = false;             // all registers read as ones
+  std::uint32_t csts_extra = 0;                  // bits added to CSTS
+  bool gone = false;                             // all registers read as ones
+  std::map<std::uint32_t, std::uint32_t> fixed;  // registers that read as this
+  // A controller memory buffer from here to the end of the BAR; 0: none. Where the host put it.
+  std::uint32_t cmb_offset = 0;
+  std::uint64_t cmb_address = 0;
   // Asked first for every command; without a value the default answer is given.
   std::function<std::optional<Answer>(std::uint16_t qid, const spec::SubmissionEntry&)> script;
 
+  unsigned cmb_writes = 0;
+  unsigned cmb_fetches = 0;
+  // Looks at the tail that a shadow doorbell holds.
+  void poll_shadow(std::uint16_t qid, std::uint32_t tail) {
+    queues_[qid].sq_tail = tail;
+    fetch(qid);
+  }
   std::vector<std::string> wire;
   struct Seen {
     std::uint16_t qid;
@@ -112,6 +123,13 @@ class ScriptedDevice : public pcie::FunctionDevice {
     std::uint32_t value = 0;
     std::memcpy(&value, data.data(), std::min<std::size_t>(4, data.size()));
     const auto at = static_cast<std::uint32_t>(offset);
+    if (cmb_offset != 0 && at >= cmb_offset) {
+      const std::size_t place = at - cmb_offset;
+      if (cmb_.size() < place + data.size()) cmb_.resize(place + data.size());
+      std::memcpy(cmb_.data() + place, data.data(), data.size());
+      ++cmb_writes;
+      return;
+    }
     if (at >= spec::kDoorbellBase) {
       doorbell(at - spec::kDoorbellBase, value);
       return;
@@ -133,6 +151,8 @@ class ScriptedDevice : public pcie::FunctionDevice {
       value = version;
     else if (at == spec::kRegCsts)
       value = csts_ | csts_extra;
+    else if (fixed.count(at) != 0)
+      value = fixed[at];
     else if (registers_.count(at) != 0)
       value = registers_[at];
     if (gone) value = 0xffff'ffff;
@@ -187,6 +207,14 @@ class ScriptedDevice : public pcie::FunctionDevice {
     Queue& queue = queues_[qid];
     if (queue.busy || queue.sq_head == queue.sq_tail || queue.sq_base == 0) return;
     queue.busy = true;
+    if (cmb_address != 0 && queue.sq_base >= cmb_address &&
+        queue.sq_base - cmb_address + queue.sq_head * 64 + 64 <= cmb_.size()) {
+      std::memcpy(&queue.entry, cmb_.data() + (queue.sq_base - cmb_address) + queue.sq_head * 64,
+                  64);
+      ++cmb_fetches;
+      scheduler_.after<&ScriptedDevice::fetched>(100ns, this, qid);
+      return;
+    }
     port_.dma_read(queue.sq_base + queue.sq_head * 64,
                    std::as_writable_bytes(std::span(&queue.entry, 1)), {},
                    base::Callback::of<&ScriptedDevice::fetched>(this, qid));
@@ -282,6 +310,7 @@ class ScriptedDevice : public pcie::FunctionDevice {
   base::BufferPool pool_{4096};
   std::map<std::uint32_t, std::uint32_t> registers_;
   std::map<std::uint16_t, Queue> queues_;
+  std::vector<std::byte> cmb_;
   std::uint32_t csts_ = 0;
   std::optional<std::uint16_t> event_cid_;
 };

@@ -1,0 +1,167 @@
+// Sleep and wake-up, function level reset, PCI errors.
+#include <cerrno>
+
+#include "host/nvme/dev.hpp"
+#include "pcie/enumerator.hpp"
+
+namespace nvmesim::host {
+
+using namespace device::spec;
+
+namespace {
+
+// PCI Express capability: Device Capabilities and Device Control (base specification 7.5.3).
+constexpr unsigned kDeviceCapabilities = 4;
+constexpr unsigned kDeviceControl = 8;
+constexpr std::uint32_t kFlrCapable = 1u << 28;
+constexpr std::uint32_t kInitiateFlr = 1u << 15;
+// What software allows a function after a reset before it asks again (6.6.2).
+constexpr unsigned kResetMilliseconds = 100;
+constexpr unsigned kPowerControl = 4;  // PMCSR of the power management capability
+constexpr unsigned kD3Hot = 3;
+constexpr unsigned kD3Milliseconds = 10;
+constexpr unsigned kCommand = 1;  // word of configuration space
+constexpr std::array<unsigned, 8> kRestored{4, 5, 6, 7, 8, 9, 3, 15};  // BARs, then the rest
+
+}  // namespace
+
+void NvmeDev::save_pci_state() {
+  for (unsigned i = 0; i < saved_config_.size(); ++i)
+    saved_config_[i] = machine_.read32(function_.id, 4 * i);
+  if (function_.express_capability != 0)
+    saved_device_control_ =
+        machine_.read32(function_.id, function_.express_capability + kDeviceControl) & 0x7fffu;
+}
+
+void NvmeDev::restore_pci_state() {
+  if (function_.express_capability != 0)
+    machine_.write32(function_.id, function_.express_capability + kDeviceControl,
+                     saved_device_control_);
+  for (const unsigned word : kRestored)
+    machine_.write32(function_.id, 4 * word, saved_config_[word]);
+  machine_.write16(function_.id, 4 * kCommand, static_cast<std::uint16_t>(saved_config_[kCommand]));
+}
+
+// --- sleep
+
+int NvmeDev::suspend(SuspendKind kind) {
+  last_ps_ = kNoPowerState;
+  const IdentifyController& id = ctrl_.identify_data();
+  const HostConfig& host = machine_.config();
+  const bool shut_down =
+      kind != SuspendKind::kToIdle || id.npss == 0 || !host.aspm || quirks_.simple_suspend;
+  if (shut_down) {
+    const int result = disable_prepare_reset(true);
+    if (result == 0) set_asleep(true);
+    return result;
+  }
+  ctrl_.start_freeze();
+  ctrl_.wait_freeze();
+  ctrl_.sync_queues();
+  int result = -EBUSY;
+  if (ctrl_.state() == CtrlState::kLive) {
+    result = hmb_enabled_ ? set_host_mem_feature(0) : 0;
+    if (result >= 0) {
+      std::uint32_t state = 0;
+      result = ctrl_.get_features(FeatureId::kPowerManagement, 0, &state);
+      if (result >= 0) last_ps_ = state;
+    }
+    if (result >= 0) {
+      save_pci_state();
+      result = ctrl_.set_features(FeatureId::kPowerManagement, id.npss, {});
+    }
+    if (result > 0) {
+      // It refuses its deepest state: do not ask again, shut it down.
+      last_ps_ = kNoPowerState;
+      ctrl_.forget_power_states();
+      result = disable_prepare_reset(true);
+      if (result == 0) set_asleep(true);
+    }
+  }
+  ctrl_.unfreeze();
+  return result;
+}
+
+int NvmeDev::resume() {
+  set_asleep(false);
+  const bool awake = last_ps_ != kNoPowerState &&
+                     ctrl_.set_features(FeatureId::kPowerManagement, last_ps_, {}) == 0;
+  if (awake && (ctrl_.identify_data().hmpre == 0 || setup_host_mem() == 0)) return 0;
+  return ctrl_.try_sched_reset();
+}
+
+// What the PCI core does with a function whose driver has not saved its state: into D3hot, and back
+// with its configuration.
+void NvmeDev::set_asleep(bool asleep) {
+  if (asleep == asleep_) return;
+  asleep_ = asleep;
+  const unsigned power = function_.pm_capability;
+  if (asleep) save_pci_state();
+  if (power != 0) {
+    const std::uint16_t control = machine_.read16(function_.id, power + kPowerControl);
+    const unsigned state = asleep ? kD3Hot : 0;
+    machine_.write16(function_.id, power + kPowerControl,
+                     static_cast<std::uint16_t>((control & ~kD3Hot) | state));
+    machine_.threads.msleep(kD3Milliseconds);
+  }
+  if (!asleep) restore_pci_state();
+}
+
+// --- reset of the function
+
+void NvmeDev::reset_prepare() {
+  disable_prepare_reset(false);
+  ctrl_.sync_queues();
+}
+
+void NvmeDev::reset_done() {
+  if (ctrl_.try_sched_reset() == 0) ctrl_.flush_reset();
+}
+
+int NvmeDev::reset_function() {
+  const unsigned express = function_.express_capability;
+  if (express == 0 ||
+      (machine_.read32(function_.id, express + kDeviceCapabilities) & kFlrCapable) == 0)
+    return -ENOTTY;
+  reset_prepare();
+  save_pci_state();
+  machine_.write16(function_.id, express + kDeviceControl,
+                   static_cast<std::uint16_t>(saved_device_control_ | kInitiateFlr));
+  machine_.threads.msleep(kResetMilliseconds);
+  restore_pci_state();
+  reset_done();
+  return 0;
+}
+
+// --- errors
+
+PciErrorResult NvmeDev::error_detected(PciChannelState state) {
+  channel_ = state;
+  switch (state) {
+    case PciChannelState::kNormal:
+      return PciErrorResult::kCanRecover;
+    case PciChannelState::kFrozen:
+      ctrl_.log_warning("frozen state error detected, reset controller");
+      dev_disable(false);
+      return PciErrorResult::kNeedReset;
+    case PciChannelState::kPermanentFailure:
+      ctrl_.log_warning("failure state error detected, request disconnect");
+      break;
+  }
+  return PciErrorResult::kDisconnect;
+}
+
+// The link or slot was reset: the function is as after power-on.
+PciErrorResult NvmeDev::slot_reset() {
+  ctrl_.log_info("restart after slot reset");
+  channel_ = PciChannelState::kNormal;
+  restore_pci_state();
+  ctrl_.reset_ctrl();
+  return PciErrorResult::kRecovered;
+}
+
+void NvmeDev::error_resume() {
+  ctrl_.flush_reset();
+}
+
+}  // namespace nvmesim::host

@@ -1,0 +1,89 @@
+// The driver on a whole system whose drive and link can be made to fail: a small p4800x, the log of
+// the host, fault rules at the controller, and bios from a thread.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/nvme/dev.hpp"
+#include "sim/fault/rules.hpp"
+#include "sim/system/system.hpp"
+#include "tests/support/catch.hpp"
+
+namespace nvmesim::test {
+
+using host::BioOp;
+using host::BlockStatus;
+namespace spec = device::spec;
+
+class DriverRig {
+ public:
+  explicit DriverRig(std::vector<std::string> settings = {},
+                     std::vector<fault::RequestRule> link_faults = {}) {
+    system_::ConfigRequest request;
+    request.drive = "p4800x";
+    request.settings = {"host.cpus=4", "device.controller.max_io_queues=4",
+                        "device.media.capacity_bytes=1073741824"};
+    for (std::string& setting : settings) request.settings.push_back(std::move(setting));
+    system_::SystemHooks hooks;
+    hooks.kernel_log = [this](const host::PrintLine& line) { log.push_back(line.to_string()); };
+    hooks.link_faults = std::move(link_faults);
+    system = std::make_unique<system_::System>(system_::load_config(request), std::move(hooks));
+    rules = std::make_unique<fault::Rules>(system->scheduler());
+    rules->arm(system->controller().points());
+  }
+
+  // Boots, then runs the scenario; without one the boot is the scenario.
+  template <class F>
+  void after_boot(F scenario) {
+    REQUIRE(system->run([&] {
+      CHECK(system->boot());
+      scenario();
+    }));
+  }
+
+  host::NvmeDev& dev() { return *system->driver().devices().front(); }
+  host::NvmeCtrl& ctrl() { return dev().ctrl(); }
+  host::Disk& disk() { return ctrl().namespaces().front()->disk; }
+  host::Machine& machine() { return system->machine(); }
+  void sleep_ms(std::uint64_t milliseconds) { machine().threads.msleep(milliseconds); }
+  base::Time now() { return system->scheduler().now(); }
+
+  BlockStatus io(BioOp op, std::uint64_t sector = 0, std::uint32_t sectors = 8) {
+    host::Disk& on = disk();
+    host::Completion ended(machine().threads);
+    host::Bio bio;
+    bio.op = op;
+    bio.sector = sector;
+    bio.sectors = op == BioOp::kFlush ? 0 : sectors;
+    bio.buffer = on.allocate_buffer(sectors * 512);
+    bio.done = base::Callback::of<&host::Completion::complete>(&ended);
+    on.submit(bio);
+    ended.wait();
+    on.free_buffer(bio.buffer);
+    return bio.status;
+  }
+  BlockStatus read() { return io(BioOp::kRead); }
+
+  unsigned logged(std::string_view text) const {
+    return static_cast<unsigned>(std::count_if(log.begin(), log.end(), [&](const auto& line) {
+      return line.find(text) != std::string::npos;
+    }));
+  }
+  // Nothing that requests hold is held, and after removal nothing at all.
+  void check_nothing_leaked() {
+    CHECK(machine().interrupts.vectors_in_use() == 0);
+    CHECK(machine().interrupts.handlers_in_use() == 0);
+    CHECK(machine().pages.coherent_bytes_in_use() == 0);
+    CHECK(dev().pool_blocks_in_use() == 0);
+    CHECK(dev().tags_in_use() == 0);
+  }
+
+  std::vector<std::string> log;
+  std::unique_ptr<system_::System> system;
+  std::unique_ptr<fault::Rules> rules;
+};
+
+}  // namespace nvmesim::test

@@ -137,7 +137,8 @@ spec::CompletionEntry CompletionPoster::entry_of(const CompletionQueue& queue, C
 
 // The address of the next entry; the tail moves behind it.
 std::uint64_t CompletionPoster::advance(CompletionQueue& queue) {
-  const std::uint64_t address = queue.base + std::uint64_t{queue.tail} * sizeof(spec::CompletionEntry);
+  const std::uint64_t address =
+      queue.base + std::uint64_t{queue.tail} * sizeof(spec::CompletionEntry);
   if (++queue.tail == queue.size) {
     queue.tail = 0;
     queue.phase = !queue.phase;
@@ -153,8 +154,8 @@ void CompletionPoster::write(CompletionQueue& queue, Command& command) {
   const bool interrupts = queue.ien && core_.coalescer.sends_now(queue);
   pcie::FunctionPort::WriteOptions options;
   options.relaxed_ordering = false;
-  options.deferrable = interrupts && core_.port.interrupt_enabled(vector) &&
-                       !core_.points.interrupt.armed();
+  options.deferrable =
+      interrupts && core_.port.interrupt_enabled(vector) && !core_.points.interrupt.armed();
   core_.port.dma_write(address, std::as_bytes(std::span(&entry, 1)), {}, options, {});
   ++posted_;
   if (command.twice && !queue.full()) [[unlikely]] {

@@ -23,9 +23,9 @@ struct RegisterAccess {
 
 // What a rule decides about something that is about to happen. Untouched it happens as usual.
 struct Fate {
-  bool drop = false;     // it does not happen; a command that is dropped hangs in the controller
-  base::Time delay{0};   // it happens so much later
-  bool twice = false;    // completions only
+  bool drop = false;    // it does not happen; a command that is dropped hangs in the controller
+  base::Time delay{0};  // it happens so much later
+  bool twice = false;   // completions only
   std::optional<spec::Status> status;  // commands only: not executed, ends with this
 };
 

@@ -116,8 +116,7 @@ Rules::Id Rules::on_register(const RegisterMatch& when, const Turn& turn,
 }
 
 Rules::Id Rules::on_interrupt(std::optional<std::uint16_t> vector, const Turn& turn,
-                              const device::Fate& fate,
-                              std::optional<std::uint16_t> other_vector) {
+                              const device::Fate& fate, std::optional<std::uint16_t> other_vector) {
   Rule rule;
   rule.where = Where::kInterrupt;
   rule.turn = turn;

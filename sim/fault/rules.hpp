@@ -1,7 +1,7 @@
-// Fault rules at the points of a controller: when a command matches, a completion is due, a register
-// is accessed, an interrupt is sent or a time is reached, do something wrong, from the n-th time on
-// and so many times. Rules are looked at in the order in which they were made; each that applies
-// adds its effect.
+// Fault rules at the points of a controller: when a command matches, a completion is due, a
+// register is accessed, an interrupt is sent or a time is reached, do something wrong, from the
+// n-th time on and so many times. Rules are looked at in the order in which they were made; each
+// that applies adds its effect.
 //
 // Contract. arm() arms only the points that rules are there for; without rules nothing is armed and
 // nothing costs anything. Rules may be made and taken away while the simulation runs. A rule's own

@@ -520,7 +520,7 @@ TEST_CASE("a drive that counts traffic as keep alive is left alone as long as th
     }
     CHECK(rig.ctrl().resets() == 1);
     rig.machine.threads.msleep(3000);
-    CHECK(rig.ctrl().resets() == 2);
+    CHECK(rig.ctrl().resets() >= 2);
   }));
 }
 

@@ -187,8 +187,8 @@ TEST_CASE("a value of the wrong kind says what is expected") {
   CHECK(error_of(R"({"link": {"policy": null}})") ==
         "f.json: link.policy: one of greedy|cost_benefit is expected, not null");
   CHECK(error_of(R"({"link": 5})") == "f.json: link: an object is expected, not 5");
-  CHECK(error_of(R"({"namespaces": [{"label": 5}]})") ==
-        "f.json: namespaces.0.label: a text is expected, not 5");
+  CHECK(error_of(R"({"namespaces": [{"label": 5.5}]})") ==
+        "f.json: namespaces.0.label: a text is expected, not 5.5E0");
   CHECK(error_of(R"({"namespaces": 5})") == "f.json: namespaces: a list is expected: [...]");
   CHECK(error_of("[]") == "f.json: an object is expected, not a list");
 }

@@ -296,8 +296,8 @@ TEST_CASE("what is written is read back") {
 TEST_CASE("every parameter is listed with place, unit, default, range and help") {
   std::vector<std::string> lines;
   for (const ParamRow& row : list_params<TopConfig>({}, "system")) {
-    lines.push_back(row.path + " [" + row.unit + "] " + row.value + " {" + row.range +
-                    "} " + row.help);
+    lines.push_back(row.path + " [" + row.unit + "] " + row.value + " {" + row.range + "} " +
+                    row.help);
   }
   CHECK(lines == std::vector<std::string>{
                      "system.link.lanes [lanes] 4 {1..16} width",

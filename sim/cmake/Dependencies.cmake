@@ -12,7 +12,9 @@ target_compile_definitions(nvmesim_options INTERFACE
   SC_CPLUSPLUS=201703L SC_INCLUDE_DYNAMIC_PROCESSES)
 target_compile_options(nvmesim_options INTERFACE
   -ffp-contract=off -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-  -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers)
+  -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
+  # SystemC's iterators compare as C++17 had it.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-ambiguous-reversed-operator>)
 target_include_directories(nvmesim_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_link_libraries(nvmesim_options INTERFACE
   fmt::fmt Boost::boost Boost::json Boost::iostreams Boost::program_options Threads::Threads)

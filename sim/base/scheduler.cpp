@@ -216,11 +216,8 @@ void Scheduler::set_watch(Callback watch, std::uint64_t every) {
   next_watch_ = entries_run_ + every;
 }
 
-// Whether an entry at `when` may run now. Any entry may have woken foreign activity, so SystemC is
-// asked anew each time; the first two questions are cheap and nearly always enough.
+// Whether an entry at `when` may run now, if SystemC has nothing to do at this instant.
 inline bool Scheduler::may_run(std::int64_t when, bool needs_clock) const {
-  if (sc_core::sc_pending_activity_at_current_time(context_)) [[unlikely]]
-    return false;
   if (when == clock_.count()) return true;
   if (needs_clock || when > limit_) [[unlikely]]
     return false;
@@ -281,10 +278,18 @@ void Scheduler::run_entries() {
     place_arrivals();
   }
   while (!stopped_) {
-    if (heap_size_ == 0 && !refill()) break;
+    // Any entry may have woken foreign activity, so SystemC is asked anew each time.
+    const bool active = sc_core::sc_pending_activity_at_current_time(context_);
+    if (heap_size_ == 0) {
+      // What is active may schedule nearer entries than are known now; refill() would go past
+      // their lists.
+      if (active && listed_ != 0) [[unlikely]]
+        return rearm(clock_);
+      if (!refill()) break;
+    }
     Entry* entry = heap_[0].entry;
     const std::int64_t when = heap_[0].key.time;
-    if (!may_run(when, entry->needs_clock)) return rearm(Time{when});
+    if (active || !may_run(when, entry->needs_clock)) return rearm(Time{when});
     heap_pop();
     const Callback callback = entry->callback;
     release(entry);
@@ -305,7 +310,8 @@ void Scheduler::run_entries() {
 void Scheduler::finish() {
   const Time end = std::max(now_, clock());
   if (stopped_) {
-    if (may_run(end.count(), true)) return sc_core::sc_stop();
+    const bool active = sc_core::sc_pending_activity_at_current_time(context_);
+    if (!active && may_run(end.count(), true)) return sc_core::sc_stop();
     rearm(end);
   } else if (end != clock()) {
     rearm(end);

@@ -84,11 +84,11 @@ void DataMover::prepare_parts(Command& command, MediaOp op, std::uint64_t first_
 }
 
 void DataMover::start_operation(Command& command, MediaOp op, std::uint64_t first_byte,
-                                std::uint64_t bytes, Command::Step next) {
+                                std::uint64_t bytes, bool force_unit_access, Command::Step next) {
   command.media.op = op;
   command.media.first_byte = first_byte;
   command.media.bytes = bytes;
-  command.media.force_unit_access = false;
+  command.media.force_unit_access = force_unit_access;
   command.media.parts.clear();
   command.next_step = next;
   begin_media(command, *this);

@@ -21,7 +21,7 @@ class DataMover : public models::MediaClient {
                       std::uint64_t bytes, bool force_unit_access);
   // The same for operations without data; `next` is called instead of completing, if it is given.
   void start_operation(Command& command, models::MediaOp op, std::uint64_t first_byte,
-                       std::uint64_t bytes, Command::Step next);
+                       std::uint64_t bytes, bool force_unit_access, Command::Step next);
 
   // Pieces of the above, for BlockTransfer.
   void prepare_parts(Command& command, models::MediaOp op, std::uint64_t first_byte,

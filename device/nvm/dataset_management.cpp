@@ -25,7 +25,7 @@ void next_range(Core& core, Command& command) {
     const unsigned shift = command.space->format.block_shift;
     core.mover.start_operation(command, models::MediaOp::kDeallocate,
                                command.space->first_byte + (range.starting_lba << shift),
-                               std::uint64_t{range.length} << shift, next_range);
+                               std::uint64_t{range.length} << shift, false, next_range);
     return;
   }
   core.complete(command, Status::kSuccess);

@@ -104,7 +104,7 @@ void flush(Core& core, Command& command) {
     core.complete(command, Status::kSuccess);  // nothing is volatile
     return;
   }
-  core.mover.start_operation(command, MediaOp::kFlush, 0, 0, nullptr);
+  core.mover.start_operation(command, MediaOp::kFlush, 0, 0, false, nullptr);
 }
 
 }  // namespace nvmesim::device

@@ -21,9 +21,10 @@ void forget_bad_blocks(Core& core, Command& command) {
 }
 
 void unmap(Core& core, Command& command) {
-  core.mover.start_operation(
-      command, MediaOp::kWriteZeroes, first_byte(command, starting_lba(command)),
-      blocks_of(command) << command.space->format.block_shift, forget_bad_blocks);
+  core.mover.start_operation(command, MediaOp::kWriteZeroes,
+                             first_byte(command, starting_lba(command)),
+                             blocks_of(command) << command.space->format.block_shift,
+                             durable(core, command), forget_bad_blocks);
 }
 
 void write_next(Core& core, Command& command) {

@@ -87,6 +87,19 @@ TEST_CASE("with the write cache off every write is durable") {
   CHECK(bench.status(0, set(FeatureId::kVolatileWriteCache, 0)) == Status::kSuccess);
   CHECK(bench.status(1, io(spec::NvmOpcode::kWrite, 0, 8)) == Status::kSuccess);
   CHECK(bench.media.last_durable_writes == 2);
+  CHECK(bench.status(1, io(spec::NvmOpcode::kWriteZeroes, 0, 8)) == Status::kSuccess);
+  CHECK(bench.media.last_durable_writes == 3);
+}
+TEST_CASE("Write Zeroes with FUA is durable") {
+  Ready bench;
+  bench.media.cache = true;
+  bench.create_pair(1);
+  auto zeroes = io(spec::NvmOpcode::kWriteZeroes, 3, 2);
+  CHECK(bench.status(1, zeroes) == Status::kSuccess);
+  CHECK(bench.media.last_durable_writes == 0);
+  zeroes.cdw12 |= 1u << 30;
+  CHECK(bench.status(1, zeroes) == Status::kSuccess);
+  CHECK(bench.media.last_durable_writes == 1);
 }
 TEST_CASE("the number of queues granted is the controller's") {
   Ready bench;

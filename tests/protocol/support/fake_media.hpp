@@ -192,6 +192,7 @@ class FakeMedia : public models::Media {
         erase(command);
         break;
       case models::MediaOp::kWriteZeroes:
+        if (command.force_unit_access) ++last_durable_writes;
         erase(command);
         break;
     }

@@ -1,5 +1,7 @@
 #include "pcie/aer.hpp"
 
+#include <string>
+
 namespace nvmesim::pcie {
 namespace {
 
@@ -119,6 +121,7 @@ std::optional<MessageCode> ErrorReporter::report(UncorrectableError error, const
   // An error that is quiet by Unsupported Request Reporting is recorded all the same.
   const bool quiet = unsupported && !express_.reports(device_control::kReportUnsupported);
   if (advisory && !fatal) {
+    ++counters_.correctable;
     express_.detected(device_control::kReportCorrectable);
     advanced_.record(CorrectableError::kAdvisoryNonFatal);
     if (advanced_.masked(CorrectableError::kAdvisoryNonFatal)) return {};
@@ -127,6 +130,7 @@ std::optional<MessageCode> ErrorReporter::report(UncorrectableError error, const
     if (!express_.reports(device_control::kReportCorrectable)) return {};
     return MessageCode::kErrorCorrectable;
   }
+  ++(fatal ? counters_.fatal : counters_.non_fatal);
   const std::uint32_t kind = fatal ? device_control::kReportFatal : device_control::kReportNonFatal;
   express_.detected(kind);
   advanced_.record(error, header);
@@ -136,10 +140,21 @@ std::optional<MessageCode> ErrorReporter::report(UncorrectableError error, const
 }
 
 std::optional<MessageCode> ErrorReporter::report(CorrectableError error) {
+  ++counters_.correctable;
   express_.detected(device_control::kReportCorrectable);
   advanced_.record(error);
   if (advanced_.masked(error) || !express_.reports(device_control::kReportCorrectable)) return {};
   return MessageCode::kErrorCorrectable;
+}
+
+void ErrorReporter::register_statistics(base::StatisticsRegistry& registry,
+                                        std::string_view prefix) const {
+  const std::string name(prefix);
+  registry.add(name + ".errors.correctable", "1", "correctable errors, advisory ones included",
+               counters_.correctable);
+  registry.add(name + ".errors.non_fatal", "1", "uncorrectable errors that are not fatal",
+               counters_.non_fatal);
+  registry.add(name + ".errors.fatal", "1", "fatal errors", counters_.fatal);
 }
 
 }  // namespace nvmesim::pcie

@@ -6,9 +6,11 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "pcie/capabilities.hpp"
 #include "pcie/tlp.hpp"
+#include "sim/base/statistics.hpp"
 
 namespace nvmesim::pcie {
 
@@ -74,7 +76,17 @@ class ErrorReporter {
                                     bool advisory, bool system_errors);
   std::optional<MessageCode> report(CorrectableError error);
 
+  struct Counters {
+    std::uint64_t correctable = 0;
+    std::uint64_t non_fatal = 0;
+    std::uint64_t fatal = 0;
+  };
+  // Of all that was met, masked or not.
+  const Counters& counters() const { return counters_; }
+  void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;
+
  private:
+  Counters counters_;
   PciExpressCapability& express_;
   AdvancedErrorCapability& advanced_;
 };

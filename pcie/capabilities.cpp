@@ -152,19 +152,45 @@ PciExpressCapability::PciExpressCapability(ConfigSpace& space, PciExpressPort po
   define(0x24, read_only(0x1F | (latency_tolerance ? 1U << 11 : 0) | 1U << 16 |
                          (tag_bits_ == 10 ? 1U << 17 : 0)));
   define(0x28, {0,
-                0x001F | (latency_tolerance ? device_control::kLatencyTolerance : 0) |
+                0x001F | device_control::kIdBasedOrdering |
+                    (latency_tolerance ? device_control::kLatencyTolerance : 0) |
                     (tag_bits_ == 10 ? device_control::kTenBitTags : 0),
                 0});
   describe(link);
 }
 
+namespace {
+
+// Exit latencies in the codes of Link Capabilities (7.5.3.6): below 64 ns and below 1 us, then
+// doubling.
+std::uint32_t latency_code(std::uint32_t ns, std::uint32_t first) {
+  std::uint32_t code = 0;
+  while (code < 7 && ns >= first) {
+    first *= 2;
+    ++code;
+  }
+  return code;
+}
+
+std::uint32_t power_capabilities(const LinkPower& power) {
+  std::uint32_t value = 0;
+  if (power.supported >= AspmLimit::l0s)
+    value |= 1U << 10 | latency_code(power.l0s_exit_ns, 64) << 12;
+  if (power.supported >= AspmLimit::l1)
+    value |= 1U << 11 | latency_code(power.l1_exit_ns, 1000) << 15;
+  return value;
+}
+
+}  // namespace
+
 void PciExpressCapability::describe(const Link& link) {
   const auto payload_code =
       static_cast<std::uint32_t>(std::countr_zero(link.max_payload_bytes)) - 7;
-  // Role-based error reporting, extended tags; Function Level Reset where there is one.
-  set_reset(0x04, payload_code | (tag_bits_ >= 8 ? 1U << 5 : 0) | 1U << 15 |
+  // Role-based error reporting, extended tags, any latency of L0s and L1 is acceptable; Function
+  // Level Reset where there is one.
+  set_reset(0x04, payload_code | (tag_bits_ >= 8 ? 1U << 5 : 0) | 7U << 6 | 7U << 9 | 1U << 15 |
                       (hooks_.initiate_flr ? 1U << 28 : 0U));
-  set_reset(0x0C, link.generation | link.lanes << 4);
+  set_reset(0x0C, link.generation | link.lanes << 4 | power_capabilities(link.power));
   // Link status: speed and width as negotiated, slot clock.
   set_reset(0x10, (link.generation | link.lanes << 4 | 1U << 12) << 16);
   set_reset(0x2C, ((1U << link.generation) - 1) << 1);  // supported link speeds
@@ -206,9 +232,14 @@ void PciExpressCapability::set_transactions_pending(bool pending) {
   set(0x08, pending ? value(0x08) | kPending : value(0x08) & ~kPending);
 }
 
-void PciExpressCapability::restore_max_payload(std::uint32_t bytes) {
-  const auto code = static_cast<std::uint32_t>(std::countr_zero(bytes)) - 7;
-  set(0x08, (value(0x08) & ~(7U << 5)) | code << 5);
+PciExpressCapability::Kept PciExpressCapability::keep() const {
+  return {value(0x08), value(0x10)};
+}
+
+void PciExpressCapability::restore(const Kept& kept) {
+  constexpr std::uint32_t kMaxPayload = 7U << 5;
+  set(0x08, (value(0x08) & ~kMaxPayload) | (kept.device & kMaxPayload));
+  set(0x10, kept.link);
 }
 
 void PciExpressCapability::wrote(const Access& access) {
@@ -253,6 +284,16 @@ std::uint16_t latency_tolerance(std::uint64_t ns) {
 
 std::uint64_t latency_tolerance_ns(std::uint16_t encoded) {
   return std::uint64_t{encoded & 0x3FFU} << 5 * (encoded >> 10 & 7);
+}
+
+std::optional<std::uint64_t> told_tolerance_ns(std::uint32_t words) {
+  std::optional<std::uint64_t> least;
+  for (const std::uint32_t word : {words & 0xFFFF, words >> 16}) {
+    if ((word & 0x8000) == 0) continue;
+    const std::uint64_t ns = latency_tolerance_ns(static_cast<std::uint16_t>(word));
+    if (!least || ns < *least) least = ns;
+  }
+  return least;
 }
 
 }  // namespace nvmesim::pcie

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "pcie/config_space.hpp"
+#include "pcie/link_config.hpp"
 #include "pcie/tlp.hpp"
 #include "sim/base/callback.hpp"
 #include "sim/base/units.hpp"
@@ -21,6 +23,7 @@ inline constexpr std::uint8_t kCapabilityMsix = 0x11;
 inline constexpr std::uint16_t kExtendedAdvancedError = 0x0001;
 inline constexpr std::uint16_t kExtendedSerialNumber = 0x0003;
 inline constexpr std::uint16_t kExtendedLatencyTolerance = 0x0018;
+inline constexpr std::uint16_t kExtendedL1Substates = 0x001E;
 
 inline constexpr std::uint16_t kCommandMemorySpace = 1U << 1;
 inline constexpr std::uint16_t kCommandBusMaster = 1U << 2;
@@ -127,8 +130,10 @@ inline constexpr std::uint32_t kReportCorrectable = 1U << 0;
 inline constexpr std::uint32_t kReportNonFatal = 1U << 1;
 inline constexpr std::uint32_t kReportFatal = 1U << 2;
 inline constexpr std::uint32_t kReportUnsupported = 1U << 3;
+inline constexpr std::uint32_t kRelaxedOrdering = 1U << 4;
 inline constexpr std::uint32_t kExtendedTags = 1U << 8;
 inline constexpr std::uint32_t kTimeoutDisable = 1U << 4;     // Device Control 2
+inline constexpr std::uint32_t kIdBasedOrdering = 1U << 8;    // Device Control 2: of requests
 inline constexpr std::uint32_t kLatencyTolerance = 1U << 10;  // Device Control 2
 inline constexpr std::uint32_t kTenBitTags = 1U << 12;        // Device Control 2
 }  // namespace device_control
@@ -139,6 +144,7 @@ class PciExpressCapability final : public Capability {
     std::uint32_t generation = 1;
     std::uint32_t lanes = 1;
     std::uint32_t max_payload_bytes = 128;
+    LinkPower power{AspmLimit::none, AspmLimit::none};  // what it can, and how long that takes
   };
   struct Hooks {
     // Software wrote one to Initiate Function Level Reset; empty for a port that has none.
@@ -156,8 +162,13 @@ class PciExpressCapability final : public Capability {
 
   // Replaces what the link registers and the supported payload say.
   void describe(const Link& link);
-  // What is kept over a function level reset: the payload size (6.6.2).
-  void restore_max_payload(std::uint32_t bytes);
+  // What is kept over a function level reset: the payload size, and Link Control (6.6.2).
+  struct Kept {
+    std::uint32_t device = 0;
+    std::uint32_t link = 0;
+  };
+  Kept keep() const;
+  void restore(const Kept& kept);
   std::uint32_t max_payload_bytes() const { return 128U << ((value(8) >> 5) & 7); }
   std::uint32_t max_read_request_bytes() const { return 128U << ((value(8) >> 12) & 7); }
   bool reports(std::uint32_t which) const { return (value(8) & which) != 0; }
@@ -166,9 +177,13 @@ class PciExpressCapability final : public Capability {
   std::uint32_t tags() const;
   // The upper end of the range that Device Control 2 selects; 0 if the timeout is disabled.
   base::Time completion_timeout() const;
+  bool id_based_ordering() const { return (value(0x28) & device_control::kIdBasedOrdering) != 0; }
   bool latency_tolerance_enabled() const {
     return (value(0x28) & device_control::kLatencyTolerance) != 0;
   }
+  // ASPM Control of Link Control.
+  bool l0s_enabled() const { return (value(0x10) & 1) != 0; }
+  bool l1_enabled() const { return (value(0x10) & 2) != 0; }
   bool link_disabled() const { return (value(0x10) & 1U << 4) != 0; }
   // Software wrote Retrain Link with the write that is being told.
   bool retrain_requested() const { return retrain_requested_; }
@@ -204,5 +219,7 @@ class SerialNumberCapability final : public ExtendedCapability {
 // A latency in the format of LTR messages (6.18): value and scale of 32^n ns, rounded down.
 std::uint16_t latency_tolerance(std::uint64_t ns);
 std::uint64_t latency_tolerance_ns(std::uint16_t encoded);
+// Of the two words of a message: the smaller of those that are required; none: no requirement.
+std::optional<std::uint64_t> told_tolerance_ns(std::uint32_t words);
 
 }  // namespace nvmesim::pcie

@@ -107,10 +107,14 @@ Endpoint::Endpoint(sc_core::sc_module_name name, const EndpointConfig& config,
               base::Callback::of<&Endpoint::update_pin>(this)),
       power_(space_, base::Callback::of<&Endpoint::power_changed>(this)),
       express_(space_, PciExpressPort::kEndpoint,
-               {LinkConfig{}.generation, LinkConfig{}.lanes, LinkConfig{}.max_payload_bytes},
+               {LinkConfig{}.generation,
+                LinkConfig{}.lanes,
+                LinkConfig{}.max_payload_bytes,
+                {AspmLimit::none, AspmLimit::none}},
                {base::Callback::of<&Endpoint::function_level_reset>(this),
                 base::Callback::of<&Endpoint::control_written>(this),
-                {}},
+                {},
+                base::Callback::of<&Endpoint::link_control_written>(this)},
                config.tag_bits, config.latency_tolerance_ns != 0),
       msix_table_(static_cast<std::uint16_t>(config.msix_vectors)),
       advanced_error_(space_, false),
@@ -133,8 +137,9 @@ Endpoint::Endpoint(sc_core::sc_module_name name, const EndpointConfig& config,
 void Endpoint::set_link(Link& link) {
   link_ = &link;
   link.add_listener(*this);
-  express_.describe(
-      {link.config().generation, link.config().lanes, link.config().max_payload_bytes});
+  express_.describe({link.config().generation, link.config().lanes, link.config().max_payload_bytes,
+                     link.config().power});
+  port_power_.attach(link, Direction::kUp);
 }
 
 void Endpoint::deliver_promptly(bool promptly) {
@@ -289,6 +294,7 @@ void Endpoint::register_statistics(base::StatisticsRegistry& registry,
   registry.add(name + ".unexpected_completions", "1", "completions that nobody waited for",
                counters_.unexpected_completions);
   registry.add(name + ".poisoned", "1", "poisoned data that arrived", counters_.poisoned);
+  errors_.register_statistics(registry, prefix);
 }
 
 }  // namespace nvmesim::pcie

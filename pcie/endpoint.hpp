@@ -21,6 +21,7 @@
 #include "pcie/below_port.hpp"
 #include "pcie/capabilities.hpp"
 #include "pcie/function.hpp"
+#include "pcie/l1_substates.hpp"
 #include "pcie/link.hpp"
 #include "pcie/link_events.hpp"
 #include "pcie/msi.hpp"
@@ -167,8 +168,9 @@ class Endpoint : public sc_core::sc_module,
   void finish(TlpPayload& payload, DmaStatus status);
   Flight take_from_flight(TlpPayload& payload);
   DmaStatus status_of(base::GenericPayload& payload);
-  std::uint32_t requests_for(std::size_t bytes) const {
-    return static_cast<std::uint32_t>(((bytes - 1) >> request_shift_) + 1);
+  // Read requests ask for whole double words.
+  std::uint32_t requests_for(std::uint64_t address, std::size_t bytes) const {
+    return static_cast<std::uint32_t>(((bytes + (address & 3) - 1) >> request_shift_) + 1);
   }
   void read_now(std::uint64_t address, std::span<std::byte> into, base::BufferRef keep,
                 base::Callback done, std::uint32_t tags);
@@ -179,6 +181,7 @@ class Endpoint : public sc_core::sc_module,
   void watch_timeout();
   void check_timeout();
   void control_written();
+  void link_control_written() { port_power_.update(); }
 
   // endpoint_interrupts.cpp
   void send_message_interrupt(std::uint64_t address, std::uint32_t data);
@@ -190,6 +193,7 @@ class Endpoint : public sc_core::sc_module,
   // endpoint_events.cpp: errors, messages, power, resets
   void unsupported(const base::GenericPayload& payload, bool posted);
   void report(UncorrectableError error, const base::GenericPayload& payload, bool advisory);
+  void report_headless(UncorrectableError error, bool advisory);
   void report(CorrectableError error);
   void send_message(MessageCode code, std::uint64_t words = 0);
   void tell_latency_tolerance();
@@ -207,6 +211,7 @@ class Endpoint : public sc_core::sc_module,
   Type0Header header_;
   PowerManagementCapability power_;
   PciExpressCapability express_;
+  PortPowerControl port_power_{space_, express_};
   std::optional<MsixCapability> msix_;
   MsixTable msix_table_;
   std::optional<MsiCapability> msi_;
@@ -221,7 +226,9 @@ class Endpoint : public sc_core::sc_module,
   TlpPool pool_;
   std::vector<Flight> in_flight_;  // a payload's tag is its index here
   DmaStatus dma_status_ = DmaStatus::kOk;
-  unsigned request_shift_ = 9;  // log2 of MRRS
+  unsigned request_shift_ = 9;    // log2 of MRRS
+  bool relaxed_ordering_ = true;  // as Device Control allows
+  bool id_based_ordering_ = false;
   std::uint32_t tag_limit_ = 32;
   std::uint32_t tags_used_ = 0;
   std::vector<WaitingRead> waiting_;  // from waiting_head_ on

@@ -14,14 +14,17 @@ constexpr std::uint64_t kGivenUp = ~std::uint64_t{0};  // a payload's tag: nobod
 
 }  // namespace
 
-// Device Control or Device Control 2 has changed (or is new).
+// Device Control or Device Control 2 has changed, or everything is new.
 void Endpoint::control_written() {
   request_shift_ = static_cast<unsigned>(std::countr_zero(express_.max_read_request_bytes()));
   tag_limit_ = express_.tags();
   if (config_.outstanding_reads != 0) {
     tag_limit_ = std::min(tag_limit_, config_.outstanding_reads);
   }
+  relaxed_ordering_ = express_.reports(device_control::kRelaxedOrdering);
+  id_based_ordering_ = express_.id_based_ordering();
   tell_latency_tolerance();
+  port_power_.update();
 }
 
 TlpPayload* Endpoint::start(tlm::tlm_command command, std::uint64_t address, std::size_t bytes,
@@ -29,6 +32,7 @@ TlpPayload* Endpoint::start(tlm::tlm_command command, std::uint64_t address, std
   TlpPayload* payload = pool_.take();
   base::set_access(*payload, command, address, nullptr, bytes);
   payload->extension.requester = id_;
+  payload->extension.id_based_ordering = id_based_ordering_;
   payload->on_response = done;
   payload->tag = in_flight_.size();
   in_flight_.push_back({payload, 0, base::kTimeZero});
@@ -48,7 +52,7 @@ void Endpoint::dma_read(std::uint64_t address, std::span<std::byte> into, base::
                         base::Callback done) {
   NVMESIM_ASSERT(!into.empty() && address % kPageBytes + into.size() <= kPageBytes,
                  "a DMA read is empty or crosses a 4 KiB boundary");
-  const std::uint32_t tags = requests_for(into.size());
+  const std::uint32_t tags = requests_for(address, into.size());
   if (tags <= tag_limit_ - std::min(tags_used_, tag_limit_) && waiting_.empty()) [[likely]] {
     read_now(address, into, std::move(keep), done, tags);
   } else {
@@ -90,10 +94,11 @@ void Endpoint::queue_read(std::uint64_t address, std::span<std::byte> into, base
 void Endpoint::send_waiting() {
   while (waiting_head_ < waiting_.size() && tags_used_ < tag_limit_) {
     WaitingRead& read = waiting_[waiting_head_];
-    const std::uint32_t tags = std::min({requests_for(read.into.size()), tag_limit_ - tags_used_,
-                                         std::max(tag_limit_ / 16, std::uint32_t{1})});
-    const std::size_t bytes =
-        std::min<std::size_t>(read.into.size(), std::size_t{tags} << request_shift_);
+    const std::uint32_t tags =
+        std::min({requests_for(read.address, read.into.size()), tag_limit_ - tags_used_,
+                  std::max(tag_limit_ / 16, std::uint32_t{1})});
+    const std::size_t bytes = std::min<std::size_t>(
+        read.into.size(), (std::size_t{tags} << request_shift_) - (read.address & 3));
     const auto part = read.into.first(bytes);
     const std::uint64_t address = read.address;
     const std::size_t cut = read.cut;
@@ -142,7 +147,7 @@ void Endpoint::dma_write(std::uint64_t address, std::span<const std::byte> from,
     payload->buffer = std::move(keep);
   }
   Tlp& tlp = payload->extension;
-  tlp.relaxed_ordering = options.relaxed_ordering;
+  tlp.relaxed_ordering = options.relaxed_ordering && relaxed_ordering_;
   tlp.deferrable = options.deferrable;
   tlp.dataless = options.dataless;
   // A longer one without call-back too: until it is issued drop_requests() can take it back.

@@ -18,6 +18,12 @@ void Endpoint::report(UncorrectableError error, const base::GenericPayload& payl
   if (message) send_message(*message);
 }
 
+// Of a TLP that the link took away: there is no header to show.
+void Endpoint::report_headless(UncorrectableError error, bool advisory) {
+  const auto message = errors_.report(error, TlpHeader{}, advisory, header_.system_errors());
+  if (message) send_message(*message);
+}
+
 void Endpoint::report(CorrectableError error) {
   if (const auto message = errors_.report(error)) send_message(*message);
 }
@@ -37,14 +43,17 @@ void Endpoint::link_error(LinkError error, Direction direction) {
     case LinkError::kReplayRollover:
       if (!received) report(CorrectableError::kReplayRollover);
       break;
-    case LinkError::kMalformedTlp: {
-      if (!received) break;
-      // It was discarded: there is no header to show.
-      const auto message = errors_.report(UncorrectableError::kMalformedTlp, TlpHeader{}, false,
-                                          header_.system_errors());
-      if (message) send_message(*message);
+    case LinkError::kMalformedTlp:
+      if (received) report_headless(UncorrectableError::kMalformedTlp, false);
       break;
-    }
+    case LinkError::kUnsupportedRequest:
+      if (!received) break;
+      ++counters_.unsupported;
+      report_headless(UncorrectableError::kUnsupportedRequest, true);
+      break;
+    case LinkError::kCompleterAbort:
+      if (received) report_headless(UncorrectableError::kCompleterAbort, true);
+      break;
   }
 }
 
@@ -93,13 +102,13 @@ void Endpoint::set_power(bool on) {
 
 // Resets.
 
-// Everything of the function goes back to its initial state but its number and payload size; the
-// link stays up (6.6.2).
+// Everything of the function goes back to its initial state but its number, its payload size and
+// what belongs to the link, which stays up (6.6.2).
 void Endpoint::function_level_reset() {
-  const std::uint32_t max_payload_bytes = express_.max_payload_bytes();
+  const PciExpressCapability::Kept kept = express_.keep();
   drop_requests();
   space_.reset();
-  express_.restore_max_payload(max_payload_bytes);
+  express_.restore(kept);
   tolerance_told_ = false;
   control_written();
   reset_interrupts();

@@ -1,208 +1,21 @@
 #include "pcie/enumerator.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <map>
 #include <utility>
 
+#include "pcie/enumerator_parts.hpp"
 #include "sim/base/assert.hpp"
 #include "sim/base/units.hpp"
 
 namespace nvmesim::pcie {
 namespace {
 
-constexpr unsigned kCommand = 0x04;
-constexpr unsigned kBar0 = 0x10;
+using namespace enumeration;
+
 constexpr unsigned kDevicesPerBus = 32;
 constexpr unsigned kMaxCapabilities = 48;
-constexpr std::uint32_t kNobody = ~std::uint32_t{0};
-
-std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
-}
-
-// Hands out addresses of a window, ascending.
-struct Allocator {
-  const char* parameter;
-  std::uint64_t next;
-  std::uint64_t end;
-
-  std::uint64_t take(std::uint64_t bytes, std::uint64_t alignment) {
-    const std::uint64_t address = align_up(next, alignment);
-    if (address > end || bytes > end - address) {
-      throw base::UserError(fmt::format(
-          "the addresses for BARs (root_complex.{}) end at {:#x}: no room for {:#x} bytes",
-          parameter, end, bytes));
-    }
-    next = address + bytes;
-    return address;
-  }
-};
-
-void size_bars(ConfigAccess& access, FunctionInfo& function) {
-  for (unsigned i = 0; i < kBars; ++i) {
-    const unsigned offset = kBar0 + 4 * i;
-    const std::uint32_t before = access.read32(function.id, offset);
-    access.write32(function.id, offset, ~std::uint32_t{0});
-    const std::uint32_t low = access.read32(function.id, offset);
-    access.write32(function.id, offset, before);
-    if (low == 0 || (low & 1) != 0) continue;  // not there, or I/O space, which is not used
-    BarInfo& bar = function.bars[i];
-    bar.is_64bit = (low & 6) == 4;
-    bar.prefetchable = (low & 8) != 0;
-    std::uint32_t high = ~std::uint32_t{0};
-    if (bar.is_64bit) {
-      const std::uint32_t high_before = access.read32(function.id, offset + 4);
-      access.write32(function.id, offset + 4, ~std::uint32_t{0});
-      high = access.read32(function.id, offset + 4);
-      access.write32(function.id, offset + 4, high_before);
-      ++i;
-    }
-    bar.bytes = ~(std::uint64_t{high} << 32 | (low & ~std::uint32_t{0xF})) + 1;
-  }
-}
-
-// The kinds of BARs, each in a window of its own of a bridge. A prefetchable BAR of 32 bits goes
-// with those that are not: the other window may lie above 4 GiB.
-enum class Kind : std::uint8_t { kMemory, kPrefetchable };
-
-Kind kind_of(const BarInfo& bar) {
-  return bar.prefetchable && bar.is_64bit ? Kind::kPrefetchable : Kind::kMemory;
-}
-
-struct Block {
-  std::uint64_t base = 0;
-  std::uint64_t bytes = 0;
-};
-
-// All BARs of one kind of a function, largest first.
-void assign_bars(ConfigAccess& access, FunctionInfo& function, Kind kind, Allocator& addresses) {
-  std::array<unsigned, kBars> order{};
-  std::size_t count = 0;
-  for (unsigned i = 0; i < kBars; ++i) {
-    if (function.bars[i].bytes != 0 && kind_of(function.bars[i]) == kind) order[count++] = i;
-  }
-  if (count == 0) return;
-  std::stable_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),
-                   [&function](unsigned a, unsigned b) {
-                     return function.bars[a].bytes > function.bars[b].bytes;
-                   });
-  std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < count; ++i) bytes += function.bars[order[i]].bytes;
-  // Powers of two in falling order: each start is a multiple of its size.
-  std::uint64_t address = addresses.take(align_up(bytes, base::kMiB),
-                                         std::max(base::kMiB, function.bars[order[0]].bytes));
-  for (std::size_t i = 0; i < count; ++i) {
-    BarInfo& bar = function.bars[order[i]];
-    bar.address = address;
-    address += bar.bytes;
-    const unsigned offset = kBar0 + 4 * order[i];
-    access.write32(function.id, offset, static_cast<std::uint32_t>(bar.address));
-    if (bar.is_64bit) {
-      access.write32(function.id, offset + 4, static_cast<std::uint32_t>(bar.address >> 32));
-    }
-  }
-}
-
-// Base and limit in the upper twelve bits of each half: what both windows of a bridge look like.
-std::uint32_t window_register(const Block& block) {
-  if (block.bytes == 0) return 0x0000'FFF0;  // base above limit: closed
-  const std::uint64_t limit = block.base + block.bytes - 1;
-  return static_cast<std::uint32_t>((limit & 0xFFF0'0000) | (block.base >> 16 & 0xFFF0));
-}
-
-void open_bridge(ConfigAccess& access, RequesterId bridge, const Block& memory,
-                 const Block& prefetchable) {
-  const std::uint64_t limit =
-      prefetchable.bytes == 0 ? 0 : prefetchable.base + prefetchable.bytes - 1;
-  access.write32(bridge, 0x20, window_register(memory));
-  access.write32(bridge, 0x24, window_register(prefetchable));
-  access.write32(bridge, 0x28, static_cast<std::uint32_t>(prefetchable.base >> 32));
-  access.write32(bridge, 0x2C, static_cast<std::uint32_t>(limit >> 32));
-  access.write32(bridge, kCommand, kCommandMemorySpace | kCommandBusMaster);
-  // Errors of what lies below are passed on.
-  constexpr std::uint32_t kForwardErrors = 1U << 17;
-  access.write32(bridge, 0x3C, access.read32(bridge, 0x3C) | kForwardErrors);
-}
-
-std::uint32_t supported_payload_code(ConfigAccess& access, RequesterId id, unsigned capability) {
-  return access.read32(id, capability + 4) & 7;
-}
-
-// Device Control; its status half is write-one-to-clear, so zeroes leave it alone.
-void set_device_control(ConfigAccess& access, RequesterId id, unsigned capability,
-                        std::uint32_t payload_code, std::uint32_t request_code) {
-  std::uint32_t control = access.read32(id, capability + 8) & 0xFFFF;
-  control = (control & ~(7U << 5) & ~(7U << 12)) | payload_code << 5 | request_code << 12;
-  access.write32(id, capability + 8, control);
-}
-
-// What the function and every bridge above it can.
-struct PathAbility {
-  std::uint32_t payload_code = 0;
-  bool tolerance = false;  // LTR
-  bool extended_tags = false;
-  bool ten_bit_tags = false;
-};
-
-constexpr unsigned kCapabilities2 = 0x24;
-constexpr unsigned kControl2 = 0x28;
-
-PathAbility ability_of(ConfigAccess& access, const FunctionInfo& function) {
-  constexpr std::uint32_t kKnowsTolerance = 1U << 11, kCompletesTenBit = 1U << 16,
-                          kAsksTenBit = 1U << 17, kAsksExtended = 1U << 5;
-  const unsigned own = function.express_capability;
-  const std::uint32_t capabilities2 = access.read32(function.id, own + kCapabilities2);
-  PathAbility able{supported_payload_code(access, function.id, own),
-                   (capabilities2 & kKnowsTolerance) != 0,
-                   (access.read32(function.id, own + 4) & kAsksExtended) != 0,
-                   (capabilities2 & kAsksTenBit) != 0};
-  for (const RequesterId bridge : function.bridges) {
-    const unsigned at = find_capability(access, bridge, kCapabilityPciExpress);
-    if (at == 0) return {};
-    able.payload_code = std::min(able.payload_code, supported_payload_code(access, bridge, at));
-    const std::uint32_t of_bridge = access.read32(bridge, at + kCapabilities2);
-    able.tolerance = able.tolerance && (of_bridge & kKnowsTolerance) != 0;
-    // Requests end at the root port.
-    if (bridge == function.bridges.front() && (of_bridge & kCompletesTenBit) == 0) {
-      able.ten_bit_tags = false;
-    }
-  }
-  return able;
-}
-
-void set_bits(ConfigAccess& access, RequesterId id, unsigned offset, std::uint32_t bits) {
-  access.write32(id, offset, access.read32(id, offset) | bits);
-}
-
-// Payload and read request sizes, the longest tags that both ends know, latency tolerance.
-void set_path(ConfigAccess& access, FunctionInfo& function, const PathAbility& able,
-              std::uint32_t payload_code, std::uint32_t max_read_request_bytes) {
-  const unsigned own = function.express_capability;
-  const auto request_code =
-      static_cast<std::uint32_t>(std::countr_zero(max_read_request_bytes)) - 7;
-  for (const RequesterId bridge : function.bridges) {
-    const unsigned at = find_capability(access, bridge, kCapabilityPciExpress);
-    set_device_control(access, bridge, at, payload_code, request_code);
-    if (able.tolerance) {
-      set_bits(access, bridge, at + kControl2, device_control::kLatencyTolerance);
-    }
-  }
-  if (able.extended_tags) {
-    // The status half is write-one-to-clear.
-    const std::uint32_t control = access.read32(function.id, own + 8) & 0xFFFF;
-    access.write32(function.id, own + 8, control | device_control::kExtendedTags);
-  }
-  set_device_control(access, function.id, own, payload_code, request_code);
-  const std::uint32_t control2 = (able.ten_bit_tags ? device_control::kTenBitTags : 0) |
-                                 (able.tolerance ? device_control::kLatencyTolerance : 0);
-  if (control2 != 0) set_bits(access, function.id, own + kControl2, control2);
-  function.tags = able.ten_bit_tags ? 768 : able.extended_tags ? 256 : 32;
-  function.max_payload_bytes = 128U << payload_code;
-  function.max_read_request_bytes = max_read_request_bytes;
-}
 
 void read_identity(ConfigAccess& access, FunctionInfo& function) {
   const std::uint32_t ids = access.read32(function.id, 0x00);
@@ -240,12 +53,12 @@ bool is_bridge(ConfigAccess& access, RequesterId id) {
 // The buses below the root complex, depth first.
 class Walk {
  public:
-  Walk(ConfigAccess& access, const MmioWindow& window, std::uint32_t max_read_request_bytes)
+  Walk(ConfigAccess& access, const MmioWindow& window, const EnumerationOptions& options)
       : access_(access),
         low_{"mmio_bytes", window.base, window.base + window.bytes},
         high_{"mmio_high_bytes", window.high_base, window.high_base + window.high_bytes},
         has_high_(window.high_bytes != 0),
-        max_read_request_bytes_(max_read_request_bytes) {}
+        options_(options) {}
 
   std::vector<FunctionInfo> run() {
     find(0, {});
@@ -277,7 +90,8 @@ class Walk {
       FunctionInfo& function = functions_[i];
       if (function.express_capability == 0) continue;
       set_path(access_, function, abilities[i], payload_code[function.bridges.front()],
-               max_read_request_bytes_);
+               options_.max_read_request_bytes);
+      set_link_power(access_, function, options_);
     }
   }
 
@@ -368,7 +182,7 @@ class Walk {
   Allocator low_;
   Allocator high_;
   const bool has_high_;
-  const std::uint32_t max_read_request_bytes_;
+  const EnumerationOptions options_;
   unsigned last_bus_ = 0;
   bool internal_ = false;  // the bus that is searched is inside a switch
   std::vector<Bridge> bridges_;
@@ -403,12 +217,12 @@ unsigned find_extended_capability(ConfigAccess& access, RequesterId function, st
 }
 
 std::vector<FunctionInfo> enumerate(ConfigAccess& access, MmioWindow window,
-                                    std::uint32_t max_read_request_bytes) {
+                                    const EnumerationOptions& options) {
   NVMESIM_ASSERT(window.base % base::kMiB == 0 && window.bytes % base::kMiB == 0 &&
                      window.base + window.bytes <= 4 * base::kGiB &&
                      window.high_base % base::kMiB == 0 && window.high_bytes % base::kMiB == 0,
                  "the addresses for BARs are not whole MiB, or not below 4 GiB");
-  return Walk(access, window, max_read_request_bytes).run();
+  return Walk(access, window, options).run();
 }
 
 }  // namespace nvmesim::pcie

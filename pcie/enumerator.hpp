@@ -1,7 +1,7 @@
 // What firmware and operating system do before a driver is bound: find the functions behind the
 // root ports and behind switches, give them buses and addresses, and set payload and read request
-// sizes, tags and latency tolerance. Blocking: runs in a thread of the host. Memory enable and bus
-// master of the functions are left to the driver.
+// sizes, tags, latency tolerance and the power states of links. Blocking: runs in a thread of the
+// host. Memory enable and bus master of the functions are left to the driver.
 #pragma once
 
 #include <array>
@@ -71,9 +71,17 @@ struct FunctionInfo {
   std::uint32_t tags = 0;                    // as set: 32, 256 or 768
 };
 
+// What firmware is told to set.
+struct EnumerationOptions {
+  std::uint32_t max_read_request_bytes = 512;
+  // Deepest states of links that end at a function, and at a switch, as far as their ports can.
+  AspmLimit aspm = AspmLimit::none;
+  AspmLimit switch_aspm = AspmLimit::none;
+};
+
 // In order of bus. Throws UserError if the window is too small for the BARs.
 std::vector<FunctionInfo> enumerate(ConfigAccess& access, MmioWindow window,
-                                    std::uint32_t max_read_request_bytes = 512);
+                                    const EnumerationOptions& options = {});
 
 // Offset of a capability of the chain, or 0.
 unsigned find_capability(ConfigAccess& access, RequesterId function, std::uint8_t id);

@@ -6,6 +6,7 @@
 // Generation 6: raw x 236/256, as acknowledgements and credits have their place in each flit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "sim/base/units.hpp"
@@ -51,6 +52,12 @@ struct Segments {
   }
 };
 
+// Payload travels in whole double words (2.2.5): those that a request of `bytes` at `address`
+// touches.
+constexpr std::uint32_t whole_words(std::uint64_t address, std::uint32_t bytes) {
+  return (static_cast<std::uint32_t>(address & 3) + bytes + 3) & ~std::uint32_t{3};
+}
+
 // `bytes` of payload in pieces of at most 1 << shift, each with `header` bytes around it.
 constexpr Segments data_segments(std::uint32_t bytes, unsigned shift, std::uint32_t header) {
   const std::uint32_t whole = bytes == 0 ? 0 : (bytes - 1) >> shift;
@@ -62,6 +69,54 @@ constexpr Segments read_request_segments(std::uint32_t bytes, unsigned shift,
                                          std::uint32_t header) {
   const std::uint32_t whole = bytes == 0 ? 0 : (bytes - 1) >> shift;
   return {whole + 1, header, header};
+}
+
+// How far behind a read completion boundary the double word of `address` lies: 64 bytes, or 128
+// where completions are that long.
+constexpr std::uint32_t behind_boundary(std::uint64_t address, unsigned shift) {
+  const std::uint32_t boundary = shift == 7 ? 128 : 64;
+  return static_cast<std::uint32_t>(address) & (boundary - 1) & ~std::uint32_t{3};
+}
+
+// The completions of such a read. Each but the last of a request ends at a boundary (2.3.1.1), so
+// from an address between two a request may take one more; all are then counted as equally long,
+// which no sum depends on.
+constexpr Segments completion_segments(std::uint64_t address, std::uint32_t bytes, unsigned shift,
+                                       unsigned request_shift, std::uint32_t header) {
+  if (bytes == 0) return {1, header, header};
+  const std::uint32_t ahead = behind_boundary(address, shift);
+  const std::uint32_t words = whole_words(address, bytes);
+  if (ahead == 0) return data_segments(words, shift, header);
+  const std::uint32_t request = std::uint32_t{1} << request_shift;
+  const std::uint32_t requests = (words - 1) >> request_shift;  // besides the last
+  const auto pieces = [=](std::uint32_t of) { return ((ahead + of - 1) >> shift) + 1; };
+  const std::uint32_t tlps = requests * pieces(request) + pieces(words - requests * request);
+  const std::uint32_t all = words + tlps * header;
+  return {tlps, all / tlps, all - all / tlps * (tlps - 1)};
+}
+
+// Where the completion with that number begins, from the double word of `address` on, and how many
+// bytes in whole double words it has.
+struct Piece {
+  std::uint32_t begin = 0;
+  std::uint32_t bytes = 0;
+};
+constexpr Piece completion_piece(std::uint64_t address, std::uint32_t bytes, unsigned shift,
+                                 unsigned request_shift, std::uint32_t index) {
+  const std::uint32_t ahead = behind_boundary(address, shift);
+  const std::uint32_t words = whole_words(address, bytes);
+  const std::uint32_t most = std::uint32_t{1} << shift;
+  const std::uint32_t request = std::uint32_t{1} << request_shift;
+  std::uint32_t begin = 0;
+  for (std::uint32_t i = 0;; ++i) {
+    // Each request starts as far behind a boundary as the first.
+    const std::uint32_t in_request = begin % request;
+    const std::uint32_t first = in_request == 0 ? most - ahead : most;
+    const std::uint32_t piece =
+        std::min({first, words - begin, ahead == 0 ? words : request - in_request});
+    if (i == index || begin + piece == words) return {begin, piece};
+    begin += piece;
+  }
 }
 
 // Mega-transfers per second of one lane.

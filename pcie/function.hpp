@@ -49,10 +49,10 @@ class FunctionPort {
   virtual void dma_read(std::uint64_t address, std::span<std::byte> into, base::BufferRef keep,
                         base::Callback done) = 0;
 
-  // A posted write of data (relaxed ordering set), at most 4 KiB within a page too. `sent` when its
-  // last TLP has been handed to the link, after which nothing sent later can pass it; the bytes
-  // must not change before they have arrived, which `keep` provides for (or they are copied, up to
-  // 64 bytes, if keep is empty). deferrable, dataless: see Tlp.
+  // A posted write of data (relaxed ordering set if Device Control allows it), at most 4 KiB within
+  // a page too. `sent` when its last TLP has been handed to the link, after which nothing sent
+  // later can pass it; the bytes must not change before they have arrived, which `keep` provides
+  // for (or they are copied, up to 64 bytes, if keep is empty). deferrable, dataless: see Tlp.
   struct WriteOptions {
     bool relaxed_ordering = true;
     bool deferrable = false;

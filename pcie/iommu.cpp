@@ -64,6 +64,11 @@ base::Time Iommu::walk(base::Time now) {
 
 Iommu::Translation Iommu::translate(RequesterId requester, std::uint64_t address, bool write,
                                     base::Time now) {
+  for (const RequesterId passed : passed_through_) {
+    if (passed != requester) continue;
+    ++passed_;
+    return {address, now, false};
+  }
   const std::uint64_t page = address / kPageBytes;
   Entry* entry = find(requester, page);
   ++accesses_;
@@ -101,6 +106,7 @@ void Iommu::forget(const Matches& matches) {
 }
 
 void Iommu::attach(RequesterId requester) {
+  std::erase(passed_through_, requester);
   tables_[requester].clear();
   forget([=](const Entry& entry) { return entry.requester == requester; });
 }
@@ -108,6 +114,12 @@ void Iommu::attach(RequesterId requester) {
 void Iommu::detach(RequesterId requester) {
   tables_.erase(requester);
   forget([=](const Entry& entry) { return entry.requester == requester; });
+}
+
+void Iommu::pass_through(RequesterId requester) {
+  detach(requester);
+  std::erase(passed_through_, requester);
+  passed_through_.push_back(requester);
 }
 
 void Iommu::map(RequesterId requester, std::uint64_t address, std::uint64_t physical,
@@ -134,12 +146,14 @@ void Iommu::unmap(RequesterId requester, std::uint64_t address, std::uint64_t by
 void Iommu::log_fault(const Fault& fault) {
   ++fault_count_;
   if (faults_.size() < kFaultLog) faults_.push_back(fault);
+  if (fault_handler_) fault_handler_(fault);
 }
 
 void Iommu::register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const {
   const std::string name(prefix);
   registry.add(name + ".hits", "1", "translations found in the cache", hits_);
   registry.add(name + ".misses", "1", "walks through the page table", misses_);
+  registry.add(name + ".passed", "1", "requests of functions that pass through", passed_);
   registry.add(name + ".faults", "1", "requests that no mapping allows", fault_count_);
 }
 

@@ -8,9 +8,11 @@
 #include <boost/describe.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pcie/tlp.hpp"
@@ -53,6 +55,8 @@ class Iommu {
   // the cache has of them. Addresses and sizes are whole pages.
   void attach(RequesterId requester);
   void detach(RequesterId requester);
+  // Its addresses are taken as they are, in no time.
+  void pass_through(RequesterId requester);
   void map(RequesterId requester, std::uint64_t address, std::uint64_t physical,
            std::uint64_t bytes, bool writable = true);
   void unmap(RequesterId requester, std::uint64_t address, std::uint64_t bytes);
@@ -66,6 +70,10 @@ class Iommu {
   const std::vector<Fault>& faults() const { return faults_; }
   // A fault that somebody else found: no memory behind a translated address.
   void log_fault(const Fault& fault);
+  // Told of each fault, at the time when it was found.
+  void set_fault_handler(std::function<void(const Fault&)> handler) {
+    fault_handler_ = std::move(handler);
+  }
   std::uint64_t fault_count() const { return fault_count_; }
   std::uint64_t hits() const { return hits_; }
   std::uint64_t misses() const { return misses_; }
@@ -95,11 +103,14 @@ class Iommu {
 
   const IommuConfig config_;
   std::map<RequesterId, Table> tables_;
+  std::vector<RequesterId> passed_through_;
+  std::function<void(const Fault&)> fault_handler_;
   std::vector<Entry> cache_;
   std::vector<base::Time> walker_free_;
   std::uint64_t accesses_ = 0;
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
+  std::uint64_t passed_ = 0;
   std::uint64_t fault_count_ = 0;
   std::vector<Fault> faults_;
 };

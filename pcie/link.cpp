@@ -32,6 +32,36 @@ TlpType type_of(const tlm::tlm_generic_payload& payload, const Tlp& tlp) {
   return write ? TlpType::kMWr32 : TlpType::kMRd32;
 }
 
+// The bytes that a request is about: from the first that is enabled to the last.
+struct Extent {
+  std::uint64_t address = 0;
+  std::uint32_t bytes = 0;
+};
+
+[[gnu::noinline]] Extent enabled_extent(const tlm::tlm_generic_payload& payload) {
+  const unsigned char* enables = payload.get_byte_enable_ptr();
+  const unsigned period = payload.get_byte_enable_length();
+  const std::uint32_t bytes = payload.get_data_length();
+  const auto enabled = [=](std::uint32_t i) { return enables[i % period] == TLM_BYTE_ENABLED; };
+  std::uint32_t begin = 0;
+  while (begin < bytes && !enabled(begin)) ++begin;
+  std::uint32_t end = bytes;
+  while (end > begin && !enabled(end - 1)) --end;
+  return {payload.get_address() + begin, end - begin};
+}
+
+Extent extent_of(const tlm::tlm_generic_payload& payload) {
+  if (payload.get_byte_enable_ptr() != nullptr) [[unlikely]]
+    return enabled_extent(payload);
+  return {payload.get_address(), payload.get_data_length()};
+}
+
+// On the wire. A message has no address.
+std::uint32_t words_of(const tlm::tlm_generic_payload& payload, const Tlp& tlp) {
+  const Extent extent = extent_of(payload);
+  return formula::whole_words(tlp.kind == TlpKind::kMessage ? 0 : extent.address, extent.bytes);
+}
+
 const LinkConfig& validated(const LinkConfig& config) {
   config.validate();
   return config;
@@ -59,7 +89,13 @@ Link::Link(sc_core::sc_module_name name, const LinkConfig& config, base::Schedul
       pace_(formula::tlp_pace(config.generation, config.lanes, config.max_payload_bytes)),
       burst_{std::make_unique<Burst>(*this, Direction::kDown),
              std::make_unique<Burst>(*this, Direction::kUp)},
-      power_(config.power) {
+      power_(config.power),
+      port_power_{PortPower::up_to(config.power.aspm), PortPower::up_to(config.power.aspm)} {
+  if (config_.faults.any()) {
+    faults_ = std::make_unique<TlpFaultRules>(
+        run_seed, fmt::format("{}.faults.{}", Link::name(), config_.faults.seed));
+    faults_->add(config_.faults);
+  }
   if (config_.needs_tlps()) simulate_tlps();
   update_attention();
 }
@@ -92,11 +128,12 @@ unsigned Link::debug_from_endpoint(base::GenericPayload& payload) {
 void Link::accept(Direction direction, base::GenericPayload& payload) {
   const Tlp& tlp = tlp_of(payload);
   const std::uint32_t bytes = payload.get_data_length();
+  const std::uint32_t words = words_of(payload, tlp);
   Transfer transfer;
   transfer.payload = &payload;
   if (tlp.kind == TlpKind::kMemory && payload.is_read()) {
     transfer.traffic = TrafficClass::kNonPosted;
-    transfer.segments = formula::read_request_segments(bytes, request_shift_,
+    transfer.segments = formula::read_request_segments(words, request_shift_,
                                                        headers_.memory(payload.get_address()));
     transfer.is_short = transfer.segments.wire_bytes() <= config_.max_payload_bytes;
     send(direction, transfer, 0);
@@ -104,20 +141,24 @@ void Link::accept(Direction direction, base::GenericPayload& payload) {
   }
   if (tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1) {
     transfer.traffic = TrafficClass::kNonPosted;
-    const std::uint32_t data = payload.is_write() ? bytes : 0;
-    transfer.segments = formula::data_segments(data, payload_shift_, headers_.config);
-    send(direction, transfer, data);
+    const bool write = payload.is_write();
+    transfer.segments = formula::data_segments(write ? words : 0, payload_shift_, headers_.config);
+    send(direction, transfer, write ? bytes : 0);
     return;
   }
   const std::uint32_t header =
       tlp.kind == TlpKind::kMessage ? headers_.memory64 : headers_.memory(payload.get_address());
-  transfer.segments = formula::data_segments(bytes, payload_shift_, header);
-  transfer.is_short = bytes <= config_.max_payload_bytes;
+  transfer.segments = formula::data_segments(words, payload_shift_, header);
+  transfer.is_short = words <= config_.max_payload_bytes;
   transfer.relaxed_ordering = tlp.relaxed_ordering;
   transfer.deferrable = tlp.deferrable;
   transfer.report_sent = answers_early(payload, tlp);
   if (transfer.report_sent) payload.acquire();  // its initiator may let go before it arrives
   send(direction, transfer, bytes);
+}
+
+bool Link::answers_early(const base::GenericPayload& payload, const Tlp& tlp) const {
+  return tlp.sent_awaited || words_of(payload, tlp) > config_.max_payload_bytes;
 }
 
 // What the far end answered to a request that came through `request_direction`.
@@ -127,11 +168,13 @@ void Link::accept_response(Direction request_direction, base::GenericPayload& pa
     return;
   }
   const bool has_data = payload.is_read() && payload.is_response_ok();
-  const std::uint32_t bytes = has_data ? payload.get_data_length() : 0;
+  const Extent extent = has_data ? extent_of(payload) : Extent{};
+  const std::uint32_t bytes = extent.bytes;
   Transfer transfer;
   transfer.payload = &payload;
   transfer.traffic = TrafficClass::kCompletion;
-  transfer.segments = formula::data_segments(bytes, completion_shift_, headers_.completion);
+  transfer.segments = formula::completion_segments(extent.address, bytes, completion_shift_,
+                                                   request_shift_, headers_.completion);
   transfer.is_short = bytes <= config_.max_payload_bytes;
   send(opposite(request_direction), transfer, bytes);
 }
@@ -164,18 +207,25 @@ TlpRecord Link::describe(Direction direction, const Transfer& transfer, std::uin
   const bool completion = transfer.traffic == TrafficClass::kCompletion;
   const bool has_data = completion ? payload.is_read() && payload.is_response_ok()
                                    : payload.is_write() && payload.get_data_length() != 0;
-  const unsigned shift =
-      completion ? completion_shift_ : (payload.is_read() ? request_shift_ : payload_shift_);
-  const std::uint32_t total = payload.get_data_length();
-  const std::uint32_t begin = index << shift;
+  const Extent extent = extent_of(payload);
+  formula::Piece piece;
+  if (has_data && completion) {
+    piece = formula::completion_piece(extent.address, extent.bytes, completion_shift_,
+                                      request_shift_, index);
+  } else if (!completion) {
+    const std::uint32_t total = words_of(payload, tlp);
+    const unsigned shift = payload.is_read() ? request_shift_ : payload_shift_;
+    piece.begin = std::min(index << shift, total);
+    piece.bytes = std::min(total - piece.begin, std::uint32_t{1} << shift);
+  }
   TlpRecord record;
   record.when = scheduler_.now();
   record.direction = direction;
   record.traffic = transfer.traffic;
   record.type = completion ? (has_data ? TlpType::kCplD : TlpType::kCpl) : type_of(payload, tlp);
-  record.address = payload.get_address() + begin;
-  record.bytes = std::min(total - std::min(begin, total), std::uint32_t{1} << shift);
-  if (completion && !has_data) record.bytes = 0;
+  record.address =
+      piece.begin == 0 ? extent.address : (extent.address & ~std::uint64_t{3}) + piece.begin;
+  record.bytes = piece.bytes;
   record.requester = tlp.requester;
   record.tag = tlp.tag;
   record.relaxed_ordering = tlp.relaxed_ordering;

@@ -25,6 +25,7 @@
 #include "pcie/direction.hpp"
 #include "pcie/link_config.hpp"
 #include "pcie/link_events.hpp"
+#include "pcie/link_faults.hpp"
 #include "pcie/link_points.hpp"
 #include "pcie/link_power.hpp"
 #include "pcie/tlp.hpp"
@@ -77,8 +78,9 @@ class Link : public sc_core::sc_module, private TrainingActions {
   void hot_reset();
   // The other end is gone for a moment; the link trains anew.
   void surprise_down();
-  // Which power states an idle link may enter.
-  void set_aspm(const AspmControl& control);
+  // Which power states an idle link may enter: what the registers of the port that transmits in
+  // `direction` say. A port that has never spoken allows what `power.aspm` says.
+  void set_port_power(Direction direction, const PortPower& power);
   // The function behind is in D3hot: the link sleeps in L1 whenever it is idle.
   void device_sleeps(bool sleeps);
 
@@ -117,6 +119,7 @@ class Link : public sc_core::sc_module, private TrainingActions {
     void sent(tlm::tlm_generic_payload& payload) override;
     void arrived(tlm::tlm_generic_payload& payload, TrafficClass traffic) override;
     void lost(const Transfer& transfer, bool reported) override;
+    void refused(const Transfer& transfer, bool abort) override;
     TlpRecord describe(const Transfer& transfer, std::uint32_t index) const override;
     TlpFault examine(const TlpRecord& record) override;
     void error(LinkError error) override;
@@ -181,9 +184,7 @@ class Link : public sc_core::sc_module, private TrainingActions {
 
   Burst& burst_of(Direction direction) { return *burst_[static_cast<std::size_t>(direction)]; }
   // True for a posted request whose BEGIN_RESP comes at its issue, not with its delivery.
-  bool answers_early(const base::GenericPayload& payload, const Tlp& tlp) const {
-    return payload.get_data_length() > config_.max_payload_bytes || tlp.sent_awaited;
-  }
+  bool answers_early(const base::GenericPayload& payload, const Tlp& tlp) const;
 
   const LinkConfig config_;
   base::Scheduler& scheduler_;
@@ -200,9 +201,11 @@ class Link : public sc_core::sc_module, private TrainingActions {
   // True if a transfer cannot just be handed to burst_.
   bool attention_ = false;
   LinkPoints points_;
+  std::unique_ptr<TlpFaultRules> faults_;  // as configured; null without any
   TlpLog log_;
   std::vector<LinkListener*> listeners_;
   LinkPowerModel power_;
+  std::array<PortPower, 2> port_power_;  // by direction
   std::array<Ends, 2> tlp_ends_{Ends{*this, Direction::kDown}, Ends{*this, Direction::kUp}};
   std::array<std::unique_ptr<TlpDirection>, 2> tlp_;  // null: burst_ works
   std::array<std::deque<Transfer>, 2> held_;          // until a recovery or a wake-up is over

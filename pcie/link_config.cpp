@@ -60,7 +60,9 @@ std::span<const base::ParamInfo> LinkTraining::params() {
 
 std::span<const base::ParamInfo> LinkPower::params() {
   static constexpr base::ParamInfo kParams[] = {
-      {"aspm", "", 0, 0, "deepest state of an idle link, until software says otherwise"},
+      {"aspm", "", 0, 0,
+       "deepest state of an idle link that firmware enables in the registers of its ports"},
+      {"supported", "", 0, 0, "deepest state that these registers offer"},
       {"l0s_entry_ns", "ns", 0, 1'000'000'000, "idle time of one direction until it enters L0s"},
       {"l0s_exit_ns", "ns", 0, 1'000'000, "from L0s back to L0"},
       {"l1_entry_ns", "ns", 0, 1'000'000'000, "idle time of both directions until L1"},
@@ -68,6 +70,26 @@ std::span<const base::ParamInfo> LinkPower::params() {
       {"l1_substate_entry_ns", "ns", 0, 1'000'000'000, "time in L1 until L1.1 or L1.2"},
       {"l1_1_exit_ns", "ns", 0, 10'000'000, "from L1.1 back to L0"},
       {"l1_2_exit_ns", "ns", 0, 10'000'000, "from L1.2 back to L0, common mode restored"},
+  };
+  return kParams;
+}
+
+std::span<const base::ParamInfo> LinkFaults::params() {
+  constexpr std::int64_t kAll = 1'000'000'000;
+  static constexpr base::ParamInfo kParams[] = {
+      {"corrupt_ppb", "1/10^9", 0, kAll, "TLPs that arrive with wrong bits: LCRC, NAK, replay"},
+      {"drop_completion_ppb", "1/10^9", 0, kAll,
+       "completions that never come: the requester's completion timeout"},
+      {"poison_ppb", "1/10^9", 0, kAll, "TLPs with data that arrive poisoned"},
+      {"unsupported_request_ppb", "1/10^9", 0, kAll,
+       "reads and configuration requests that are answered with Unsupported Request"},
+      {"completer_abort_ppb", "1/10^9", 0, kAll, "the same with Completer Abort"},
+      {"malformed_ppb", "1/10^9", 0, kAll, "TLPs that are discarded as malformed, a fatal error"},
+      {"surprise_down_ppb", "1/10^9", 0, kAll, "TLPs at whose start the link goes down"},
+      {"most_of_each", "1", 0, 1'000'000'000, "so many faults of each kind at most; 0: any number"},
+      {"direction", "", 0, 0, "TLPs of that direction only: down is towards the drive"},
+      {"from_us", "us", 0, std::int64_t{1} << 40, "TLPs before that simulated time are spared"},
+      {"seed", "", 0, base::kNoLimit, "other faults with the same rates, in the same run"},
   };
   return kParams;
 }
@@ -114,6 +136,9 @@ void LinkConfig::validate() const {
   require(training.initial_us == 0 || training.initial_us >= training.least_us(generation),
           "training.initial_us", training.initial_us,
           "0, or at least polling, configuration, recovery and equalization together");
+  if (power.aspm > power.supported) {
+    throw base::UserError("link.power.aspm is deeper than what link.power.supported offers");
+  }
   credits.validate(max_payload_bytes);
 }
 

@@ -48,6 +48,7 @@ BOOST_DESCRIBE_STRUCT(LinkTraining, (),
 
 struct LinkPower {
   AspmLimit aspm = AspmLimit::none;
+  AspmLimit supported = AspmLimit::l1_2;
   std::uint32_t l0s_entry_ns = 7'000;
   std::uint32_t l0s_exit_ns = 1'000;
   std::uint32_t l1_entry_ns = 20'000;
@@ -59,8 +60,37 @@ struct LinkPower {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(LinkPower, (),
-                      (aspm, l0s_entry_ns, l0s_exit_ns, l1_entry_ns, l1_exit_ns,
+                      (aspm, supported, l0s_entry_ns, l0s_exit_ns, l1_entry_ns, l1_exit_ns,
                        l1_substate_entry_ns, l1_1_exit_ns, l1_2_exit_ns))
+
+// Faults of TLPs on the wire, by chance (pcie/link_faults.hpp).
+enum class FaultDirection : std::uint8_t { both, down, up };
+BOOST_DESCRIBE_ENUM(FaultDirection, both, down, up)
+
+struct LinkFaults {
+  // Of 10^9 TLPs that could meet it.
+  std::uint32_t corrupt_ppb = 0;
+  std::uint32_t drop_completion_ppb = 0;
+  std::uint32_t poison_ppb = 0;
+  std::uint32_t unsupported_request_ppb = 0;
+  std::uint32_t completer_abort_ppb = 0;
+  std::uint32_t malformed_ppb = 0;
+  std::uint32_t surprise_down_ppb = 0;
+  std::uint32_t most_of_each = 0;
+  FaultDirection direction = FaultDirection::both;
+  std::uint64_t from_us = 0;
+  std::uint64_t seed = 1;
+
+  static std::span<const base::ParamInfo> params();
+  bool any() const {
+    return (corrupt_ppb | drop_completion_ppb | poison_ppb | unsupported_request_ppb |
+            completer_abort_ppb | malformed_ppb | surprise_down_ppb) != 0;
+  }
+};
+BOOST_DESCRIBE_STRUCT(LinkFaults, (),
+                      (corrupt_ppb, drop_completion_ppb, poison_ppb, unsupported_request_ppb,
+                       completer_abort_ppb, malformed_ppb, surprise_down_ppb, most_of_each,
+                       direction, from_us, seed))
 
 struct LinkConfig {
   std::uint32_t generation = 4;
@@ -78,19 +108,21 @@ struct LinkConfig {
   LinkCredits credits;
   LinkTraining training;
   LinkPower power;
+  LinkFaults faults;
 
   static std::span<const base::ParamInfo> params();
   // Throws UserError, which names the parameter, if a value cannot be built.
   void validate() const;
   // Single TLPs must be simulated: asked for, or arithmetic cannot have what is configured.
   bool needs_tlps() const {
-    return resolution == LinkResolution::tlp || bit_errors_per_petabit != 0 || !credits.infinite();
+    return resolution == LinkResolution::tlp || bit_errors_per_petabit != 0 ||
+           !credits.infinite() || faults.any();
   }
 };
 BOOST_DESCRIBE_STRUCT(LinkConfig, (),
                       (generation, lanes, max_payload_bytes, max_read_request_bytes,
                        read_completion_boundary_bytes, propagation_ns, stack_latency_ns,
                        deferral_limit_us, resolution, bit_errors_per_petabit, replay_buffer_tlps,
-                       lost_requests, credits, training, power))
+                       lost_requests, credits, training, power, faults))
 
 }  // namespace nvmesim::pcie

@@ -1,7 +1,6 @@
-// A link that is not simply up and burst: held for a recovery or a wake-up, down, simulating TLPs,
+// A link that is not simply up and burst: held for a recovery or a wake-up, simulating TLPs,
 // logged.
 #include <algorithm>
-#include <cstring>
 #include <string>
 
 #include "pcie/link.hpp"
@@ -213,11 +212,10 @@ TlpRecord Link::Ends::describe(const Transfer& transfer, std::uint32_t index) co
 
 TlpFault Link::Ends::examine(const TlpRecord& record) {
   TlpFault fault;
-  if (link_.points_.tlp.armed()) {
-    link_.points_.tlp(record, fault);
-    if (fault.link_down) {
-      link_.scheduler_.at<&Link::surprise_event>(link_.scheduler_.now(), &link_);
-    }
+  if (link_.faults_ != nullptr) link_.faults_->examine(record, fault);
+  if (link_.points_.tlp.armed()) link_.points_.tlp(record, fault);
+  if (fault.link_down) {
+    link_.scheduler_.at<&Link::surprise_event>(link_.scheduler_.now(), &link_);
   }
   if (link_.log_) {
     TlpRecord logged = record;
@@ -230,101 +228,6 @@ TlpFault Link::Ends::examine(const TlpRecord& record) {
 void Link::Ends::error(LinkError error) {
   for (LinkListener* listener : link_.listeners_) listener->link_error(error, direction_);
   if (error == LinkError::kReplayRollover) link_.retrain();
-}
-
-// Down.
-
-void Link::Ends::arrived_cut(tlm::tlm_generic_payload& payload, TrafficClass traffic) {
-  Transfer transfer;
-  transfer.payload = &payload;
-  transfer.traffic = traffic;
-  transfer.report_sent =
-      traffic == TrafficClass::kPosted && link_.answers_early(payload, tlp_of(payload));
-  link_.end_lost({direction_, transfer, true, true});
-}
-
-// Call-backs come from an entry, never inside the call that sent.
-void Link::lose(const Lost& lost) {
-  lost_.push_back(lost);
-  scheduler_.at<&Link::lost_event>(scheduler_.now(), this);
-}
-
-void Link::lost_event() {
-  const Lost lost = lost_.front();
-  lost_.pop_front();
-  end_lost(lost);
-}
-
-void Link::end_lost(const Lost& lost) {
-  base::GenericPayload& payload = *lost.transfer.payload;
-  if (lost.transfer.traffic == TrafficClass::kPosted) {
-    payload.set_response_status(kStatusUnsupportedRequest);
-    if (!lost.reported) answer(lost.direction, payload);
-    end_posted(lost.direction, payload);
-    return;
-  }
-  ++events_.lost_requests;
-  if (!lost.link_down || config_.lost_requests == LostRequests::unanswered) return;
-  refuse(lost.transfer.traffic == TrafficClass::kCompletion ? opposite(lost.direction)
-                                                            : lost.direction,
-         payload);
-}
-
-// A CPU that reads what is not there sees all ones.
-void Link::refuse(Direction request_direction, base::GenericPayload& payload) {
-  payload.set_response_status(kStatusUnsupportedRequest);
-  if (request_direction == Direction::kDown && payload.is_read()) {
-    std::memset(payload.get_data_ptr(), 0xFF, payload.get_data_length());
-  }
-  answer(request_direction, payload);
-}
-
-// What has arrived is delivered; the rest runs to its end for itself, and is lost there.
-void Link::cut_burst(Direction direction) {
-  const std::size_t d = index_of(direction);
-  std::unique_ptr<Burst>& burst = burst_[d];
-  burst->direction.deliver_arrived();
-  burst->direction.deliver_promptly(true);
-  burst->ends.cut();
-  burst->over = std::max(scheduler_.now(), burst->direction.drained_at()) + one_way_delay() +
-                2 * deferral_limit();
-  events_.deferred_before[d] += burst->direction.deferred_count();
-  cut_.push_back(std::move(burst));
-  burst = std::make_unique<Burst>(*this, direction);
-  burst->direction.deliver_promptly(promptly_[d]);
-}
-
-void Link::surprise_event() {
-  training_.surprise_down();
-}
-
-void Link::trained_down(LinkDownCause cause) {
-  ++events_.downs;
-  recovering_ = holding_ = false;
-  scheduler_.cancel(recovery_);
-  scheduler_.cancel(switch_);
-  update_attention();
-  std::erase_if(cut_, [now = scheduler_.now()](const auto& burst) { return burst->over < now; });
-  for (const Direction direction : kBoth) {
-    const std::size_t d = index_of(direction);
-    cut_burst(direction);
-    scheduler_.cancel(release_[d]);
-  }
-  for (LinkListener* listener : listeners_) listener->link_down(cause);
-  for (const Direction direction : kBoth) {
-    const std::size_t d = index_of(direction);
-    if (tlp_[d] != nullptr) tlp_[d]->reset();
-    for (const Transfer& transfer : held_[d]) {
-      lose({direction, transfer, !transfer.report_sent, true});
-    }
-    held_[d].clear();
-  }
-}
-
-void Link::trained_up() {
-  apply_timing();
-  update_attention();
-  for (LinkListener* listener : listeners_) listener->link_up();
 }
 
 // Recovery.
@@ -367,21 +270,9 @@ void Link::train_state_changed(LinkState state) {
   for (LinkListener* listener : listeners_) listener->link_state(state);
 }
 
-void Link::disable() {
-  training_.disable();
-}
-void Link::enable() {
-  training_.enable();
-}
-void Link::hot_reset() {
-  training_.hot_reset();
-}
-void Link::surprise_down() {
-  training_.surprise_down();
-}
-
-void Link::set_aspm(const AspmControl& control) {
-  power_.control(control);
+void Link::set_port_power(Direction direction, const PortPower& power) {
+  port_power_[index_of(direction)] = power;
+  power_.control(AspmControl::of(port_power_[0], port_power_[1]));
   update_attention();
 }
 

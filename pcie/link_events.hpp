@@ -23,13 +23,16 @@ std::string_view name_of(LinkState state);
 enum class LinkDownCause : std::uint8_t { kSurprise, kDisabled, kHotReset };
 
 // Met by the port that receives `direction` (base specification 6.2.7): bad TLP, bad DLLP, replay
-// timeout and rollover are correctable; a malformed TLP is fatal and has been discarded.
+// timeout and rollover are correctable; a malformed TLP is fatal and has been discarded; a request
+// that a fault refused has been answered.
 enum class LinkError : std::uint8_t {
   kBadTlp,
   kBadDllp,
   kReplayTimeout,   // of the transmitter of `direction`
   kReplayRollover,  // of the transmitter of `direction`; the link retrains
   kMalformedTlp,
+  kUnsupportedRequest,
+  kCompleterAbort,
 };
 
 // Called from an entry at the instant of the event. A listener may call the link.

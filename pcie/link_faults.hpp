@@ -3,7 +3,7 @@
 //
 //   TlpFaultRules rules(run_seed, "faults");
 //   rules.add({.what = TlpFaultKind::drop, .traffic = TrafficClass::kCompletion, .first = 100});
-//   rules.add({.what = TlpFaultKind::corrupt, .chance_ppm = 50});
+//   rules.add({.what = TlpFaultKind::corrupt, .chance_ppb = 50'000});
 //   rules.arm(link.points());      // the rules must outlive the link's traffic
 #pragma once
 
@@ -13,13 +13,23 @@
 #include <string_view>
 #include <vector>
 
+#include "pcie/link_config.hpp"
 #include "pcie/link_points.hpp"
 #include "sim/base/random.hpp"
 
 namespace nvmesim::pcie {
 
-enum class TlpFaultKind : std::uint8_t { corrupt, drop, poison, malformed, link_down };
-BOOST_DESCRIBE_ENUM(TlpFaultKind, corrupt, drop, poison, malformed, link_down)
+enum class TlpFaultKind : std::uint8_t {
+  corrupt,
+  drop,
+  poison,
+  unsupported_request,
+  completer_abort,
+  malformed,
+  link_down
+};
+BOOST_DESCRIBE_ENUM(TlpFaultKind, corrupt, drop, poison, unsupported_request, completer_abort,
+                    malformed, link_down)
 
 struct TlpFaultRule {
   TlpFaultKind what = TlpFaultKind::corrupt;
@@ -32,8 +42,9 @@ struct TlpFaultRule {
   std::uint64_t first = 0;
   std::uint64_t every = 1;
   std::uint64_t count = ~std::uint64_t{0};
-  // ...with this chance.
-  std::uint32_t chance_ppm = 1'000'000;
+  // ...from that time on, with this chance.
+  base::Time from{0};
+  std::uint32_t chance_ppb = 1'000'000'000;
 };
 
 class TlpFaultRules {
@@ -44,9 +55,15 @@ class TlpFaultRules {
 
   // A rule that could never act is the user's mistake (UserError).
   void add(const TlpFaultRule& rule);
+  // What a configuration asks for: a rule for each of its kinds.
+  void add(const LinkFaults& rates);
   void arm(LinkPoints& points);
+  // What a TLP meets.
+  void examine(const TlpRecord& record, TlpFault& fault);
   // How often the rule, in the order of add(), has acted.
   std::uint64_t hits(std::size_t rule) const { return rules_.at(rule).hits; }
+  TlpFaultKind kind(std::size_t rule) const { return rules_.at(rule).rule.what; }
+  std::size_t size() const { return rules_.size(); }
 
  private:
   struct State {
@@ -54,8 +71,6 @@ class TlpFaultRules {
     std::uint64_t matched = 0;
     std::uint64_t hits = 0;
   };
-  void look(const TlpRecord& record, TlpFault& fault);
-
   base::Random random_;
   std::vector<State> rules_;
 };

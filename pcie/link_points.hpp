@@ -12,6 +12,9 @@ struct TlpFault {
   bool drop = false;       // lost behind the receiver's data link layer: no replay, never delivered
   bool poison = false;     // EP set: delivered with Tlp::poisoned (only TLPs with data)
   bool malformed = false;  // discarded by the receiver and reported as LinkError::kMalformedTlp
+  // Answered by its receiver with that status; only requests that want an answer.
+  bool unsupported = false;
+  bool abort = false;
   bool link_down = false;  // surprise link down when its first byte goes on the wire
 };
 

@@ -11,12 +11,24 @@ constexpr base::Time ns(std::uint32_t count) {
 
 }  // namespace
 
-AspmControl AspmControl::up_to(AspmLimit limit) {
+PortPower PortPower::up_to(AspmLimit limit) {
+  PortPower power;
+  power.l0s = limit >= AspmLimit::l0s;
+  power.l1 = limit >= AspmLimit::l1;
+  power.l1_1 = power.pm_l1_1 = limit >= AspmLimit::l1_1;
+  power.l1_2 = power.pm_l1_2 = limit >= AspmLimit::l1_2;
+  return power;
+}
+
+AspmControl AspmControl::of(const PortPower& upper, const PortPower& lower) {
   AspmControl control;
-  control.l0s = {limit >= AspmLimit::l0s, limit >= AspmLimit::l0s};
-  control.l1 = limit >= AspmLimit::l1;
-  control.l1_1 = limit >= AspmLimit::l1_1;
-  control.l1_2 = limit >= AspmLimit::l1_2;
+  control.l0s = {upper.l0s, lower.l0s};
+  control.l1 = upper.l1 && lower.l1;
+  control.l1_1 = upper.l1_1 && lower.l1_1;
+  control.l1_2 = upper.l1_2 && lower.l1_2;
+  control.pm_l1_1 = upper.pm_l1_1 && lower.pm_l1_1;
+  control.pm_l1_2 = upper.pm_l1_2 && lower.pm_l1_2;
+  control.l1_2_exit = std::max(upper.l1_2_exit, lower.l1_2_exit);
   return control;
 }
 
@@ -33,8 +45,8 @@ LinkPowerState LinkPowerModel::state(Direction direction, base::Time now,
   const base::Time l1 = l1_since(idle);
   if (l1 != base::kTimeMax && now >= l1) {
     const bool deeper = now - l1 >= ns(config_.l1_substate_entry_ns);
-    if (deeper && control_.l1_2) return LinkPowerState::kL1_2;
-    if (deeper && control_.l1_1) return LinkPowerState::kL1_1;
+    if (deeper && (device_sleeps_ ? control_.pm_l1_2 : control_.l1_2)) return LinkPowerState::kL1_2;
+    if (deeper && (device_sleeps_ ? control_.pm_l1_1 : control_.l1_1)) return LinkPowerState::kL1_1;
     return LinkPowerState::kL1;
   }
   const base::Time since = std::max(idle[d], awake_[d]);
@@ -53,7 +65,7 @@ base::Time LinkPowerModel::exit_latency(LinkPowerState state) const {
     case LinkPowerState::kL1_1:
       return ns(config_.l1_1_exit_ns);
     case LinkPowerState::kL1_2:
-      return ns(config_.l1_2_exit_ns);
+      return std::max(ns(config_.l1_2_exit_ns), control_.l1_2_exit);
   }
   return base::kTimeZero;
 }

@@ -15,13 +15,33 @@ namespace nvmesim::pcie {
 enum class LinkPowerState : std::uint8_t { kL0, kL0s, kL1, kL1_1, kL1_2 };
 inline constexpr std::size_t kLinkPowerStates = 5;
 
-// What software has allowed (link control, L1 substates control 1).
-struct AspmControl {
-  std::array<bool, 2> l0s{};  // by direction: each transmitter's own permission
+// What software has allowed one port of a link (Link Control, L1 PM Substates Control 1 and 2). L0s
+// is of its transmitter alone, what else there is needs both ports. pm_: while the function sleeps
+// in D3hot.
+struct PortPower {
+  bool l0s = false;
   bool l1 = false;
   bool l1_1 = false;
   bool l1_2 = false;
-  static AspmControl up_to(AspmLimit limit);
+  bool pm_l1_1 = false;
+  bool pm_l1_2 = false;
+  base::Time l1_2_exit{0};  // at least so long, whatever the link could
+  static PortPower up_to(AspmLimit limit);
+};
+
+// What a link may do then.
+struct AspmControl {
+  std::array<bool, 2> l0s{};  // by direction
+  bool l1 = false;
+  bool l1_1 = false;
+  bool l1_2 = false;
+  bool pm_l1_1 = false;
+  bool pm_l1_2 = false;
+  base::Time l1_2_exit{0};
+  static AspmControl of(const PortPower& upper, const PortPower& lower);
+  static AspmControl up_to(AspmLimit limit) {
+    return of(PortPower::up_to(limit), PortPower::up_to(limit));
+  }
   bool any() const { return l0s[0] || l0s[1] || l1; }
 };
 

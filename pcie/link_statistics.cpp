@@ -27,6 +27,7 @@ constexpr TlpStatistic kTlpStatistics[] = {
     {"duplicate_tlps", "TLPs that had arrived before", &C::duplicates},
     {"dropped_tlps", "TLPs that a fault took away", &C::dropped},
     {"malformed_tlps", "TLPs discarded as malformed", &C::malformed},
+    {"refused_requests", "requests that a fault refused", &C::refused},
 };
 
 struct PowerStatistic {
@@ -60,6 +61,12 @@ void Link::register_statistics(base::StatisticsRegistry& registry, std::string_v
   registry.add(name + ".recoveries", "1", "recoveries of a link that was up", events_.recoveries);
   registry.add(name + ".lost_requests", "1", "requests and completions that the link has lost",
                events_.lost_requests);
+  for (std::size_t i = 0; faults_ != nullptr && i < faults_->size(); ++i) {
+    registry.add(
+        fmt::format("{}.faults.{}", name, boost::describe::enum_to_string(faults_->kind(i), "?")),
+        "1", "faults of TLPs that were configured",
+        [rules = faults_.get(), i] { return rules->hits(i); });
+  }
   for (const PowerStatistic& each : kPowerStatistics) {
     const auto& counters = power_.counters(each.state);
     registry.add(fmt::format("{}.{}_entries", name, each.name), "1", "sleeps ended by traffic",

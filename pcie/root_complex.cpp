@@ -115,6 +115,7 @@ void RootComplex::request_from_cpu(base::GenericPayload& payload) {
     port = port_of_address(payload.get_address());
   }
   if (port != nullptr) {
+    if (!is_posted(payload)) wait_for_completion(*port, payload);
     port->to_link.request(payload);
     return;
   }
@@ -192,6 +193,8 @@ void RootComplex::route_up(RootPort& port, base::GenericPayload& payload) {
     Traffic& traffic = payload.is_read() ? dma_reads_ : dma_writes_;
     ++traffic.requests;
     traffic.bytes += payload.get_data_length();
+    if (tlp.poisoned) [[unlikely]]
+      poisoned_write(port, payload);
     memory.request(payload);
     return;
   }
@@ -260,7 +263,10 @@ void RootComplex::response_from_port(RootPort& port, base::GenericPayload& paylo
   if (tlp.requester.value() != 0) [[unlikely]] {
     if (iommu_ != nullptr) restore_address(payload);
     port_of_requester(tlp.requester).from_link.respond(payload);
-  } else if (port.held_ != 0 && !is_posted(payload)) [[unlikely]] {
+    return;
+  }
+  if (!is_posted(payload) && !completion_expected(port, payload)) return;
+  if (port.held_ != 0 && !is_posted(payload)) [[unlikely]] {
     // A completion does not pass a posted write that waits for its translation.
     scheduler_.at<&RootComplex::answer_cpu_event>(std::max(scheduler_.now(), port.posted_until_),
                                                   this, reinterpret_cast<std::uint64_t>(&payload));
@@ -346,6 +352,12 @@ void RootComplex::register_statistics(base::StatisticsRegistry& registry,
   if (iommu_ != nullptr) iommu_->register_statistics(registry, name + ".iommu");
   registry.add(name + ".unsupported_requests", "1", "requests that nobody claimed",
                unsupported_requests_);
+  registry.add(name + ".completion_timeouts", "1", "requests of processors that were given up",
+               timeouts_);
+  registry.add(name + ".poisoned", "1", "poisoned writes and completions that arrived", poisoned_);
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    ports[i].register_statistics(registry, fmt::format("{}.port{}", name, i));
+  }
 }
 
 }  // namespace nvmesim::pcie

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "pcie/enumerator.hpp"
 #include "pcie/host_port.hpp"
@@ -74,6 +75,7 @@ class RootComplex : public sc_core::sc_module {
 
   void route_up(RootPort& port, base::GenericPayload& payload);
   void message_interrupt(RootPort& port, base::GenericPayload& payload);
+  [[gnu::noinline]] void poisoned_write(RootPort& port, const base::GenericPayload& payload);
   [[gnu::noinline]] void translate(RootPort& port, base::GenericPayload& payload);
   void hold(RootPort& port, base::GenericPayload& payload, base::Time until);
   void held_event(std::uint64_t payload);
@@ -85,6 +87,10 @@ class RootComplex : public sc_core::sc_module {
   RootPort* port_of_address(std::uint64_t address);
   RootPort& port_of_requester(RequesterId requester);
   void local_configuration(base::GenericPayload& payload, unsigned device);
+  void wait_for_completion(RootPort& port, base::GenericPayload& payload);
+  bool completion_expected(RootPort& port, base::GenericPayload& payload);
+  void watch_timeout(base::Time when);
+  void check_timeout();
   void answer_cpu(base::GenericPayload& payload, tlm::tlm_response_status status);
   void answer_cpu_event(std::uint64_t payload);
 
@@ -92,6 +98,17 @@ class RootComplex : public sc_core::sc_module {
   base::Scheduler& scheduler_;
   HostPort& host_;
   std::unique_ptr<Iommu> iommu_;
+  // Requests of processors that want an answer, oldest first; and those that were given up.
+  struct Open {
+    base::GenericPayload* payload = nullptr;
+    RootPort* port = nullptr;
+    base::Time since{0};
+  };
+  std::vector<Open> open_;
+  std::vector<base::GenericPayload*> given_up_;
+  base::Scheduler::Handle timeout_;
+  std::uint64_t timeouts_ = 0;
+  std::uint64_t poisoned_ = 0;
   struct Traffic {
     std::uint64_t requests = 0;
     std::uint64_t bytes = 0;

@@ -44,10 +44,7 @@ unsigned RootPort::debug_from_link(base::GenericPayload& payload) {
 
 void RootPort::refuse(base::GenericPayload& payload) {
   const bool posted = is_posted(payload);
-  if (const auto message = errors_.report(UncorrectableError::kUnsupportedRequest,
-                                          header_of(payload), !posted, header_.system_errors())) {
-    error_received(*message, make_id(0, index_, 0));
-  }
+  report(UncorrectableError::kUnsupportedRequest, header_of(payload), !posted);
   payload.set_response_status(kStatusUnsupportedRequest);
   if (posted) {
     from_link.respond(payload);
@@ -75,6 +72,7 @@ void RootPort::message(base::GenericPayload& payload) {
       break;
     case MessageCode::kLatencyTolerance:
       latency_tolerance_ = static_cast<std::uint32_t>(payload.get_address());
+      power_.set_tolerance_ns(told_tolerance_ns(latency_tolerance_));
       break;
     default:
       if (code >= assert_a && code < assert_a + 8) {
@@ -101,13 +99,22 @@ void RootPort::error_received(MessageCode code, RequesterId source) {
   root_.host_.message_interrupt(msi_.address(), msi_.data(0));
 }
 
+void RootPort::register_statistics(base::StatisticsRegistry& registry,
+                                   std::string_view prefix) const {
+  registry.add(std::string(prefix) + ".error_messages", "1",
+               "errors that the port has met, or was told of from below", error_messages_);
+  errors_.register_statistics(registry, prefix);
+}
+
 // The link.
 
 void RootPort::set_link(Link& link) {
   link_ = &link;
   link.add_listener(*this);
-  express_.describe({link.config().generation, link.config().lanes, kWidest.max_payload_bytes});
+  express_.describe({link.config().generation, link.config().lanes, kWidest.max_payload_bytes,
+                     link.config().power});
   express_.set_link_status(link.generation(), link.lanes(), link.up());
+  power_.attach(link, Direction::kDown);
 }
 
 void RootPort::link_up() {
@@ -116,6 +123,7 @@ void RootPort::link_up() {
 
 void RootPort::link_control_written() {
   if (link_ == nullptr) return;
+  power_.update();
   const bool disabled = express_.link_disabled();
   if (disabled != link_disabled_) {
     link_disabled_ = disabled;
@@ -127,34 +135,51 @@ void RootPort::link_control_written() {
 
 void RootPort::link_down(LinkDownCause cause) {
   if (link_ != nullptr) express_.set_link_status(link_->generation(), link_->lanes(), false);
+  latency_tolerance_ = 0;
+  power_.set_tolerance_ns({});
   for (unsigned pin = 0; pin < pins_.size(); ++pin) {
     if (pins_[pin].empty()) continue;
     pins_[pin].clear();
     root_.host_.pin_interrupt(4 * index_ + pin, false);
   }
   if (cause != LinkDownCause::kSurprise) return;
-  if (const auto message = errors_.report(UncorrectableError::kSurpriseDown, TlpHeader{}, false,
-                                          header_.system_errors())) {
-    error_received(*message, make_id(0, index_, 0));
-  }
+  report(UncorrectableError::kSurpriseDown, TlpHeader{}, false);
 }
 
 void RootPort::link_error(LinkError error, Direction direction) {
   const bool received = direction == Direction::kUp;
-  std::optional<MessageCode> message;
-  if (error == LinkError::kMalformedTlp && received) {
-    message = errors_.report(UncorrectableError::kMalformedTlp, TlpHeader{}, false,
-                             header_.system_errors());
-  } else if (error == LinkError::kBadTlp && received) {
-    message = errors_.report(CorrectableError::kBadTlp);
-  } else if (error == LinkError::kBadDllp && received) {
-    message = errors_.report(CorrectableError::kBadDllp);
-  } else if (error == LinkError::kReplayTimeout && !received) {
-    message = errors_.report(CorrectableError::kReplayTimeout);
-  } else if (error == LinkError::kReplayRollover && !received) {
-    message = errors_.report(CorrectableError::kReplayRollover);
+  switch (error) {
+    case LinkError::kBadTlp:
+      if (received) report(CorrectableError::kBadTlp);
+      break;
+    case LinkError::kBadDllp:
+      if (received) report(CorrectableError::kBadDllp);
+      break;
+    case LinkError::kReplayTimeout:
+      if (!received) report(CorrectableError::kReplayTimeout);
+      break;
+    case LinkError::kReplayRollover:
+      if (!received) report(CorrectableError::kReplayRollover);
+      break;
+    case LinkError::kMalformedTlp:
+      if (received) report(UncorrectableError::kMalformedTlp, TlpHeader{}, false);
+      break;
+    case LinkError::kUnsupportedRequest:
+      if (received) report(UncorrectableError::kUnsupportedRequest, TlpHeader{}, true);
+      break;
+    case LinkError::kCompleterAbort:
+      if (received) report(UncorrectableError::kCompleterAbort, TlpHeader{}, true);
+      break;
   }
-  if (message) error_received(*message, make_id(0, index_, 0));
+}
+
+void RootPort::report(CorrectableError error) {
+  if (const auto message = errors_.report(error)) error_received(*message, id());
+}
+
+void RootPort::report(UncorrectableError error, const TlpHeader& header, bool advisory) {
+  const auto message = errors_.report(error, header, advisory, header_.system_errors());
+  if (message) error_received(*message, id());
 }
 
 // What software does to what hangs below.

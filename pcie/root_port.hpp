@@ -10,11 +10,13 @@
 #include "pcie/aer.hpp"
 #include "pcie/below_port.hpp"
 #include "pcie/capabilities.hpp"
+#include "pcie/l1_substates.hpp"
 #include "pcie/link.hpp"
 #include "pcie/link_events.hpp"
 #include "pcie/msi.hpp"
 #include "pcie/tlp.hpp"
 #include "sim/base/sockets.hpp"
+#include "sim/base/statistics.hpp"
 
 namespace nvmesim::pcie {
 
@@ -39,6 +41,7 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   // The link below: Link Control acts on it, Link Status follows it.
   void set_link(Link& link);
 
+  RequesterId id() const { return make_id(0, index_, 0); }
   ConfigSpace& config_space() { return space_; }
   const Type1Header& header() const { return header_; }
   bool owns_bus(unsigned bus) const { return header_.owns_bus(bus); }
@@ -48,6 +51,10 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   // What the last LTR message said: snoop latency in the low half (6.18).
   std::uint32_t latency_tolerance() const { return latency_tolerance_; }
   std::uint64_t error_messages() const { return error_messages_; }
+  // Of requests that go down (Device Control 2); 0: none.
+  base::Time completion_timeout() const { return express_.completion_timeout(); }
+  void report(UncorrectableError error, const TlpHeader& header, bool advisory);
+  void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;
 
   void link_down(LinkDownCause cause) override;
   void link_up() override;
@@ -59,6 +66,7 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   void message(base::GenericPayload& payload);
   void pin(unsigned pin, RequesterId source, bool asserted);
   void error_received(MessageCode code, RequesterId source);
+  void report(CorrectableError error);
   void bridge_control_written();
   void slot_control_written();
   void link_control_written();
@@ -71,6 +79,7 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   ConfigSpace space_;
   Type1Header header_;
   PciExpressCapability express_;
+  PortPowerControl power_{space_, express_};
   MsiCapability msi_;
   AdvancedErrorCapability advanced_error_;
   ErrorReporter errors_;

@@ -50,7 +50,40 @@ SwitchPort::SwitchPort(sc_core::sc_module_name name, Switch& owner, unsigned ind
       index_(index),
       header_(space_, kIdentity, base::Callback::of<&SwitchPort::bridge_control_written>(this)),
       express_(space_, PciExpressPort::kSwitchDownstream, kWidest,
-               {{}, {}, base::Callback::of<&SwitchPort::slot_control_written>(this)}, 10) {}
+               {{},
+                {},
+                base::Callback::of<&SwitchPort::slot_control_written>(this),
+                base::Callback::of<&SwitchPort::link_control_written>(this)},
+               10) {}
+
+void SwitchPort::set_link(Link& link) {
+  link_ = &link;
+  link.add_listener(*this);
+  express_.describe({link.config().generation, link.config().lanes, kWidest.max_payload_bytes,
+                     link.config().power});
+  express_.set_link_status(link.generation(), link.lanes(), link.up());
+  power_.attach(link, Direction::kDown);
+}
+
+void SwitchPort::link_down(LinkDownCause) {
+  express_.set_link_status(link_->generation(), link_->lanes(), false);
+  power_.set_tolerance_ns({});
+}
+void SwitchPort::link_up() {
+  express_.set_link_status(link_->generation(), link_->lanes(), true);
+}
+
+void SwitchPort::link_control_written() {
+  if (link_ == nullptr) return;
+  power_.update();
+  const bool disabled = express_.link_disabled();
+  if (disabled != link_disabled_) {
+    link_disabled_ = disabled;
+    disabled ? link_->disable() : link_->enable();
+  } else if (express_.retrain_requested() && !disabled) {
+    link_->retrain(express_.target_speed(), link_->config().lanes);
+  }
+}
 
 void SwitchPort::request_from_link(base::GenericPayload& payload) {
   switch_.request_from_port(*this, payload);
@@ -83,10 +116,24 @@ Switch::Switch(sc_core::sc_module_name name, const SwitchConfig& config, base::S
       config_(validated(config)),
       scheduler_(scheduler),
       header_(space_, kIdentity),
-      express_(space_, PciExpressPort::kSwitchUpstream, kWidest, {}, 10) {
+      express_(space_, PciExpressPort::kSwitchUpstream, kWidest,
+               {{}, {}, {}, base::Callback::of<&Switch::link_control_written>(this)}, 10) {
   ports.init(config_.ports, [this, &scheduler](const char* port_name, std::size_t index) {
     return new SwitchPort(port_name, *this, static_cast<unsigned>(index), scheduler);
   });
+}
+
+void Switch::set_uplink(Link& link) {
+  uplink_ = &link;
+  link.add_listener(*this);
+  express_.describe({link.config().generation, link.config().lanes, kWidest.max_payload_bytes,
+                     link.config().power});
+  express_.set_link_status(link.generation(), link.lanes(), false);
+  power_.attach(link, Direction::kUp);
+}
+
+void Switch::link_up() {
+  express_.set_link_status(uplink_->generation(), uplink_->lanes(), false);
 }
 
 void Switch::deliver_promptly(bool promptly) {
@@ -99,16 +146,27 @@ void Switch::deliver_promptly(bool promptly) {
 
 void Switch::hot_reset() {
   space_.reset();
+  power_.update();
   for (SwitchPort& port : ports) {
     port.space_.reset();
+    port.power_.update();
+    if (port.link_ != nullptr)
+      port.express_.set_link_status(port.link_->generation(), port.link_->lanes(),
+                                    port.link_->up());
     if (port.below_ != nullptr) port.below_->hot_reset();
   }
 }
 
 void Switch::set_power(bool on) {
-  if (!on) space_.power_cycle();
+  if (!on) {
+    space_.power_cycle();
+    power_.update();
+  }
   for (SwitchPort& port : ports) {
-    if (!on) port.space_.power_cycle();
+    if (!on) {
+      port.space_.power_cycle();
+      port.power_.update();
+    }
     if (port.below_ != nullptr) port.below_->set_power(on);
   }
 }
@@ -211,7 +269,7 @@ void Switch::answer_down(std::uint64_t which) {
 void Switch::request_from_port(SwitchPort& port, base::GenericPayload& payload) {
   const Tlp& tlp = tlp_of(payload);
   from_below_.insert_or_assign(&payload, &port);
-  if (tlp.kind == TlpKind::kMessage) turn_pin(port, payload);
+  if (tlp.kind == TlpKind::kMessage) port.message_from_below(payload);
   if (is_posted(payload)) keep_order(payload);
   SwitchPort* peer = tlp.kind == TlpKind::kMemory && config_.peer_to_peer
                          ? port_of_address(payload.get_address())
@@ -225,14 +283,18 @@ void Switch::request_from_port(SwitchPort& port, base::GenericPayload& payload) 
   }
 }
 
-// INTx messages go on as another pin, by the device number of the port (2.2.8.1).
-void Switch::turn_pin(SwitchPort& port, base::GenericPayload& payload) {
+// INTx messages go on as another pin, by the device number of the port (2.2.8.1). A latency
+// tolerance counts for the link below too.
+void SwitchPort::message_from_below(base::GenericPayload& payload) {
   Tlp* tlp = nullptr;
   payload.get_extension(tlp);
+  if (tlp->message == MessageCode::kLatencyTolerance) {
+    power_.set_tolerance_ns(told_tolerance_ns(static_cast<std::uint32_t>(payload.get_address())));
+  }
   const auto code = static_cast<unsigned>(tlp->message);
   const auto assert_a = static_cast<unsigned>(MessageCode::kAssertIntA);
   if (code < assert_a || code >= assert_a + 8) return;
-  const unsigned turned = (code & ~3U) | ((code + port.index_) & 3U);
+  const unsigned turned = (code & ~3U) | ((code + index_) & 3U);
   tlp->message = static_cast<MessageCode>(turned);
 }
 

@@ -17,6 +17,7 @@
 
 #include "pcie/below_port.hpp"
 #include "pcie/capabilities.hpp"
+#include "pcie/l1_substates.hpp"
 #include "pcie/link.hpp"
 #include "pcie/link_events.hpp"
 #include "pcie/tlp.hpp"
@@ -39,7 +40,7 @@ BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (ports, latency_ns, peer_to_peer))
 class Switch;
 
 // One downstream port.
-class SwitchPort : public sc_core::sc_module {
+class SwitchPort : public sc_core::sc_module, public LinkListener {
   void request_from_link(base::GenericPayload& payload);
   void response_from_link(base::GenericPayload& payload);
   unsigned debug_from_link(base::GenericPayload& payload);
@@ -54,22 +55,32 @@ class SwitchPort : public sc_core::sc_module {
 
   // Who is reset by this port's Secondary Bus Reset and switched by its slot's power.
   void attach_below(BelowPort& below) { below_ = &below; }
+  // The link below: Link Control acts on it, Link Status follows it.
+  void set_link(Link& link);
   ConfigSpace& config_space() { return space_; }
+
+  void link_down(LinkDownCause cause) override;
+  void link_up() override;
   const Type1Header& header() const { return header_; }
 
  private:
   friend class Switch;
   void bridge_control_written();
   void slot_control_written();
+  void link_control_written();
+  void message_from_below(base::GenericPayload& payload);
 
   Switch& switch_;
   const unsigned index_;  // and device number on the internal bus
   BelowPort* below_ = nullptr;
+  Link* link_ = nullptr;
   ConfigSpace space_;
   Type1Header header_;
   PciExpressCapability express_;
+  PortPowerControl power_{space_, express_};
   bool powered_ = true;
   bool in_reset_ = false;
+  bool link_disabled_ = false;
 };
 
 class Switch : public sc_core::sc_module, public BelowPort, public LinkListener {
@@ -84,14 +95,16 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
 
   Switch(sc_core::sc_module_name name, const SwitchConfig& config, base::Scheduler& scheduler);
 
-  // The link above: an endpoint that waits for deferred writes asks it too.
-  void set_uplink(Link& link) { uplink_ = &link; }
+  // The link above: the link registers follow it, its going down resets all below; an endpoint that
+  // waits for deferred writes asks it too.
+  void set_uplink(Link& link);
   void deliver_promptly(bool promptly);
 
   void hot_reset() override;
   void set_power(bool on) override;
   // The uplink's: all below is reset.
   void link_down(LinkDownCause) override { hot_reset(); }
+  void link_up() override;
 
   const SwitchConfig& config() const { return config_; }
   void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;
@@ -100,7 +113,7 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
   friend class SwitchPort;
   void request_from_port(SwitchPort& port, base::GenericPayload& payload);
   void response_from_port(base::GenericPayload& payload);
-  void turn_pin(SwitchPort& port, base::GenericPayload& payload);
+  void link_control_written() { power_.update(); }
   static void keep_order(base::GenericPayload& payload);
   void forward_down(std::uint64_t payload);
   void forward_up(std::uint64_t payload);
@@ -119,6 +132,7 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
   ConfigSpace space_;    // of the upstream port
   Type1Header header_;
   PciExpressCapability express_;
+  PortPowerControl power_{space_, express_};
   // Requests from below that are not answered: bus numbers may change while they are under way.
   boost::unordered_flat_map<const base::GenericPayload*, SwitchPort*> from_below_;
   std::uint64_t forwarded_down_ = 0;

@@ -24,6 +24,8 @@ struct TlpFlow {
   std::uint32_t arrived = 0;  // TLPs that the receiver has taken or discarded for good
   std::uint32_t passed = 0;   // how often a younger one was preferred for want of credits
   bool lost = false;          // a TLP was
+  bool refused = false;       // by a fault, with Unsupported Request or...
+  bool aborted = false;       // ...with Completer Abort
   Credits need;               // of each TLP but the last
   Credits last_need;
   bool reported = false;  // as sent, or nobody waits for that

@@ -23,10 +23,7 @@ base::Time rest_of(base::Time begin, base::Time duration, base::Time now) {
 }
 
 std::uint32_t payload_bytes(const TlpRecord& record) {
-  return record.type == TlpType::kMRd32 || record.type == TlpType::kMRd64 ||
-                 record.type == TlpType::kCfgRd0 || record.type == TlpType::kCfgRd1
-             ? 0
-             : record.bytes;
+  return record.has_data() ? record.bytes : 0;
 }
 
 }  // namespace

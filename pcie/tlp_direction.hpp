@@ -23,6 +23,8 @@ class TlpEnds : public DirectionEnds {
  public:
   // Will never be delivered. reported: sent() was called, or is not to be.
   virtual void lost(const Transfer& transfer, bool reported) = 0;
+  // A request arrived, and a fault refuses it (Completer Abort, or Unsupported Request).
+  virtual void refused(const Transfer& transfer, bool abort) = 0;
   virtual TlpRecord describe(const Transfer& transfer, std::uint32_t index) const = 0;
   // A transmission begins: log it, and ask what shall happen to it.
   virtual TlpFault examine(const TlpRecord& record) = 0;
@@ -78,6 +80,7 @@ class TlpDirection {
     std::uint64_t credit_updates = 0;
     std::uint64_t dropped = 0;  // by a fault
     std::uint64_t malformed = 0;
+    std::uint64_t refused = 0;
   };
   const Counters& counters() const { return counters_; }
 

@@ -50,6 +50,12 @@ struct TlpRecord {
   bool replayed = false;   // sent again by the data link layer
   std::uint32_t index = 0;
   std::uint32_t count = 1;
+
+  // `bytes` is payload, not what a request asks for.
+  bool has_data() const {
+    return type != TlpType::kMRd32 && type != TlpType::kMRd64 && type != TlpType::kCfgRd0 &&
+           type != TlpType::kCfgRd1;
+  }
 };
 
 using TlpLog = std::function<void(const TlpRecord&)>;

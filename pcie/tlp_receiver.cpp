@@ -68,17 +68,26 @@ void TlpDirection::accept(const Flight& flight) {
     flow.transfer.payload->get_extension(tlp);
     if (tlp != nullptr && flight.credits.data != 0) tlp->poisoned = true;
   }
+  if (flow.transfer.traffic == TrafficClass::kNonPosted) {
+    flow.refused |= flight.fault.unsupported;
+    flow.aborted |= flight.fault.abort;
+  }
   if (++flow.arrived == flow.transfer.segments.tlps) finish(flow);
 }
 
 void TlpDirection::finish(TlpFlow& flow) {
   const Transfer transfer = flow.transfer;
   const bool lost = flow.lost;
+  const bool refused = flow.refused || flow.aborted;
+  const bool aborted = flow.aborted;
   flow.in_use = false;
   --in_use_;
   free_.push_back(&flow);
   if (lost) {
     ends_.lost(transfer, true);
+  } else if (refused) [[unlikely]] {
+    ++counters_.refused;
+    ends_.refused(transfer, aborted);
   } else {
     ends_.arrived(*transfer.payload, transfer.traffic);
   }

@@ -16,12 +16,12 @@ DmaPool::DmaPool(std::string name, PageAllocator& pages, std::uint32_t block_byt
 // Blocks still in use keep their pages: the allocator's count shows the leak.
 DmaPool::~DmaPool() {
   if (in_use_ != 0) return;
-  for (const std::uint64_t page : pages_) allocator_.free_page(page);
+  for (const std::uint64_t page : pages_) allocator_.dma_free_pages({page, kPageBytes});
 }
 
 std::uint64_t DmaPool::alloc() {
   if (free_.empty()) {
-    const std::uint64_t page = allocator_.allocate_page();
+    const std::uint64_t page = allocator_.dma_alloc_pages(kPageBytes).address;
     if (page == 0) return 0;
     pages_.push_back(page);
     for (std::uint32_t i = kPageBytes / block_bytes_; i-- > 0;) {

@@ -4,6 +4,18 @@
 
 namespace nvmesim::host {
 
+std::span<const base::ParamInfo> HostIommu::params() {
+  static constexpr base::ParamInfo kParams[] = {
+      {"mode", "", 0, 0,
+       "What the kernel does with root_complex.iommu: iommu=pt, or iommu.strict."},
+      {"map_ns", "ns", 0, 1'000'000, "Processor time of mapping a buffer."},
+      {"unmap_ns", "ns", 0, 1'000'000, "Processor time of unmapping it."},
+      {"flush_ns", "ns", 0, 1'000'000,
+       "Processor time of invalidating: after each unmapping if strict, after 250 if lazy."},
+  };
+  return kParams;
+}
+
 std::span<const base::ParamInfo> HostConfig::params() {
   static constexpr std::int64_t kMillisecond = 1'000'000;
   static constexpr base::ParamInfo kParams[] = {
@@ -11,6 +23,8 @@ std::span<const base::ParamInfo> HostConfig::params() {
       {"smp", "", 0, 1, "Kernel built for several processors: it spreads interrupts over them."},
       {"aspm", "", 0, 1, "The link may go into low-power states."},
       {"storage_d3", "", 0, 1, "Firmware wants drives shut down in suspend."},
+      {"aer", "", 0, 1,
+       "The kernel handles PCIe errors: it logs them, and resets the bus after fatal ones."},
       {"memory_bytes", "bytes", 16 * std::int64_t{base::kMiB}, 1024 * std::int64_t{base::kGiB},
        "Host memory; only what is touched is really taken."},
       {"memory_read_latency_ns", "ns", 0, kMillisecond,

@@ -10,12 +10,29 @@
 
 namespace nvmesim::host {
 
+// How the kernel uses an IOMMU, if the root complex has one: not at all for DMA; or buffers are
+// mapped for each request, and what was unmapped is invalidated at once (strict) or in batches
+// (lazy).
+enum class IommuMode : std::uint8_t { passthrough, lazy, strict };
+BOOST_DESCRIBE_ENUM(IommuMode, passthrough, lazy, strict)
+
+struct HostIommu {
+  IommuMode mode = IommuMode::lazy;
+  std::uint32_t map_ns = 100;
+  std::uint32_t unmap_ns = 100;
+  std::uint32_t flush_ns = 500;
+
+  static std::span<const base::ParamInfo> params();
+};
+BOOST_DESCRIBE_STRUCT(HostIommu, (), (mode, map_ns, unmap_ns, flush_ns))
+
 struct HostConfig {
   std::uint32_t cpus = 8;
   bool smp = true;  // CONFIG_SMP
   // What firmware says: links may sleep; drives shall be shut down in suspend (StorageD3Enable).
   bool aspm = true;
   bool storage_d3 = false;
+  bool aer = true;
 
   std::uint64_t memory_bytes = 4 * base::kGiB;
   // From a DMA read's arrival to its completion leaving, root complex included.
@@ -33,12 +50,13 @@ struct HostConfig {
   std::uint32_t completion_ns = 100;
   // One look at a polled queue.
   std::uint32_t poll_ns = 150;
+  HostIommu iommu;
 
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(HostConfig, (),
-                      (cpus, smp, aspm, storage_d3, memory_bytes, memory_read_latency_ns,
+                      (cpus, smp, aspm, storage_d3, aer, memory_bytes, memory_read_latency_ns,
                        memory_read_ns_per_kib, block_layer_ns, driver_ns, mmio_write_ns,
-                       interrupt_ns, context_switch_ns, completion_ns, poll_ns))
+                       interrupt_ns, context_switch_ns, completion_ns, poll_ns, iommu))
 
 }  // namespace nvmesim::host

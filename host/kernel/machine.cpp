@@ -37,7 +37,8 @@ Machine::Machine(sc_core::sc_module_name name, const HostConfig& config, base::S
       cpus_(make_cpus(config.cpus, scheduler, current_cpu_)),
       mmio_write_cost_(std::chrono::nanoseconds(config.mmio_write_ns)),
       memory(config.memory_bytes),
-      pages(memory),
+      dma(*this),
+      pages(memory, &dma),
       log(scheduler),
       threads(scheduler),
       interrupts(*this),
@@ -149,6 +150,7 @@ void Machine::add_statistics(base::StatisticsRegistry& registry) const {
   registry.add(prefix + "mmio_writes", "1", "Posted writes of processors to devices.",
                mmio_writes_);
   registry.add(prefix + "mmio_reads", "1", "Reads of processors from devices.", mmio_reads_);
+  dma.add_statistics(registry, prefix + "dma");
   for (const auto& cpu : cpus_) {
     const Cpu* one = cpu.get();
     const std::string path = fmt::format("{}cpu{}", prefix, one->id());

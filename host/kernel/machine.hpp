@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/kernel/cpu.hpp"
+#include "host/kernel/dma_mapping.hpp"
 #include "host/kernel/dma_pool.hpp"
 #include "host/kernel/host_config.hpp"
 #include "host/kernel/interrupts.hpp"
@@ -89,6 +90,7 @@ class Machine : public sc_core::sc_module, public pcie::HostPort, public pcie::C
 
  public:
   PhysicalMemory memory;
+  DmaMapping dma;
   PageAllocator pages;
   KernelLog log;
   Threads threads;

@@ -1,5 +1,7 @@
 #include "host/kernel/page_allocator.hpp"
 
+#include "host/kernel/dma_mapping.hpp"
+
 namespace nvmesim::host {
 namespace {
 
@@ -8,7 +10,7 @@ constexpr std::uint64_t kBatch = 64;          // single pages cut from an extent
 
 }  // namespace
 
-PageAllocator::PageAllocator(PhysicalMemory& memory) : memory_(memory) {
+PageAllocator::PageAllocator(PhysicalMemory& memory, DmaMapping* dma) : memory_(memory), dma_(dma) {
   const MemoryMap& map = memory.map();
   if (map.low_bytes() > kFirst) extents_[kFirst] = (map.low_bytes() - kFirst) / kPageBytes;
   if (map.high_bytes() != 0) extents_[MemoryMap::kHighBase] = map.high_bytes() / kPageBytes;
@@ -87,8 +89,19 @@ void PageAllocator::free_range(const DmaMemory& range) {
   pages_in_use_ -= pages;
 }
 
-DmaMemory PageAllocator::dma_alloc_coherent(std::uint64_t bytes) {
+DmaMemory PageAllocator::dma_alloc_pages(std::uint64_t bytes) {
   const DmaMemory range = allocate_range(bytes);
+  if (range && dma_ != nullptr) dma_->map(range.address, bytes, true);
+  return range;
+}
+
+void PageAllocator::dma_free_pages(const DmaMemory& range) {
+  if (dma_ != nullptr) dma_->unmap(range.address, range.bytes, true);
+  free_range(range);
+}
+
+DmaMemory PageAllocator::dma_alloc_coherent(std::uint64_t bytes) {
+  const DmaMemory range = dma_alloc_pages(bytes);
   if (!range) return range;
   memory_.zero(range.address, base::ceil_div(bytes, kPageBytes) * kPageBytes);
   coherent_bytes_ += bytes;
@@ -96,7 +109,7 @@ DmaMemory PageAllocator::dma_alloc_coherent(std::uint64_t bytes) {
 }
 
 void PageAllocator::dma_free_coherent(const DmaMemory& range) {
-  free_range(range);
+  dma_free_pages(range);
   coherent_bytes_ -= range.bytes;
 }
 

@@ -1,6 +1,6 @@
 // The kernel's page allocator: 4 KiB pages and contiguous ranges of host RAM, and coherent DMA
 // memory, which is such a range zeroed. Lowest address first; a single page freed last is given
-// out first. Physical and DMA addresses are the same: there is no IOMMU.
+// out first. Physical and DMA addresses are the same; coherent memory is mapped for devices.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,8 @@
 #include "host/kernel/physical_memory.hpp"
 
 namespace nvmesim::host {
+
+class DmaMapping;
 
 inline constexpr unsigned kPageShift = 12;
 inline constexpr std::uint32_t kPageBytes = 1u << kPageShift;
@@ -23,7 +25,8 @@ struct DmaMemory {
 
 class PageAllocator {
  public:
-  explicit PageAllocator(PhysicalMemory& memory);
+  // dma: null if no device looks at the memory through an IOMMU.
+  explicit PageAllocator(PhysicalMemory& memory, DmaMapping* dma = nullptr);
 
   // One page, contents undefined; 0 if there is none. O(1) once pages have been freed.
   std::uint64_t allocate_page();
@@ -35,6 +38,9 @@ class PageAllocator {
 
   DmaMemory dma_alloc_coherent(std::uint64_t bytes);
   void dma_free_coherent(const DmaMemory& range);
+  // The same, contents undefined and not counted: pages that only a device looks at.
+  DmaMemory dma_alloc_pages(std::uint64_t bytes);
+  void dma_free_pages(const DmaMemory& range);
 
   std::uint64_t pages_in_use() const { return pages_in_use_; }
   std::uint64_t coherent_bytes_in_use() const { return coherent_bytes_; }
@@ -46,6 +52,7 @@ class PageAllocator {
   void merge_singles();
 
   PhysicalMemory& memory_;
+  DmaMapping* const dma_;
   std::map<std::uint64_t, std::uint64_t> extents_;  // free: address -> pages
   std::vector<std::uint64_t> singles_;              // free single pages, the last freed at the end
   std::uint64_t pages_ = 0;

@@ -17,6 +17,7 @@
 
 #include "host/block/tag_set.hpp"
 #include "host/kernel/machine.hpp"
+#include "host/kernel/pci_errors.hpp"
 #include "host/nvme/cmb.hpp"
 #include "host/nvme/command.hpp"
 #include "host/nvme/ctrl.hpp"
@@ -28,6 +29,7 @@
 #include "host/nvme/quirks.hpp"
 #include "host/nvme/tracepoints.hpp"
 #include "pcie/enumerator.hpp"
+#include "pcie/saved_config.hpp"
 #include "sim/base/stage.hpp"
 #include "sim/base/statistics.hpp"
 
@@ -42,15 +44,11 @@ struct NvmeWorkQueues {
   WorkQueue async;
 };
 
-// What the PCI core tells a driver about errors of its function, and what the driver answers.
-enum class PciChannelState : std::uint8_t { kNormal, kFrozen, kPermanentFailure };
-enum class PciErrorResult : std::uint8_t { kCanRecover, kNeedReset, kDisconnect, kRecovered };
-
 // Where the system goes to sleep: to idle (the drive stays powered), or to a state in which
 // firmware takes over or power goes.
 enum class SuspendKind : std::uint8_t { kToIdle, kToRam, kHibernate };
 
-class NvmeDev : private CtrlBus, private QueueOwner {
+class NvmeDev : public PciErrorHandlers, private CtrlBus, private QueueOwner {
  public:
   NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& config,
           const pcie::FunctionInfo& function, unsigned instance, NvmeWorkQueues& work_queues);
@@ -82,9 +80,9 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   // -ENOTTY if the function has no FLR.
   int reset_function();
   // Handlers of PCI errors.
-  PciErrorResult error_detected(PciChannelState state);
-  PciErrorResult slot_reset();
-  void error_resume();
+  PciErrorResult error_detected(PciChannelState state) override;
+  PciErrorResult slot_reset() override;
+  void error_resume() override;
   // sysfs: hmb = 0 or 1.
   int set_host_memory(bool enable);
 
@@ -172,7 +170,8 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   ShadowDoorbells shadow_of(unsigned qid) const;
 
   // power (dev_power.cpp)
-  void set_asleep(bool asleep);
+  void set_asleep(bool asleep, bool cold);
+  void set_slot_power(bool on);
   void save_pci_state();
   void restore_pci_state();
 
@@ -204,6 +203,7 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   void load_data(const Request& request);
   bool integrity_holds(const Request& request);
   void unmap(Request& request);
+  void map_for_drive(const Request& request, bool map);
   const std::vector<DataSegment>& segments_of(const Request& request);
   bool use_sgl(const Request& request, std::size_t segments, bool simple) const;
   Tracepoints::Place trace_place(const Request& request) const;
@@ -248,9 +248,9 @@ class NvmeDev : private CtrlBus, private QueueOwner {
   bool subsystem_reset_ = false;  // NSSR is supported
   bool pci_enabled_ = false;
   PciChannelState channel_ = PciChannelState::kNormal;
-  std::array<std::uint32_t, 16> saved_config_{};
-  std::uint32_t saved_device_control_ = 0;
+  pcie::SavedConfig saved_config_;
   bool asleep_ = false;
+  bool cold_ = false;  // and without power
   static constexpr std::uint32_t kNoPowerState = ~std::uint32_t{0};
   std::uint32_t last_ps_ = kNoPowerState;  // power state before suspend
   std::uint32_t cmbsz_ = 0;

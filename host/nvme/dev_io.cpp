@@ -103,6 +103,8 @@ QueueResult NvmeDev::queue_rq(Request& request, bool last) {
     unmap(request);
     return QueueResult::kResource;
   }
+  if (machine_.dma.active()) [[unlikely]]
+    map_for_drive(request, true);
   request.command_id = entry->cid;
   if (trace_.armed()) [[unlikely]]
     trace_.setup_cmd(trace_place(request), *entry);
@@ -156,6 +158,24 @@ bool NvmeDev::use_sgl(const Request& request, std::size_t segments, bool two_prp
   if ((ctrl_.identify_data().sgls & 3u) == 0) return false;
   if (segments == 1) return !two_prps;
   return base::ceil_div(request.data_bytes, segments) >= config_.sgl_threshold;
+}
+
+// What the drive may reach for this request, and for how long.
+void NvmeDev::map_for_drive(const Request& request, bool map) {
+  Iod& iod = iod_of(request);
+  iod.mapped = map;
+  const auto change = [&](std::uint64_t address, std::uint64_t bytes, bool written) {
+    map ? machine_.dma.map(address, bytes, written) : machine_.dma.unmap(address, bytes, written);
+  };
+  if (iod.discard_ranges != 0) {
+    change(iod.discard_ranges, kPageBytes, false);
+    return;
+  }
+  if (request.data_bytes == 0) return;
+  const bool written = request.op == RequestOp::kRead || request.op == RequestOp::kDriverIn;
+  for (const DataSegment& segment : segments_of(request))
+    change(segment.address, segment.bytes, written);
+  if (iod.integrity) change(iod.integrity.address, iod.integrity.bytes, written);
 }
 
 bool NvmeDev::map_data(Request& request, SubmissionEntry& entry, QueueResult& error) {
@@ -234,6 +254,8 @@ bool NvmeDev::integrity_holds(const Request& request) {
 
 void NvmeDev::unmap(Request& request) {
   Iod& iod = iod_of(request);
+  if (iod.mapped) [[unlikely]]
+    map_for_drive(request, false);
   prps_->unmap(iod.prp);
   if (iod.sgl.list != 0) sgls_->unmap(iod.sgl);
   if (iod.integrity) machine_.pages.free_range(iod.integrity);

@@ -20,26 +20,23 @@ constexpr unsigned kResetMilliseconds = 100;
 constexpr unsigned kPowerControl = 4;  // PMCSR of the power management capability
 constexpr unsigned kD3Hot = 3;
 constexpr unsigned kD3Milliseconds = 10;
-constexpr unsigned kCommand = 1;  // word of configuration space
-constexpr std::array<unsigned, 8> kRestored{4, 5, 6, 7, 8, 9, 3, 15};  // BARs, then the rest
+// Of the port above: Slot Capabilities, Slot Control and Link Status.
+constexpr unsigned kSlotCapabilities = 0x14;
+constexpr unsigned kSlotControl = 0x18;
+constexpr unsigned kLinkStatus = 0x12;
+constexpr std::uint32_t kPowerController = 1u << 1;
+constexpr std::uint16_t kPowerOff = 1u << 10;
+constexpr std::uint16_t kLinkActive = 1u << 13;
+constexpr unsigned kLinkMilliseconds = 1000;
 
 }  // namespace
 
 void NvmeDev::save_pci_state() {
-  for (unsigned i = 0; i < saved_config_.size(); ++i)
-    saved_config_[i] = machine_.read32(function_.id, 4 * i);
-  if (function_.express_capability != 0)
-    saved_device_control_ =
-        machine_.read32(function_.id, function_.express_capability + kDeviceControl) & 0x7fffu;
+  saved_config_.save(machine_, function_.id);
 }
 
 void NvmeDev::restore_pci_state() {
-  if (function_.express_capability != 0)
-    machine_.write32(function_.id, function_.express_capability + kDeviceControl,
-                     saved_device_control_);
-  for (const unsigned word : kRestored)
-    machine_.write32(function_.id, 4 * word, saved_config_[word]);
-  machine_.write16(function_.id, 4 * kCommand, static_cast<std::uint16_t>(saved_config_[kCommand]));
+  saved_config_.restore(machine_);
 }
 
 // --- sleep
@@ -52,7 +49,8 @@ int NvmeDev::suspend(SuspendKind kind) {
       kind != SuspendKind::kToIdle || id.npss == 0 || !host.aspm || quirks_.simple_suspend;
   if (shut_down) {
     const int result = disable_prepare_reset(true);
-    if (result == 0) set_asleep(true);
+    // Firmware takes the power away when it sends the whole system to sleep.
+    if (result == 0) set_asleep(true, kind != SuspendKind::kToIdle);
     return result;
   }
   ctrl_.start_freeze();
@@ -75,7 +73,7 @@ int NvmeDev::suspend(SuspendKind kind) {
       last_ps_ = kNoPowerState;
       ctrl_.forget_power_states();
       result = disable_prepare_reset(true);
-      if (result == 0) set_asleep(true);
+      if (result == 0) set_asleep(true, false);
     }
   }
   ctrl_.unfreeze();
@@ -83,20 +81,21 @@ int NvmeDev::suspend(SuspendKind kind) {
 }
 
 int NvmeDev::resume() {
-  set_asleep(false);
+  set_asleep(false, cold_);
   const bool awake = last_ps_ != kNoPowerState &&
                      ctrl_.set_features(FeatureId::kPowerManagement, last_ps_, {}) == 0;
   if (awake && (ctrl_.identify_data().hmpre == 0 || setup_host_mem() == 0)) return 0;
   return ctrl_.try_sched_reset();
 }
 
-// What the PCI core does with a function whose driver has not saved its state: into D3hot, and back
-// with its configuration.
-void NvmeDev::set_asleep(bool asleep) {
+// What the PCI core does with a function whose driver has not saved its state: into D3hot, perhaps
+// further into D3cold, and back with its configuration.
+void NvmeDev::set_asleep(bool asleep, bool cold) {
   if (asleep == asleep_) return;
   asleep_ = asleep;
   const unsigned power = function_.pm_capability;
   if (asleep) save_pci_state();
+  if (!asleep && cold) set_slot_power(true);
   if (power != 0) {
     const std::uint16_t control = machine_.read16(function_.id, power + kPowerControl);
     const unsigned state = asleep ? kD3Hot : 0;
@@ -104,7 +103,26 @@ void NvmeDev::set_asleep(bool asleep) {
                      static_cast<std::uint16_t>((control & ~kD3Hot) | state));
     machine_.threads.msleep(kD3Milliseconds);
   }
+  if (asleep && cold) set_slot_power(false);
+  cold_ = asleep && cold;
   if (!asleep) restore_pci_state();
+}
+
+// By the power controller of the slot, if the port above has one; until the link is up again.
+void NvmeDev::set_slot_power(bool on) {
+  const pcie::RequesterId port = function_.bridges.back();
+  const unsigned express = pcie::find_capability(machine_, port, pcie::kCapabilityPciExpress);
+  if (express == 0 || (machine_.read32(port, express + kSlotCapabilities) & kPowerController) == 0)
+    return;
+  const std::uint16_t control = machine_.read16(port, express + kSlotControl);
+  machine_.write16(port, express + kSlotControl,
+                   static_cast<std::uint16_t>(on ? control & ~kPowerOff : control | kPowerOff));
+  if (!on) return;
+  for (unsigned waited = 0; waited < kLinkMilliseconds; ++waited) {
+    if ((machine_.read16(port, express + kLinkStatus) & kLinkActive) != 0) break;
+    machine_.threads.msleep(1);
+  }
+  machine_.threads.msleep(kResetMilliseconds);
 }
 
 // --- reset of the function
@@ -125,8 +143,9 @@ int NvmeDev::reset_function() {
     return -ENOTTY;
   reset_prepare();
   save_pci_state();
+  const std::uint16_t control = machine_.read16(function_.id, express + kDeviceControl);
   machine_.write16(function_.id, express + kDeviceControl,
-                   static_cast<std::uint16_t>(saved_device_control_ | kInitiateFlr));
+                   static_cast<std::uint16_t>(control | kInitiateFlr));
   machine_.threads.msleep(kResetMilliseconds);
   restore_pci_state();
   reset_done();

@@ -37,7 +37,7 @@ bool HostMemoryBuffer::allocate_chunks(const HostMemoryWish& wish, std::uint64_t
   table_ = pages_.dma_alloc_coherent(entries * sizeof(Descriptor));
   if (!table_) return false;
   while (bytes_ < wish.preferred && chunks_.size() < entries) {
-    const DmaMemory memory = pages_.allocate_range(std::min(chunk, wish.preferred - bytes_));
+    const DmaMemory memory = pages_.dma_alloc_pages(std::min(chunk, wish.preferred - bytes_));
     if (!memory) break;
     memory_.store(
         table_.address + chunks_.size() * sizeof(Descriptor),
@@ -51,7 +51,7 @@ bool HostMemoryBuffer::allocate_chunks(const HostMemoryWish& wish, std::uint64_t
 }
 
 void HostMemoryBuffer::release() {
-  for (const DmaMemory& chunk : chunks_) pages_.free_range(chunk);
+  for (const DmaMemory& chunk : chunks_) pages_.dma_free_pages(chunk);
   chunks_.clear();
   if (table_) pages_.dma_free_coherent(table_);
   table_ = {};

@@ -33,6 +33,7 @@ struct Iod {
   std::uint8_t generation = 0;       // of the command id; survives the request
   bool aborted = false;              // an Abort has been sent for it
   bool cancelled = false;            // the host gave it up
+  bool mapped = false;               // its memory, for the drive
 };
 inline Iod& iod_of(const Request& request) {
   return *static_cast<Iod*>(request.driver_data);

@@ -48,7 +48,10 @@ constexpr Shortcut kShortcuts[] = {
     {"mps", "link.max_payload_bytes", "longest payload of a TLP, in bytes"},
     {"mrrs", "link.max_read_request_bytes", "most that one read request asks for, in bytes"},
     {"rcb", "link.read_completion_boundary_bytes",
-     "64 or 128: completions are cut at it; 0: at the longest payload"}};
+     "64 or 128: completions are cut at it; 0: at the longest payload"},
+    {"devices", "pcie_switch.ports",
+     "devices behind one switch, which share its uplink (settings uplink.*); 0: one device, no "
+     "switch"}};
 
 LinkOperation parse_operation(const std::string& text) {
   std::vector<std::string> names;
@@ -131,12 +134,18 @@ std::string difference(std::uint64_t measured, std::uint64_t expected) {
 void print_table(const system_::SystemConfig& config, const std::vector<LinkResult>& results) {
   const pcie::LinkConfig& link = config.link;
   const LinkMeasurement& first = results.front().measurement;
-  fmt::print("{}, {} outstanding, {} operations; generation {} x{}, MPS {}, MRRS {}, RCB {}\n\n",
+  fmt::print("{}, {} outstanding, {} operations; generation {} x{}, MPS {}, MRRS {}, RCB {}\n",
              name_of(first.operation), first.outstanding, first.count, link.generation, link.lanes,
              link.max_payload_bytes, link.max_read_request_bytes,
              link.read_completion_boundary_bytes == 0
                  ? "none"
                  : fmt::format("{}", link.read_completion_boundary_bytes));
+  if (config.pcie_switch.ports != 0) {
+    fmt::print("as many in each of {} behind a switch of {} ns; uplink generation {} x{}\n",
+               config.pcie_switch.ports, config.pcie_switch.latency_ns, config.uplink.generation,
+               config.uplink.lanes);
+  }
+  fmt::print("\n");
   constexpr const char* kRow =
       "{:>8} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>8}  {:>9} {:>9} {:>8}\n";
   fmt::print(kRow, "", "latency", "", "", "", "", "formula", "median", "bandwidth", "formula", "");
@@ -150,7 +159,8 @@ void print_table(const system_::SystemConfig& config, const std::vector<LinkResu
                nanoseconds(latency.percentile(999'000)), nanoseconds(latency.max()),
                expected == 0 ? "-" : nanoseconds(expected),
                difference(latency.percentile(500'000), expected),
-               gigabytes(each.bytes_per_second()), gigabytes(each.formula_bytes_per_second),
+               gigabytes(each.bytes_per_second()),
+               each.formula_bytes_per_second == 0 ? "-" : gigabytes(each.formula_bytes_per_second),
                difference(each.bytes_per_second(), each.formula_bytes_per_second));
   }
 }
@@ -168,12 +178,15 @@ boost::json::value to_json(const system_::SystemConfig& config,
       latency[percentile.name] = ns(histogram.percentile(percentile.parts_per_million));
     }
     latency["formula_ns"] = ns(static_cast<std::uint64_t>(each.formula_latency.count()));
+    boost::json::array shares;
+    for (const std::uint64_t bytes : each.device_bytes) shares.push_back(bytes);
     rows.push_back(
         boost::json::object{{"operation", name_of(each.measurement.operation)},
                             {"size_bytes", each.measurement.bytes},
                             {"outstanding", each.measurement.outstanding},
                             {"count", histogram.count()},
                             {"latency", std::move(latency)},
+                            {"device_bytes", std::move(shares)},
                             {"bandwidth_bytes_per_second", each.bytes_per_second()},
                             {"formula_bandwidth_bytes_per_second", each.formula_bytes_per_second}});
   }
@@ -212,7 +225,10 @@ int link(const Arguments& arguments) {
             "Measures the link, root complex and host memory of a configuration with a device\n"
             "that only moves bytes: latency of operations and payload per second, beside what\n"
             "the closed forms give. A DMA write ends when it has been handed to the link, an\n"
-            "MMIO write when it has arrived. The link is the drive's, the memory the host's.",
+            "MMIO write when it has arrived. The link is the drive's, the memory the host's.\n"
+            "With --devices so many share the uplink of a switch; then a DMA write ends when it\n"
+            "has arrived in memory. The formula has the wires, the switch, host memory, the other\n"
+            "NUMA node and the walks of the IOMMU, but no credits, tags, errors or sleep.",
             options);
   std::vector<std::string> settings;
   for (const Shortcut& each : kShortcuts) {

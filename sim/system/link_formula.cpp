@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "host/kernel/memory.hpp"
 #include "pcie/formula.hpp"
+#include "sim/system/bench_parts.hpp"
 
 namespace nvmesim::system_ {
 namespace {
@@ -11,103 +13,214 @@ namespace {
 namespace formula = pcie::formula;
 using base::Time;
 
-constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kPageBytes = kBenchPageBytes;
 
 unsigned log2_of(std::uint32_t power) {
   return static_cast<unsigned>(std::countr_zero(power));
 }
 
-class Forecaster {
+std::uint64_t rate(std::uint64_t bytes, Time each) {
+  __extension__ using Wide = unsigned __int128;
+  if (each.count() <= 0) return 0;
+  return static_cast<std::uint64_t>(Wide{bytes} * 1'000'000'000'000 /
+                                    static_cast<std::uint64_t>(each.count()));
+}
+
+// What requests and completions take on one link, and how far it is.
+class Hop {
  public:
-  Forecaster(const SystemConfig& config, const LinkMeasurement& measurement)
+  explicit Hop(const pcie::LinkConfig& config)
       : config_(config),
-        measurement_(measurement),
-        headers_(formula::headers(config.link.generation)),
-        pace_(formula::tlp_pace(config.link.generation, config.link.lanes,
-                                config.link.max_payload_bytes)),
-        delay_(std::chrono::nanoseconds(config.link.propagation_ns) +
-               std::chrono::nanoseconds(config.link.stack_latency_ns)) {}
+        headers_(formula::headers(config.generation)),
+        pace_(formula::tlp_pace(config.generation, config.lanes, config.max_payload_bytes)) {}
 
-  LinkForecast dma(std::uint64_t address) const {
+  Time delay() const {
+    const Time flit = config_.generation < 6
+                          ? Time(0)
+                          : formula::raw_pace(6, config_.lanes)(formula::kFlitBytes / 2);
+    return std::chrono::nanoseconds(config_.propagation_ns) +
+           std::chrono::nanoseconds(config_.stack_latency_ns) + flit;
+  }
+  Time write(std::uint64_t address, std::uint32_t bytes) const {
+    const unsigned shift = log2_of(config_.max_payload_bytes);
     const std::uint32_t header = headers_.memory(address);
-    const std::uint32_t bytes = measurement_.bytes;
-    const auto first = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, kPageBytes));
-    const bool write = measurement_.operation != LinkOperation::dma_read;
-    const bool read = measurement_.operation != LinkOperation::dma_write;
-    const Time written = write ? pace_(data_bytes(bytes, payload_shift(), header)) : Time(0);
-    const Time requested = pace_(request_bytes(bytes, header));
-    const Time completed = pace_(data_bytes(bytes, completion_shift(), headers_.completion));
-    if (!read) return loaded(written, written);
-    // The completions of the first page follow its requests; the others are behind them.
-    const Time unloaded =
-        written + pace_(request_bytes(first, header)) + 2 * delay_ + memory_time(first) + completed;
-    return loaded(unloaded, std::max(written + requested, completed));
+    return by_pages(bytes, [=](std::uint32_t piece) {
+      return formula::data_segments(formula::whole_words(address, piece), shift, header);
+    });
   }
-
-  LinkForecast mmio_read(std::uint64_t address) const {
-    const Time request = pace_(headers_.memory(address));
-    const Time completion =
-        pace_(data_bytes(measurement_.bytes, completion_shift(), headers_.completion));
-    const Time answer = std::chrono::nanoseconds(config_.device.endpoint.register_latency_ns);
-    return loaded(request + completion + 2 * delay_ + answer, std::max(request, completion));
+  Time request(std::uint64_t address, std::uint32_t bytes) const {
+    const unsigned shift = log2_of(config_.max_read_request_bytes);
+    const std::uint32_t header = headers_.memory(address);
+    return by_pages(bytes, [=](std::uint32_t piece) {
+      return formula::read_request_segments(formula::whole_words(address, piece), shift, header);
+    });
   }
-
-  LinkForecast mmio_write(std::uint64_t address) const {
-    const Time wire =
-        pace_(data_bytes(measurement_.bytes, payload_shift(), headers_.memory(address)));
-    const Time apart = std::chrono::nanoseconds(config_.host.mmio_write_ns);
-    const Time each = std::max(wire, Time(apart.count() / measurement_.outstanding));
-    // Processors that are faster than the wire: writes pile up, there is no steady latency.
-    const bool steady = wire * measurement_.outstanding <= apart;
-    return {steady ? wire + delay_ : Time(0), rate(measurement_.bytes, each)};
+  Time completion(std::uint64_t address, std::uint32_t bytes) const {
+    const std::uint32_t boundary = config_.read_completion_boundary_bytes;
+    const unsigned shift = log2_of(boundary != 0 ? boundary : config_.max_payload_bytes);
+    const unsigned requests = log2_of(config_.max_read_request_bytes);
+    return by_pages(bytes, [&](std::uint32_t piece) {
+      return formula::completion_segments(address, piece, shift, requests, headers_.completion);
+    });
   }
 
  private:
-  unsigned payload_shift() const { return log2_of(config_.link.max_payload_bytes); }
-  unsigned completion_shift() const {
-    const std::uint32_t boundary = config_.link.read_completion_boundary_bytes;
-    return boundary != 0 ? log2_of(boundary) : payload_shift();
-  }
   // Pages are requests of their own.
   template <class Cut>
-  static std::uint64_t by_pages(std::uint32_t bytes, const Cut& cut) {
+  Time by_pages(std::uint32_t bytes, const Cut& cut) const {
     std::uint64_t sum = 0;
     for (std::uint64_t left = bytes; left > 0;) {
       const std::uint64_t piece = std::min(left, kPageBytes);
       sum += cut(static_cast<std::uint32_t>(piece)).wire_bytes();
       left -= piece;
     }
-    return sum;
+    return pace_(sum);
   }
-  static std::uint64_t data_bytes(std::uint32_t bytes, unsigned shift, std::uint32_t header) {
-    return by_pages(
-        bytes, [=](std::uint32_t piece) { return formula::data_segments(piece, shift, header); });
+
+  const pcie::LinkConfig& config_;
+  const formula::Headers headers_;
+  const base::Pace pace_;
+};
+
+class Forecaster {
+ public:
+  Forecaster(const SystemConfig& config, const LinkMeasurement& measurement)
+      : config_(config),
+        wanted_(measurement),
+        behind_switch_(config.pcie_switch.ports != 0),
+        devices_(std::max(config.pcie_switch.ports, 1U)),
+        link_(config.link),
+        uplink_(config.uplink) {}
+
+  LinkForecast dma(std::uint64_t address) const {
+    const bool writes = wanted_.operation != LinkOperation::dma_read;
+    const bool reads = wanted_.operation != LinkOperation::dma_write;
+    const auto of = [&](const Hop& hop) {
+      return HopTimes{writes ? hop.write(address, wanted_.bytes) : Time(0),
+                      hop.request(address, wanted_.bytes), hop.request(address, first_page()),
+                      hop.completion(address, wanted_.bytes)};
+    };
+    const HopTimes below = of(link_);
+    const HopTimes above = behind_switch_ ? of(uplink_) : HopTimes{};
+    if (!reads) {
+      const Time arrival = below.write + link_.delay() + switched() + above.write + uplink_delay();
+      const Time alone = behind_switch_ ? arrival + walk() : below.write;
+      return loaded(alone, alone, below.write, above.write, walking());
+    }
+    // The completions of the first page follow its requests; the others are behind them.
+    const Time wires =
+        below.sum() + above.sum() + 2 * (link_.delay() + uplink_delay() + switched());
+    const Time alone = wires + memory_time(first_page()) + walk();
+    const Time far = remote();
+    const bool mostly_far = remote_parts(address) > kParts / 2;
+    return loaded(alone + (mostly_far ? far : Time(0)),
+                  alone + Time(far.count() * static_cast<std::int64_t>(remote_parts(address)) /
+                               static_cast<std::int64_t>(kParts)),
+                  below.busier(), above.busier(), walking());
   }
-  std::uint64_t request_bytes(std::uint32_t bytes, std::uint32_t header) const {
-    const unsigned shift = log2_of(config_.link.max_read_request_bytes);
-    return by_pages(bytes, [=](std::uint32_t piece) {
-      return formula::read_request_segments(piece, shift, header);
-    });
+
+  LinkForecast mmio_read(std::uint64_t address) const {
+    const auto both = [&](const Hop& hop) {
+      return std::pair(hop.request(address, wanted_.bytes), hop.completion(address, wanted_.bytes));
+    };
+    const auto [request, completion] = both(link_);
+    const auto [request_above, completion_above] =
+        behind_switch_ ? both(uplink_) : std::pair(Time(0), Time(0));
+    const Time answer = std::chrono::nanoseconds(config_.device.endpoint.register_latency_ns);
+    const Time alone = request + completion + request_above + completion_above + answer +
+                       2 * (link_.delay() + uplink_delay() + switched());
+    return loaded(alone, alone, std::max(request, completion),
+                  std::max(request_above, completion_above), Time(0));
+  }
+
+  LinkForecast mmio_write(std::uint64_t address) const {
+    const Time wire = link_.write(address, wanted_.bytes);
+    const Time above = behind_switch_ ? uplink_.write(address, wanted_.bytes) : Time(0);
+    const Time apart = std::chrono::nanoseconds(config_.host.mmio_write_ns);
+    const std::int64_t writers = std::int64_t{devices_} * wanted_.outstanding;
+    const Time each =
+        std::max({above, Time(wire.count() / devices_), Time(apart.count() / writers)});
+    // Processors that are faster than a wire: writes pile up, there is no steady latency.
+    const bool steady = wire * wanted_.outstanding <= apart && above * writers <= apart;
+    const Time alone = wire + link_.delay() + switched() + above + uplink_delay();
+    return {steady ? alone : Time(0), rate(wanted_.bytes, each)};
+  }
+
+ private:
+  static constexpr std::uint64_t kParts = 1'000'000;
+  struct HopTimes {
+    Time write{0};
+    Time request{0};        // all of them
+    Time first_request{0};  // those of the first page
+    Time completion{0};
+    Time sum() const { return write + first_request + completion; }
+    Time busier() const { return std::max(write + request, completion); }
+  };
+
+  std::uint32_t first_page() const {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted_.bytes, kPageBytes));
+  }
+  std::uint64_t pages() const { return base::ceil_div(wanted_.bytes, kPageBytes); }
+  Time uplink_delay() const { return behind_switch_ ? uplink_.delay() : Time(0); }
+  Time switched() const {
+    return behind_switch_ ? Time(std::chrono::nanoseconds(config_.pcie_switch.latency_ns))
+                          : Time(0);
   }
   Time memory_time(std::uint64_t bytes) const {
     const base::Pace pace(std::uint64_t{config_.host.memory_read_ns_per_kib} * 1000, base::kKiB);
     return Time(std::chrono::nanoseconds(config_.host.memory_read_latency_ns)) + pace(bytes);
   }
-  static std::uint64_t rate(std::uint64_t bytes, Time each) {
-    if (each.count() <= 0) return 0;
-    return bytes * 1'000'000'000'000 / static_cast<std::uint64_t>(each.count());
+  Time remote() const { return std::chrono::nanoseconds(config_.root_complex.remote_latency_ns); }
+
+  // How much of the window of addresses belongs to another node.
+  std::uint64_t remote_parts(std::uint64_t address) const {
+    const host::MemoryMap map(config_.host.memory_bytes);
+    const std::uint64_t window = BenchDevice::window_bytes(wanted_);
+    const std::uint64_t end = map.offset(address) + window;
+    const std::uint64_t local =
+        map.bytes() - std::min(map.bytes(), config_.root_complex.remote_memory_bytes);
+    return std::min(window, end - std::min(end, local)) * kParts / window;
   }
-  // A closed loop of `outstanding` operations that need `wire` each of the busier direction.
-  LinkForecast loaded(Time unloaded, Time wire) const {
-    const Time latency = std::max(unloaded, wire * measurement_.outstanding);
-    return {latency, rate(std::uint64_t{measurement_.bytes} * measurement_.outstanding, latency)};
+
+  // How many of the translations of random pages miss, when the cache holds as many as it can.
+  std::uint64_t miss_parts() const {
+    const pcie::IommuConfig& iommu = config_.root_complex.iommu;
+    if (!iommu.enabled) return 0;
+    const std::uint64_t all =
+        base::ceil_div(BenchDevice::window_bytes(wanted_), kPageBytes) * devices_;
+    return all <= iommu.cache_entries ? 0 : kParts - iommu.cache_entries * kParts / all;
+  }
+  Time one_walk() const {
+    const pcie::IommuConfig& iommu = config_.root_complex.iommu;
+    return std::chrono::nanoseconds(std::uint64_t{iommu.walk_accesses} * iommu.walk_access_ns);
+  }
+  // Of most operations.
+  Time walk() const { return miss_parts() > kParts / 2 ? one_walk() : Time(0); }
+  // Of the walkers, for one operation.
+  Time walking() const {
+    const std::uint64_t parts = miss_parts() * pages() / config_.root_complex.iommu.walkers;
+    return Time(one_walk().count() * static_cast<std::int64_t>(parts) /
+                static_cast<std::int64_t>(kParts));
+  }
+
+  // A closed loop of `outstanding` operations in each device that need so much of the busier
+  // direction of each link. `alone`: the usual one; `mean`: as the rate has it.
+  LinkForecast loaded(Time alone, Time mean, Time link, Time uplink, Time walkers) const {
+    const std::int64_t all = std::int64_t{devices_} * wanted_.outstanding;
+    const Time most = std::max({link * wanted_.outstanding, uplink * all, walkers * all});
+    const std::uint64_t bytes = std::uint64_t{wanted_.bytes} * static_cast<std::uint64_t>(all);
+    // Pages of one operation share two links in a row in a way that has no simple form.
+    const bool unknown = behind_switch_ && pages() > 1 && most < alone;
+    if (unknown) return {};
+    return {std::max(alone, most), rate(bytes, std::max(mean, most))};
   }
 
   const SystemConfig& config_;
-  const LinkMeasurement& measurement_;
-  const formula::Headers headers_;
-  const base::Pace pace_;
-  const Time delay_;
+  const LinkMeasurement& wanted_;
+  const bool behind_switch_;
+  const std::uint32_t devices_;
+  const Hop link_;
+  const Hop uplink_;
 };
 
 }  // namespace

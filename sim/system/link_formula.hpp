@@ -1,4 +1,6 @@
-// What a LinkMeasurement must come to, from the closed forms of pcie/formula.hpp alone.
+// What a LinkMeasurement must come to, from the closed forms of pcie/formula.hpp alone: wires and
+// delays of the link, of a switch and its uplink, host memory, the other NUMA node, and walks of
+// the IOMMU. It knows no limited credits, tags, errors or sleep.
 #pragma once
 
 #include "sim/system/link_bench.hpp"

@@ -45,12 +45,14 @@ System::System(const SystemConfig& config, SystemHooks hooks)
     uplink_ = std::make_unique<pcie::Link>("uplink", config_.uplink, scheduler_, config_.seed);
     switch_ = std::make_unique<pcie::Switch>("pcie_switch", config_.pcie_switch, scheduler_);
   }
+  if (root_complex_->iommu() != nullptr) machine_->dma.use(*root_complex_->iommu());
   link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_, config_.seed);
   endpoint_ = std::make_unique<pcie::Endpoint>("endpoint", config_.device.endpoint, scheduler_);
   build_device();
   if (hooks_.tlp_log) link_->set_tlp_log(hooks_.tlp_log);
   bind();
   driver_ = std::make_unique<host::Nvme>(*machine_, stages_, config_.driver);
+  if (config_.host.aer) aer_ = std::make_unique<host::AerService>(*machine_);
   workload_done_ = std::make_unique<host::Completion>(machine_->threads);
   register_statistics();
   if (hooks_.built) hooks_.built(*this);
@@ -157,9 +159,9 @@ void System::bind_link() {
   sockets_.bind("port_down", port.to_link, link_->from_root);
   sockets_.bind("port_up", link_->to_root, port.from_link, kUp);
   root_port.set_link(*uplink_);
-  uplink_->add_listener(*switch_);
   root_port.attach_below(below(*uplink_, *switch_));
   port.attach_below(below(*link_, *endpoint_));
+  port.set_link(*link_);
   switch_->set_uplink(*uplink_);
   for (std::size_t i = 1; i < switch_->ports.size(); ++i) {
     auto& slot = empty_slots_.emplace_back(
@@ -171,6 +173,7 @@ void System::bind_link() {
 
 void System::register_statistics() {
   machine_->add_statistics(statistics_);
+  if (aer_ != nullptr) aer_->add_statistics(statistics_, "host.aer");
   root_complex_->register_statistics(statistics_, "root_complex");
   link_->register_statistics(statistics_, "link");
   endpoint_->register_statistics(statistics_, "device.endpoint");
@@ -209,8 +212,8 @@ const std::vector<pcie::FunctionInfo>& System::find_functions() {
   const auto trained = [this] { return link_->up() && (uplink_ == nullptr || uplink_->up()); };
   while (!trained()) scheduler_.sleep(std::chrono::microseconds(100));
   Enumeration access(*machine_);
-  functions_ =
-      pcie::enumerate(access, config_.root_complex.window(), config_.link.max_read_request_bytes);
+  functions_ = pcie::enumerate(access, config_.root_complex.window(), enumeration_options(config_));
+  for (const pcie::FunctionInfo& function : functions_) machine_->dma.attach(function.id);
   return functions_;
 }
 
@@ -218,16 +221,28 @@ bool System::load_driver() {
   find_functions();
   for (const pcie::FunctionInfo& function : functions_) driver_->probe(function);
   const bool live = driver_->wait_ready();
+  if (aer_ != nullptr) {
+    for (const auto& device : driver_->devices()) {
+      if (!device->removed()) aer_->watch(device->function(), *device);
+    }
+  }
   disks_ = driver_->disks();
   return live && !disks_.empty();
 }
 
+void System::forget_errors() {
+  if (aer_ == nullptr) return;
+  for (const auto& device : driver_->devices()) aer_->forget(device->function().id);
+}
+
 void System::shutdown() {
   shut_down_ = true;
+  forget_errors();
   driver_->shutdown();
 }
 
 void System::remove() {
+  forget_errors();
   driver_->remove();
   disks_.clear();
 }
@@ -271,7 +286,9 @@ void System::watchdog() {
 }
 
 std::vector<std::string> System::protocol_violations() {
-  return sockets_.violations(shut_down_);
+  // What a fault took away is never answered.
+  const bool lossy = config_.link.faults.any() || config_.uplink.faults.any();
+  return sockets_.violations(shut_down_ && !lossy);
 }
 
 }  // namespace nvmesim::system_

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "device/controller.hpp"
+#include "host/kernel/aer.hpp"
 #include "host/kernel/machine.hpp"
+#include "host/nvme/dev.hpp"
 #include "host/nvme/nvme.hpp"
 #include "models/media_factory.hpp"
 #include "pcie/below_link.hpp"
@@ -118,6 +120,7 @@ class System {
   pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);
   bool load_driver();
   void register_statistics();
+  void forget_errors();
   void watchdog();
   void workload_finished();
 
@@ -142,6 +145,7 @@ class System {
   std::vector<std::unique_ptr<fault::RequestSplice>> faults_;
   check::CheckedSockets sockets_;
   std::unique_ptr<host::Nvme> driver_;
+  std::unique_ptr<host::AerService> aer_;  // null without host.aer
 
   std::vector<pcie::FunctionInfo> functions_;
   std::vector<host::BlockDevice*> disks_;

@@ -123,6 +123,16 @@ std::span<const base::ParamInfo> SystemConfig::params() {
   return kSystemParams;
 }
 
+pcie::EnumerationOptions enumeration_options(const SystemConfig& config) {
+  pcie::EnumerationOptions options;
+  options.max_read_request_bytes = config.link.max_read_request_bytes;
+  if (config.host.aspm) {
+    options.aspm = config.link.power.aspm;
+    options.switch_aspm = config.uplink.power.aspm;
+  }
+  return options;
+}
+
 std::vector<std::string> preset_sections(std::string_view kind) {
   if (kind == "drive") return {"link", "device"};
   return {"host", "driver", "root_complex", "pcie_switch", "uplink"};

@@ -15,6 +15,7 @@
 #include "host/nvme/driver_config.hpp"
 #include "models/media_config.hpp"
 #include "pcie/endpoint.hpp"
+#include "pcie/enumerator.hpp"
 #include "pcie/link.hpp"
 #include "pcie/root_complex.hpp"
 #include "pcie/switch.hpp"
@@ -74,6 +75,9 @@ struct ConfigRequest {
 // Throws UserError that names the source, the key and what is wrong with it, also for values that
 // are fine alone but not together.
 SystemConfig load_config(const ConfigRequest& request);
+
+// What firmware sets when it finds the functions.
+pcie::EnumerationOptions enumeration_options(const SystemConfig& config);
 
 // The sections that a "drive" or a "host" file may have.
 std::vector<std::string> preset_sections(std::string_view kind);

@@ -25,7 +25,7 @@ class DriverRig {
     system_::ConfigRequest request;
     request.drive = "p4800x";
     request.settings = {"host.cpus=4", "device.controller.max_io_queues=4",
-                        "device.media.capacity_bytes=1073741824"};
+                        "device.media.capacity_bytes=1073741824", "simulation.check_protocol=true"};
     for (std::string& setting : settings) request.settings.push_back(std::move(setting));
     system_::SystemHooks hooks;
     hooks.kernel_log = [this](const host::PrintLine& line) { log.push_back(line.to_string()); };
@@ -42,6 +42,7 @@ class DriverRig {
       CHECK(system->boot());
       scenario();
     }));
+    CHECK(system->protocol_violations() == std::vector<std::string>());
   }
 
   host::NvmeDev& dev() { return *system->driver().devices().front(); }

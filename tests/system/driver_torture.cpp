@@ -36,7 +36,7 @@ class Torture {
     request.drive = "p4800x";
     request.seed = seed;
     request.settings = {fmt::format("host.cpus={}", kCpus), "device.controller.max_io_queues=4",
-                        "device.media.capacity_bytes=1073741824"};
+                        "device.media.capacity_bytes=1073741824", "simulation.check_protocol=true"};
     system_ = std::make_unique<system_::System>(system_::load_config(request));
     for (unsigned i = 0; i < kCpus * kDepth; ++i) {
       Slot& slot = slots_.emplace_back();
@@ -52,6 +52,7 @@ class Torture {
   int run() {
     const bool ended = system_->run([this] { scenario(); });
     if (!ended) wrong("nothing is pending, but the scenario has not ended");
+    for (const std::string& violation : system_->protocol_violations()) wrong(violation);
     fmt::print("{}: {} rounds, {} requests, {} failed, {} verified reads, {} wrong\n", kind_,
                rounds_, ended_, failed_, verified_, wrong_);
     return wrong_ == 0 ? 0 : 1;

@@ -17,7 +17,8 @@ int run_job(std::vector<std::string> arguments, std::function<void(system_::Syst
   system_::SystemHooks hooks;
   hooks.built = std::move(built);
   // Without a write buffer: what is read back comes from the medium.
-  arguments.insert(arguments.begin(), {kSectors, "--drive", "p4800x", "--no-summary"});
+  arguments.insert(arguments.begin(), {kSectors, "--drive", "p4800x", "--no-summary", "--set",
+                                       "simulation.check_protocol=true"});
   return app::run_with(arguments, std::move(hooks));
 }
 

@@ -36,7 +36,7 @@ JOB
 for lanes in 4 1; do
   for resolution in burst tlp; do
     "$nvmesim" run "$out/job.fio" --drive p4800x --set "link.lanes=$lanes" \
-      --set "link.resolution=$resolution" --no-summary --json "$out/$resolution.json" 2>/dev/null
+      --set "link.resolution=$resolution" --set simulation.check_protocol=true --no-summary --json "$out/$resolution.json" 2>/dev/null
   done
   echo "x$lanes"
   /usr/bin/python3 - "$out/burst.json" "$out/tlp.json" <<'PYTHON'

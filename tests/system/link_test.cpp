@@ -21,6 +21,7 @@ workload::WorkloadResult run_job(system_::System& system) {
     result = runner.result();
   });
   REQUIRE(ended);
+  CHECK(system.protocol_violations() == std::vector<std::string>());
   return result;
 }
 
@@ -28,6 +29,7 @@ system_::SystemConfig config_with(std::vector<std::string> settings) {
   system_::ConfigRequest request;
   request.drive = "p5510";
   request.settings = std::move(settings);
+  request.settings.emplace_back("simulation.check_protocol=true");
   return system_::load_config(request);
 }
 

@@ -22,7 +22,7 @@ ends() {
   local wanted=$1 status
   shift
   rm -f a.json
-  "$nvmesim" "$@" --json a.json >stdout 2>stderr
+  "$nvmesim" "$@" --set simulation.check_protocol=true --json a.json >stdout 2>stderr
   status=$?
   [ "$status" -eq "$wanted" ] || fail "nvmesim $*: exit status $status, not $wanted"
 }

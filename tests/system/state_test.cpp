@@ -27,7 +27,7 @@ device::PersistentState read_back(const std::string& path) {
 system_::SystemConfig config_with(const std::string& path) {
   system_::ConfigRequest request;
   request.drive = NVMESIM_SOURCE_DIR "/tests/golden/linux-6.1-device.json";
-  request.settings = {"host.cpus=1", "device.state_file=" + path};
+  request.settings = {"host.cpus=1", "device.state_file=" + path, "simulation.check_protocol=true"};
   return system_::load_config(request);
 }
 
@@ -38,6 +38,7 @@ TEST_CASE("a run writes the state of its drive, and the next one goes on from it
     CHECK(system.boot());
     system.shutdown();
   }));
+  CHECK(system.protocol_violations() == std::vector<std::string>());
   device::PersistentState before = read_back(path);
   // What the second run finds: the same drive with a longer life behind it.
   CHECK(before.clean_shutdown);

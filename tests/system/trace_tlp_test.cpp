@@ -28,7 +28,8 @@ std::size_t count(const std::vector<std::string>& lines, const std::string& text
 TEST_CASE("the trace has every request and completion of a measurement, and nothing else") {
   const std::string path = "trace_tlp_test.txt";
   REQUIRE(app::nvmesim({"link", "--op", "dma-read", "--size", "1024", "--count", "40", "--mrrs",
-                        "512", "--no-summary", "--trace-tlp", path}) == 0);
+                        "512", "--no-summary", "--trace-tlp", path, "--set",
+                        "simulation.check_protocol=true"}) == 0);
   const auto lines = lines_of(path);
   std::remove(path.c_str());
   CHECK(count(lines, "MRd64") == 40 * 2);

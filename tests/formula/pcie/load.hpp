@@ -18,6 +18,7 @@ struct LoadedLink {
   pcie::Link link;
   Requests root, endpoint;
   Serves memory, device;
+  LinkSockets sockets;
 
   LoadedLink(const std::string& name, const pcie::LinkConfig& config, base::Scheduler& the)
       : scheduler(the),
@@ -25,11 +26,8 @@ struct LoadedLink {
         root((name + "_root").c_str(), the),
         endpoint((name + "_endpoint").c_str(), the),
         memory((name + "_memory").c_str(), the),
-        device((name + "_device").c_str(), the) {
-    root.out.bind(link.from_root);
-    link.to_endpoint.bind(device.in);
-    endpoint.out.bind(link.from_endpoint);
-    link.to_root.bind(memory.in);
+        device((name + "_device").c_str(), the),
+        sockets(name, the, link, root.out, device.in, endpoint.out, memory.in) {
     endpoint.on_response = [this](GenericPayload& payload) {
       Stream& stream = *streams[payload.get_address() >> 40];
       stream.done(*this, payload.get_address());

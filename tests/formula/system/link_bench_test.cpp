@@ -110,6 +110,7 @@ TEST_CASE("with an IOMMU reads of a large window take the measured walk longer")
   const auto results = bench.run({within, beyond});
   CHECK(median_ns(results[0]) == Approx(formula_ns(results[0])).epsilon(0.001));
   CHECK(median_ns(results[1]) - median_ns(results[0]) == Approx(280).epsilon(0.10));
+  CHECK(median_ns(results[1]) == Approx(formula_ns(results[1])).epsilon(0.01));
   CHECK(bench.protocol_violations().empty());
 }
 
@@ -119,7 +120,83 @@ TEST_CASE("a remote NUMA node adds the measured latency") {
       "xeon-e5-2637v3",
       {"link.generation=3", "link.lanes=8", "root_complex.remote_memory_bytes=68719476736"}));
   const auto results = bench.run({measurement(LinkOperation::dma_read, 64)});
-  CHECK(median_ns(results[0]) - formula_ns(results[0]) == Approx(125).epsilon(0.10));
+  CHECK(median_ns(results[0]) == Approx(600 + 125).epsilon(0.10));
+  CHECK(median_ns(results[0]) == Approx(formula_ns(results[0])).epsilon(0.001));
+}
+
+TEST_CASE("walks of the IOMMU bound the rate of reads as the closed form says") {
+  LinkBench bench(configuration(
+      "xeon-e5-2637v3", {"link.generation=3", "link.lanes=8", "root_complex.iommu.enabled=true",
+                         "root_complex.iommu.walkers=1"}));
+  LinkMeasurement wanted = measurement(LinkOperation::dma_read, 64, 32, 5000);
+  wanted.window_bytes = 64 << 20;
+  const auto results = bench.run({wanted});
+  CHECK(results[0].formula_bytes_per_second < 64'000'000'000 / 250);
+  CHECK(static_cast<double>(results[0].bytes_per_second()) ==
+        Approx(static_cast<double>(results[0].formula_bytes_per_second)).epsilon(0.01));
+}
+
+namespace {
+
+void check_bandwidth(const LinkResult& result) {
+  INFO(static_cast<int>(result.measurement.operation)
+       << ", " << result.measurement.bytes << " bytes, " << result.measurement.outstanding);
+  CHECK(static_cast<double>(result.bytes_per_second()) ==
+        Approx(static_cast<double>(result.formula_bytes_per_second)).epsilon(0.01));
+}
+
+constexpr LinkOperation kEvery[] = {LinkOperation::dma_read, LinkOperation::dma_write,
+                                    LinkOperation::dma_write_read, LinkOperation::mmio_read,
+                                    LinkOperation::mmio_write};
+
+}  // namespace
+
+TEST_CASE("one device behind a switch takes both links, its latency, and no more") {
+  LinkBench bench(configuration("default", {"pcie_switch.ports=1", "uplink.generation=3",
+                                            "uplink.lanes=8", "link.generation=4"}));
+  std::vector<LinkMeasurement> wanted;
+  for (const LinkOperation operation : kEvery) {
+    for (const std::uint32_t bytes : {4U, 64U, 2048U}) {
+      if (operation >= LinkOperation::mmio_read && bytes > 64) continue;
+      wanted.push_back(measurement(operation, bytes, 1, 50));
+    }
+  }
+  for (const LinkResult& result : bench.run(wanted)) {
+    INFO(static_cast<int>(result.measurement.operation)
+         << ", " << result.measurement.bytes << " bytes");
+    CHECK(median_ns(result) == Approx(formula_ns(result)).epsilon(0.005));
+  }
+  CHECK(bench.protocol_violations().empty());
+}
+
+TEST_CASE("four devices share the bandwidth of their uplink, each the same part") {
+  LinkBench bench(
+      configuration("default", {"pcie_switch.ports=4", "uplink.generation=4", "uplink.lanes=4",
+                                "link.generation=4", "link.lanes=4"}));
+  const auto results = bench.run({measurement(LinkOperation::dma_read, 4096, 64, 2000),
+                                  measurement(LinkOperation::dma_write, 4096, 64, 2000),
+                                  measurement(LinkOperation::dma_write, 64, 64, 2000),
+                                  measurement(LinkOperation::dma_read, 131072, 8, 300),
+                                  measurement(LinkOperation::dma_write, 131072, 8, 300)});
+  for (const LinkResult& result : results) {
+    check_bandwidth(result);
+    REQUIRE(result.device_bytes.size() == 4);
+    for (const std::uint64_t bytes : result.device_bytes) {
+      CHECK(static_cast<double>(bytes) ==
+            Approx(static_cast<double>(result.bytes) / 4).epsilon(0.03));
+    }
+  }
+  CHECK(bench.protocol_violations().empty());
+}
+
+TEST_CASE("with a wide uplink each device has its own link's bandwidth") {
+  LinkBench bench(
+      configuration("default", {"pcie_switch.ports=4", "uplink.generation=5", "uplink.lanes=16",
+                                "link.generation=3", "link.lanes=2"}));
+  const auto results = bench.run({measurement(LinkOperation::dma_read, 4096, 64, 1000),
+                                  measurement(LinkOperation::mmio_read, 4, 64, 2000)});
+  for (const LinkResult& result : results) check_bandwidth(result);
+  CHECK(results[0].bytes_per_second() > 4 * 1'600'000'000ULL);
 }
 
 TEST_CASE("with one read open a device has the bandwidth of one round trip, whatever it asks for") {

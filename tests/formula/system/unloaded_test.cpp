@@ -66,7 +66,7 @@ struct OneIo {
 OneIo one_io(const std::string& rw) {
   system_::ConfigRequest request;
   request.drive = "p5510";
-  request.settings = {"device.media.ftl.prefill_percent=100"};
+  request.settings = {"device.media.ftl.prefill_percent=100", "simulation.check_protocol=true"};
   OneIo io;
   io.config = system_::load_config(request);
   system_::System system(io.config);
@@ -84,6 +84,7 @@ OneIo one_io(const std::string& rw) {
     result = runner.result();
   });
   REQUIRE(result.slowest.size() == 1);
+  CHECK(system.protocol_violations() == std::vector<std::string>());
   io.stages = result.slowest.front().stages;
   return io;
 }

@@ -1,7 +1,11 @@
 // Ends for links and endpoints under test: initiators and targets that log what they see, and a
-// script of things to do at given times.
+// script of things to do at given times. A protocol checker sits in every socket; what it reports
+// ends the test.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <string>
@@ -11,6 +15,7 @@
 #include "pcie/tlp.hpp"
 #include "sim/base/scheduler.hpp"
 #include "sim/base/sockets.hpp"
+#include "sim/check/checked_sockets.hpp"
 
 namespace nvmesim::test {
 
@@ -134,6 +139,27 @@ class Serves : public sc_core::sc_module {
   base::Scheduler& scheduler_;
 };
 
+// The checked sockets of a link; also where there is no Catch.
+struct LinkSockets {
+  check::CheckedSockets checked;
+  template <class Root, class Device, class Endpoint, class Memory>
+  LinkSockets(const std::string& name, base::Scheduler& scheduler, pcie::Link& link, Root& root,
+              Device& device, Endpoint& endpoint, Memory& memory)
+      : checked(true, scheduler) {
+    constexpr auto kUp = base::Splice::Direction::kUpstream;
+    checked.bind(name + "_root", root, link.from_root);
+    checked.bind(name + "_device", link.to_endpoint, device);
+    checked.bind(name + "_endpoint", endpoint, link.from_endpoint, kUp);
+    checked.bind(name + "_memory", link.to_root, memory, kUp);
+  }
+  // Requests may be open: links lose some.
+  ~LinkSockets() {
+    const std::vector<std::string> violations = checked.violations(false);
+    for (const std::string& each : violations) fmt::print(stderr, "{}\n", each);
+    if (!violations.empty()) std::abort();
+  }
+};
+
 // A link with such ends.
 struct LinkBench {
   base::Scheduler scheduler;
@@ -143,14 +169,10 @@ struct LinkBench {
   Requests endpoint{"endpoint", scheduler};
   Serves memory{"memory", scheduler};
   Serves device{"device", scheduler};
+  LinkSockets sockets{"link", scheduler, link, root.out, device.in, endpoint.out, memory.in};
 
   explicit LinkBench(const pcie::LinkConfig& config = {}, Time quantum = 1s)
-      : scheduler("scheduler", quantum), link("link", config, scheduler) {
-    root.out.bind(link.from_root);
-    link.to_endpoint.bind(device.in);
-    endpoint.out.bind(link.from_endpoint);
-    link.to_root.bind(memory.in);
-  }
+      : scheduler("scheduler", quantum), link("link", config, scheduler) {}
 
   base::Pace pace() const {
     const auto& config = link.config();

@@ -124,7 +124,7 @@ TEST_CASE("random sets of BARs are sized right, aligned, apart, and reached thro
 TEST_CASE("identity, capabilities and MSI-X are reported as the function has them") {
   Fabric fabric;
   fabric.add(0, {BarSpec{16384, true, false}});
-  const auto functions = enumerate(fabric, kWindow, 1024);
+  const auto functions = enumerate(fabric, kWindow, {.max_read_request_bytes = 1024});
   REQUIRE(functions.size() == 1);
   const FunctionInfo& info = functions[0];
   CHECK(info.vendor == 0x144D);

@@ -211,6 +211,7 @@ struct FullBench {
   std::unique_ptr<Memory> memory;  // null: somebody else's is bound
   std::deque<Drive> drives;
   std::vector<pcie::FunctionInfo> functions;
+  pcie::EnumerationOptions options;
 
   explicit FullBench(std::uint32_t ports = 1, const pcie::LinkConfig& link_config = {},
                      const pcie::EndpointConfig& endpoint_config = {}, Time quantum = 1s,
@@ -249,7 +250,7 @@ struct FullBench {
   // Enumerates, switches memory space and bus master on, then runs `test` in the host's thread.
   void run(std::function<void()> test) {
     host.body = [this, test = std::move(test)] {
-      functions = pcie::enumerate(host, root.config().window());
+      functions = pcie::enumerate(host, root.config().window(), options);
       for (const auto& function : functions) {
         host.write32(function.id, 4, pcie::kCommandMemorySpace | pcie::kCommandBusMaster);
       }

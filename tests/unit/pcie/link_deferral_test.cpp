@@ -16,28 +16,29 @@ using test::LinkBench;
 TEST_CASE("deferred writes are delivered just before the next delivery of their direction") {
   LinkBench bench;
   bench.script.at(0us, [&] {
-    bench.endpoint.write(kHigh + 1, 16, deferrable);
-    bench.endpoint.write(kHigh + 2, 16, deferrable);
+    bench.endpoint.write(kHigh + 64, 16, deferrable);
+    bench.endpoint.write(kHigh + 128, 16, deferrable);
   });
-  bench.script.at(10us, [&] { bench.endpoint.write(kHigh + 3, 4); });
+  bench.script.at(10us, [&] { bench.endpoint.write(kHigh + 192, 4); });
   bench.run();
   const Time arrival = Time(10us) + bench.pace()(28) + bench.delay();
-  CHECK(bench.memory.seen ==
-        std::vector<test::Seen>{{kHigh + 1, arrival}, {kHigh + 2, arrival}, {kHigh + 3, arrival}});
+  CHECK(bench.memory.seen == std::vector<test::Seen>{{kHigh + 64, arrival},
+                                                     {kHigh + 128, arrival},
+                                                     {kHigh + 192, arrival}});
 }
 
 TEST_CASE("a deferred write that has not arrived is not delivered with an older one") {
   LinkBench bench;
   bench.script.at(0us, [&] {
-    bench.endpoint.write(kHigh + 1, 4);
-    bench.endpoint.write(kHigh + 2, 16, deferrable);
-    bench.endpoint.write(kHigh + 3, 4);
+    bench.endpoint.write(kHigh + 64, 4);
+    bench.endpoint.write(kHigh + 128, 16, deferrable);
+    bench.endpoint.write(kHigh + 192, 4);
   });
   bench.run();
-  CHECK(bench.memory.seen_at(kHigh + 1) == bench.pace()(28) + bench.delay());
+  CHECK(bench.memory.seen_at(kHigh + 64) == bench.pace()(28) + bench.delay());
   const Time third = bench.pace()(28 + 40 + 28) + bench.delay();
-  CHECK(bench.memory.seen_at(kHigh + 2) == third);
-  CHECK(bench.memory.seen_at(kHigh + 3) == third);
+  CHECK(bench.memory.seen_at(kHigh + 128) == third);
+  CHECK(bench.memory.seen_at(kHigh + 192) == third);
 }
 
 TEST_CASE("a deferred write in the other direction stays where it is") {
@@ -108,13 +109,13 @@ TEST_CASE("many deferred writes keep their order") {
   constexpr std::uint64_t kCount = 1000;
   for (std::uint64_t i = 0; i < kCount; ++i) {
     bench.script.at(std::chrono::nanoseconds(i), [&bench, i] {
-      bench.endpoint.write(kHigh + i, 1 + i % 256,
+      bench.endpoint.write(kHigh + 64 * i, 1 + i % 256,
                            [i](Tlp& tlp) { tlp.deferrable = i % 300 != 0; });
     });
   }
   bench.run();
   REQUIRE(bench.memory.seen.size() == kCount);
-  for (std::uint64_t i = 0; i < kCount; ++i) CHECK(bench.memory.seen[i].address == kHigh + i);
+  for (std::uint64_t i = 0; i < kCount; ++i) CHECK(bench.memory.seen[i].address == kHigh + 64 * i);
 }
 
 }  // namespace nvmesim::pcie

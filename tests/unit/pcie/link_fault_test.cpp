@@ -224,7 +224,7 @@ TEST_CASE("rules choose by place and by chance, the same for the same seed") {
     TlpFaultRule chance;
     chance.what = TlpFaultKind::corrupt;
     chance.direction = Direction::kUp;
-    chance.chance_ppm = 100'000;
+    chance.chance_ppb = 100'000'000;
     rules.add(chance);
     rules.arm(points);
     std::vector<std::size_t> dropped, corrupted;
@@ -268,7 +268,7 @@ TEST_CASE("a rule that can never act is refused") {
   rule.every = 0;
   CHECK_THROWS_AS(rules.add(rule), base::UserError);
   rule.every = 1;
-  rule.chance_ppm = 2'000'000;
+  rule.chance_ppb = 2'000'000'000;
   CHECK_THROWS_AS(rules.add(rule), base::UserError);
 }
 

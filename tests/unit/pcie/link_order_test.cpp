@@ -11,9 +11,9 @@ using test::kHigh;
 using test::LinkBench;
 using test::relaxed;
 
-constexpr std::uint64_t kFirst = kHigh + 1;
-constexpr std::uint64_t kSecond = kHigh + 2;
-constexpr std::uint64_t kThird = kHigh + 3;
+constexpr std::uint64_t kFirst = kHigh + 64;
+constexpr std::uint64_t kSecond = kHigh + 128;
+constexpr std::uint64_t kThird = kHigh + 192;
 
 using Order = std::vector<std::uint64_t>;
 
@@ -24,8 +24,8 @@ TEST_CASE("short posted writes arrive in order, relaxed or not") {
   Order sent;
   bench.script.at(0us, [&] {
     for (std::uint64_t i = 0; i < 40; ++i) {
-      sent.push_back(kHigh + i);
-      bench.endpoint.write(kHigh + i, 1 + i * 6,
+      sent.push_back(kHigh + 64 * i);
+      bench.endpoint.write(kHigh + 64 * i, 1 + i * 6,
                            [i](Tlp& tlp) { tlp.relaxed_ordering = i % 3 == 0; });
     }
   });
@@ -72,7 +72,7 @@ TEST_CASE("what is sent after a relaxed long write was reported as issued arrive
   // A load that keeps the wire busy with other long writes.
   for (std::uint64_t i = 0; i < 10; ++i) {
     bench.script.at(std::chrono::nanoseconds(50 * i),
-                    [&bench, i] { bench.endpoint.write(kHigh + 100 + i, 8192, relaxed); });
+                    [&bench, i] { bench.endpoint.write(kHigh + 64 * (100 + i), 8192, relaxed); });
   }
   bench.run();
   const Time data = bench.memory.seen_at(kFirst);
@@ -112,7 +112,7 @@ TEST_CASE("a completion does not pass short posted writes sent before it") {
   bench.device.latency = 0ns;
   bench.script.at(0us, [&] { bench.root.read(0x100, 4); });
   bench.device.on_answer = [&](test::GenericPayload&) {
-    for (std::uint64_t i = 0; i < 20; ++i) bench.endpoint.write(kHigh + i, 256);
+    for (std::uint64_t i = 0; i < 20; ++i) bench.endpoint.write(kHigh + 64 * i, 256);
   };
   bool checked = false;
   bench.root.on_response = [&](test::GenericPayload&) {
@@ -142,7 +142,7 @@ TEST_CASE("a deferred write is visible before the completion behind it") {
 TEST_CASE("a stream of long writes delays a short one by one TLP at most") {
   LinkBench bench;
   for (std::uint64_t i = 0; i < 20; ++i) {
-    bench.script.at(0us, [&bench, i] { bench.endpoint.write(kHigh + i, 131072, relaxed); });
+    bench.script.at(0us, [&bench, i] { bench.endpoint.write(kHigh + 64 * i, 131072, relaxed); });
   }
   constexpr int kProbes = 200;
   for (int i = 0; i < kProbes; ++i) {

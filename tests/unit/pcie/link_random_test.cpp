@@ -25,7 +25,8 @@ struct Sent {
 };
 
 WireJob job_of(Time now, const test::GenericPayload& payload, bool completion) {
-  const std::uint32_t bytes = payload.get_data_length();
+  const std::uint32_t bytes =
+      formula::whole_words(payload.get_address(), payload.get_data_length());
   if (completion) return {now, bytes <= kMps, formula::data_segments(bytes, 8, 20)};
   const std::uint32_t header = payload.get_address() >= kHigh ? 24 : 20;
   if (payload.is_write()) return {now, bytes <= kMps, formula::data_segments(bytes, 8, header)};
@@ -115,7 +116,7 @@ TEST_CASE("random posted writes of all kinds keep the rules of order and all arr
     const bool defer = random.chance(1, 2);
     const bool awaited = random.chance(1, 4);
     bench.script.at(at, [&bench, i, &write, defer, awaited] {
-      bench.endpoint.write(kHigh + i, write.bytes, [&](Tlp& tlp) {
+      bench.endpoint.write(kHigh + 64 * i, write.bytes, [&](Tlp& tlp) {
         tlp.relaxed_ordering = write.relaxed;
         tlp.deferrable = defer;
         tlp.sent_awaited = awaited;
@@ -132,9 +133,9 @@ TEST_CASE("random posted writes of all kinds keep the rules of order and all arr
   CHECK(bench.endpoint.responses.size() == kCount);
   CHECK(bench.endpoint.pool.in_use() == 0);
   std::vector<std::size_t> place(kCount);
-  for (std::size_t i = 0; i < kCount; ++i) place[bench.memory.seen[i].address - kHigh] = i;
+  for (std::size_t i = 0; i < kCount; ++i) place[(bench.memory.seen[i].address - kHigh) / 64] = i;
   std::vector<Time> issued(kCount);
-  for (const auto& each : bench.endpoint.responses) issued[each.address - kHigh] = each.when;
+  for (const auto& each : bench.endpoint.responses) issued[(each.address - kHigh) / 64] = each.when;
   std::size_t overtaken = 0;
   std::size_t broken = 0;
   for (std::size_t j = 0; j < kCount; ++j) {

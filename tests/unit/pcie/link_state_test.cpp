@@ -95,27 +95,27 @@ void check_down_in_flight(const LinkConfig& config) {
   StateBench bench(config);
   bench.memory.latency = 10us;  // one read is with the memory
   bench.script.at(0us, [&] {
-    bench.endpoint.write(kHigh, 64);     // arrives before
-    bench.endpoint.read(kHigh + 1, 64);  // is being answered
+    bench.endpoint.write(kHigh, 64);      // arrives before
+    bench.endpoint.read(kHigh + 64, 64);  // is being answered
   });
   bench.script.at(1us, [&] {
-    bench.endpoint.write(kHigh + 2, 131072);                // on the wire
-    bench.endpoint.write(kHigh + 3, 65536, test::relaxed);  // held behind it
-    bench.endpoint.read(kHigh + 4, 4096);
-    bench.endpoint.write(kHigh + 5, 16, test::deferrable);
+    bench.endpoint.write(kHigh + 128, 131072);                // on the wire
+    bench.endpoint.write(kHigh + 192, 65536, test::relaxed);  // held behind it
+    bench.endpoint.read(kHigh + 256, 4096);
+    bench.endpoint.write(kHigh + 320, 16, test::deferrable);
     bench.root.read(0x100, 4);
   });
   bench.script.at(Time(1us) + 60ns, [&] { bench.link.surprise_down(); });
   bench.script.at(2us, [&] {
-    bench.endpoint.read(kHigh + 6, 64);
-    bench.endpoint.write(kHigh + 7, 4096);
+    bench.endpoint.read(kHigh + 384, 64);
+    bench.endpoint.write(kHigh + 448, 4096);
   });
-  bench.script.at(30ms, [&] { bench.endpoint.read(kHigh + 8, 64); });
+  bench.script.at(30ms, [&] { bench.endpoint.read(kHigh + 512, 64); });
   bench.run();
   CHECK(bench.watch.downs == std::vector<LinkDownCause>{LinkDownCause::kSurprise});
   CHECK(bench.watch.came_up == std::vector<Time>{Time(1us) + 60ns + kTraining});
   CHECK(bench.watch.back_before_down <= 1);
-  CHECK(bench.memory.order() == std::vector<std::uint64_t>{kHigh, kHigh + 1, kHigh + 8});
+  CHECK(bench.memory.order() == std::vector<std::uint64_t>{kHigh, kHigh + 64, kHigh + 512});
   CHECK(bench.device.order().empty());
   CHECK(bench.endpoint.responses.size() == 9);
   CHECK(bench.root.responses.size() == 1);
@@ -123,11 +123,11 @@ void check_down_in_flight(const LinkConfig& config) {
   CHECK(bench.root.pool.in_use() == 0);
   for (std::size_t i = 0; i < bench.endpoint.responses.size(); ++i) {
     const std::uint64_t address = bench.endpoint.responses[i].address;
-    const bool read = address == kHigh + 1 || address == kHigh + 4 || address == kHigh + 6;
+    const bool read = address == kHigh + 64 || address == kHigh + 256 || address == kHigh + 384;
     if (read) CHECK(bench.endpoint.statuses[i] == kStatusUnsupportedRequest);
   }
   CHECK(bench.endpoint.statuses.back() == tlm::TLM_OK_RESPONSE);
-  CHECK(bench.endpoint.response_to(kHigh + 6) == Time(2us));
+  CHECK(bench.endpoint.response_to(kHigh + 384) == Time(2us));
 }
 
 }  // namespace
@@ -186,25 +186,25 @@ void check_retrain(const LinkConfig& config) {
   StateBench bench(config);
   for (std::uint64_t i = 0; i < 400; ++i) {
     bench.script.at(Time(i * 250ns),
-                    [&bench, i] { bench.endpoint.write(kHigh + i, i % 7 == 0 ? 2000 : 100); });
+                    [&bench, i] { bench.endpoint.write(kHigh + 64 * i, i % 7 == 0 ? 2000 : 100); });
   }
   bench.script.at(20us, [&] { bench.link.retrain(1, 1); });
   bench.script.at(90us, [&] {
     CHECK(bench.link.generation() == 1);
     CHECK(bench.link.lanes() == 1);
   });
-  bench.script.at(1ms, [&] { bench.endpoint.write(kHigh + 1000, 256); });
+  bench.script.at(1ms, [&] { bench.endpoint.write(kHigh + 64 * 1000, 256); });
   bench.script.at(2ms, [&] { bench.link.retrain(9, 16); });  // cut off at what is built
   bench.script.at(20ms, [&] {
     CHECK(bench.link.generation() == 4);
     CHECK(bench.link.lanes() == 4);
-    bench.endpoint.write(kHigh + 1001, 256);
+    bench.endpoint.write(kHigh + 64 * 1001, 256);
   });
   bench.run();
   CHECK(bench.watch.downs.empty());
   const auto order = bench.memory.order();
   REQUIRE(order.size() == 402);
-  for (std::uint64_t i = 0; i < 400; ++i) CHECK(order[i] == kHigh + i);
+  for (std::uint64_t i = 0; i < 400; ++i) CHECK(order[i] == kHigh + 64 * i);
   // Recovery of 10 us and configuration of 20 us for the width: nothing moves meanwhile.
   for (const auto& each : bench.memory.seen) {
     CHECK_FALSE((each.when > Time(23us) && each.when < Time(50us)));
@@ -212,8 +212,8 @@ void check_retrain(const LinkConfig& config) {
   const bool tlps = config.resolution == LinkResolution::tlp;
   const base::Pace slow = tlps ? formula::raw_pace(1, 1) : formula::tlp_pace(1, 1, 256);
   const base::Pace fast = tlps ? formula::raw_pace(4, 4) : bench.pace();
-  CHECK(bench.memory.seen_at(kHigh + 1000) == Time(1ms) + slow(280) + bench.delay());
-  CHECK(bench.memory.seen_at(kHigh + 1001) == Time(20ms) + fast(280) + bench.delay());
+  CHECK(bench.memory.seen_at(kHigh + 64 * 1000) == Time(1ms) + slow(280) + bench.delay());
+  CHECK(bench.memory.seen_at(kHigh + 64 * 1001) == Time(20ms) + fast(280) + bench.delay());
 }
 
 }  // namespace
@@ -233,9 +233,9 @@ TEST_CASE("a link that goes down in recovery still comes back") {
     bench.endpoint.write(kHigh, 64);
   });
   bench.script.at(5us, [&] { bench.link.hot_reset(); });
-  bench.script.at(50ms, [&] { bench.endpoint.write(kHigh + 1, 64); });
+  bench.script.at(50ms, [&] { bench.endpoint.write(kHigh + 64, 64); });
   bench.run();
-  CHECK(bench.memory.order() == std::vector<std::uint64_t>{kHigh + 1});
+  CHECK(bench.memory.order() == std::vector<std::uint64_t>{kHigh + 64});
   CHECK(bench.endpoint.responses.size() == 2);
   CHECK(bench.link.generation() == 2);
 }
@@ -254,9 +254,9 @@ TEST_CASE("an idle direction sleeps in L0s, and traffic wakes it for its exit la
   config.power.aspm = AspmLimit::l0s;
   StateBench bench(config);
   const Time first = one_write(bench, kHigh, 6us);
-  const Time second = one_write(bench, kHigh + 1, 12us);          // not idle for 7 us
-  const Time third = one_write(bench, kHigh + 2, 30us);           // asleep
-  const Time fourth = one_write(bench, kHigh + 3, 30us + 500ns);  // waits for the same wake-up
+  const Time second = one_write(bench, kHigh + 64, 12us);           // not idle for 7 us
+  const Time third = one_write(bench, kHigh + 128, 30us);           // asleep
+  const Time fourth = one_write(bench, kHigh + 192, 30us + 500ns);  // waits for the same wake-up
   bench.script.at(29us,
                   [&] { CHECK(bench.link.power_state(Direction::kUp) == LinkPowerState::kL0s); });
   bench.script.at(33us, [&] {
@@ -265,10 +265,10 @@ TEST_CASE("an idle direction sleeps in L0s, and traffic wakes it for its exit la
   });
   bench.run();
   CHECK(bench.memory.seen_at(kHigh) == first);
-  CHECK(bench.memory.seen_at(kHigh + 1) == second);
-  CHECK(bench.memory.seen_at(kHigh + 2) == third + 1us);
-  CHECK(bench.memory.seen_at(kHigh + 3) == third + 1us + bench.pace()(176) - bench.pace()(88));
-  CHECK(fourth < bench.memory.seen_at(kHigh + 3));
+  CHECK(bench.memory.seen_at(kHigh + 64) == second);
+  CHECK(bench.memory.seen_at(kHigh + 128) == third + 1us);
+  CHECK(bench.memory.seen_at(kHigh + 192) == third + 1us + bench.pace()(176) - bench.pace()(88));
+  CHECK(fourth < bench.memory.seen_at(kHigh + 192));
   const auto& counters = bench.link.power().counters(LinkPowerState::kL0s);
   CHECK(counters.entries == 1);
   const Time slept = Time(30us) - (Time(12us) + bench.pace()(88)) - 7us;
@@ -280,20 +280,19 @@ TEST_CASE("an idle link goes to L1 and deeper, as far as it is allowed") {
   config.power.aspm = AspmLimit::l1_2;
   StateBench bench(config);
   const Time first = one_write(bench, kHigh, 20us + 500ns);  // in L1
-  const Time second = one_write(bench, kHigh + 1, 1ms);      // in L1.2
+  const Time second = one_write(bench, kHigh + 64, 1ms);     // in L1.2
   bench.script.at(1'500us, [&] {
-    AspmControl control;
-    control.l1 = control.l1_1 = true;
-    bench.link.set_aspm(control);
+    // One port forbids L1.2, and it needs both.
+    bench.link.set_port_power(Direction::kUp, PortPower::up_to(AspmLimit::l1_1));
   });
-  const Time third = one_write(bench, kHigh + 2, 2ms);  // in L1.1
-  bench.script.at(2'500us, [&] { bench.link.set_aspm({}); });
-  const Time fourth = one_write(bench, kHigh + 3, 3ms);
+  const Time third = one_write(bench, kHigh + 128, 2ms);  // in L1.1
+  bench.script.at(2'500us, [&] { bench.link.set_port_power(Direction::kDown, {}); });
+  const Time fourth = one_write(bench, kHigh + 192, 3ms);
   bench.run();
   CHECK(bench.memory.seen_at(kHigh) == first + 4us);
-  CHECK(bench.memory.seen_at(kHigh + 1) == second + 70us);
-  CHECK(bench.memory.seen_at(kHigh + 2) == third + 20us);
-  CHECK(bench.memory.seen_at(kHigh + 3) == fourth);
+  CHECK(bench.memory.seen_at(kHigh + 64) == second + 70us);
+  CHECK(bench.memory.seen_at(kHigh + 128) == third + 20us);
+  CHECK(bench.memory.seen_at(kHigh + 192) == fourth);
   CHECK(bench.link.power().counters(LinkPowerState::kL1).entries == 1);
   CHECK(bench.link.power().counters(LinkPowerState::kL1_1).entries == 1);
   CHECK(bench.link.power().counters(LinkPowerState::kL1_2).entries == 1);
@@ -332,12 +331,12 @@ TEST_CASE("a link of TLPs sleeps and wakes like one of bursts") {
   config.power.aspm = AspmLimit::l1;
   StateBench bench(with_tlps(config));
   bench.script.at(1ms, [&] { bench.endpoint.write(kHigh, 64); });
-  bench.script.at(2ms, [&] { bench.endpoint.write(kHigh + 1, 64); });
+  bench.script.at(2ms, [&] { bench.endpoint.write(kHigh + 64, 64); });
   bench.run();
   const Time alone = formula::raw_pace(4, 4)(88) + bench.delay() + 4us;
   // At most an SKP and a pair of DLLPs are on the wire.
   for (const std::uint64_t i : {0, 1}) {
-    const Time took = bench.memory.seen_at(kHigh + i) - Time((i + 1) * 1ms);
+    const Time took = bench.memory.seen_at(kHigh + 64 * i) - Time((i + 1) * 1ms);
     CHECK(took >= alone);
     CHECK(took <= alone + formula::raw_pace(4, 4)(32));
   }

@@ -15,6 +15,10 @@ using test::LinkBench;
 
 constexpr std::uint32_t kSizes[] = {1, 4, 64, 128, 255, 256, 257, 511, 512, 1000, 4096, 131072};
 
+std::uint64_t words(std::uint64_t bytes) {
+  return (bytes + 3) / 4 * 4;
+}
+
 std::uint64_t pieces(std::uint64_t bytes, std::uint64_t by) {
   return (bytes + by - 1) / by;
 }
@@ -25,20 +29,20 @@ TEST_CASE("a posted write arrives after its bytes, a header for each MPS, and th
   LinkBench bench;
   for (std::size_t i = 0; i < std::size(kSizes); ++i) {
     const auto at = std::chrono::milliseconds(i);
-    bench.script.at(at, [&bench, i] { bench.endpoint.write(kHigh + i, kSizes[i]); });
-    bench.script.at(at + 500us, [&bench, i] { bench.endpoint.write(100 + i, kSizes[i]); });
+    bench.script.at(at, [&bench, i] { bench.endpoint.write(kHigh + 64 * i, kSizes[i]); });
+    bench.script.at(at + 500us, [&bench, i] { bench.endpoint.write(64 + 64 * i, kSizes[i]); });
   }
   bench.run();
   for (std::size_t i = 0; i < std::size(kSizes); ++i) {
     INFO(kSizes[i] << " bytes");
     const Time at = std::chrono::milliseconds(i);
     const auto wire = [&](unsigned header) {
-      return bench.pace()(kSizes[i] + header * pieces(kSizes[i], 256));
+      return bench.pace()(words(kSizes[i]) + header * pieces(kSizes[i], 256));
     };
-    CHECK(bench.memory.seen_at(kHigh + i) == at + wire(24) + bench.delay());
-    CHECK(bench.memory.seen_at(100 + i) == at + 500us + wire(20) + bench.delay());
+    CHECK(bench.memory.seen_at(kHigh + 64 * i) == at + wire(24) + bench.delay());
+    CHECK(bench.memory.seen_at(64 + 64 * i) == at + 500us + wire(20) + bench.delay());
     if (kSizes[i] > 256) {  // its last TLP has been issued
-      CHECK(bench.endpoint.response_to(kHigh + i) == at + wire(24));
+      CHECK(bench.endpoint.response_to(kHigh + 64 * i) == at + wire(24));
     }
   }
   CHECK(bench.endpoint.pool.in_use() == 0);
@@ -52,16 +56,17 @@ TEST_CASE("a read takes its requests, the completer's latency, and its completio
   bench.memory.latency = 300ns;
   for (std::size_t i = 0; i < std::size(kSizes); ++i) {
     bench.script.at(std::chrono::milliseconds(i),
-                    [&bench, i] { bench.endpoint.read(kHigh + i, kSizes[i]); });
+                    [&bench, i] { bench.endpoint.read(kHigh + 64 * i, kSizes[i]); });
   }
   bench.run();
   for (std::size_t i = 0; i < std::size(kSizes); ++i) {
     INFO(kSizes[i] << " bytes");
     const Time arrival =
         std::chrono::milliseconds(i) + bench.pace()(24 * pieces(kSizes[i], 512)) + bench.delay();
-    CHECK(bench.memory.seen_at(kHigh + i) == arrival);
-    CHECK(bench.endpoint.response_to(kHigh + i) ==
-          arrival + 300ns + bench.pace()(kSizes[i] + 20 * pieces(kSizes[i], 256)) + bench.delay());
+    CHECK(bench.memory.seen_at(kHigh + 64 * i) == arrival);
+    CHECK(bench.endpoint.response_to(kHigh + 64 * i) ==
+          arrival + 300ns + bench.pace()(words(kSizes[i]) + 20 * pieces(kSizes[i], 256)) +
+              bench.delay());
   }
 }
 
@@ -107,14 +112,14 @@ TEST_CASE("a short write whose issue is awaited is reported when its last byte h
   const auto awaited = [](Tlp& tlp) { tlp.sent_awaited = true; };
   bench.script.at(0us, [&] {
     bench.endpoint.write(kHigh, 256, awaited);
-    bench.endpoint.write(kHigh + 1, 64, awaited);
-    bench.endpoint.write(kHigh + 2, 64);
+    bench.endpoint.write(kHigh + 64, 64, awaited);
+    bench.endpoint.write(kHigh + 128, 64);
   });
   bench.run();
   CHECK(bench.endpoint.response_to(kHigh) == bench.pace()(280));
-  CHECK(bench.endpoint.response_to(kHigh + 1) == bench.pace()(280 + 88));
-  CHECK(bench.endpoint.response_to(kHigh + 2) == bench.memory.seen_at(kHigh + 2));
-  CHECK(bench.memory.seen_at(kHigh + 1) == bench.pace()(280 + 88) + bench.delay());
+  CHECK(bench.endpoint.response_to(kHigh + 64) == bench.pace()(280 + 88));
+  CHECK(bench.endpoint.response_to(kHigh + 128) == bench.memory.seen_at(kHigh + 128));
+  CHECK(bench.memory.seen_at(kHigh + 64) == bench.pace()(280 + 88) + bench.delay());
 }
 
 TEST_CASE("each delivery costs one entry, and the report of a long write's issue one more") {

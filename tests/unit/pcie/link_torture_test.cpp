@@ -134,7 +134,7 @@ void check_survives(std::uint64_t seed, const LinkConfig& config, bool faults) {
          {TlpFaultKind::corrupt, TlpFaultKind::poison, TlpFaultKind::link_down}) {
       TlpFaultRule rule;
       rule.what = what;
-      rule.chance_ppm = what == TlpFaultKind::link_down ? 1000 : 20'000;
+      rule.chance_ppb = what == TlpFaultKind::link_down ? 1'000'000 : 20'000'000;
       rules.add(rule);
     }
     rules.arm(torture.bench.link.points());

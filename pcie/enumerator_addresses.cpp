@@ -9,7 +9,7 @@
 namespace nvmesim::pcie::enumeration {
 namespace {
 
-constexpr unsigned kBar0 = 0x10;
+constexpr unsigned kFirstBar = 0x10;
 
 Kind kind_of(const BarInfo& bar) {
   return bar.prefetchable && bar.is_64bit ? Kind::kPrefetchable : Kind::kMemory;
@@ -37,7 +37,7 @@ std::uint64_t Allocator::take(std::uint64_t bytes, std::uint64_t alignment) {
 
 void size_bars(ConfigAccess& access, FunctionInfo& function) {
   for (unsigned i = 0; i < kBars; ++i) {
-    const unsigned offset = kBar0 + 4 * i;
+    const unsigned offset = kFirstBar + 4 * i;
     const std::uint32_t before = access.read32(function.id, offset);
     access.write32(function.id, offset, ~std::uint32_t{0});
     const std::uint32_t low = access.read32(function.id, offset);
@@ -78,7 +78,7 @@ void assign_bars(ConfigAccess& access, FunctionInfo& function, Kind kind, Alloca
     BarInfo& bar = function.bars[order[i]];
     bar.address = address;
     address += bar.bytes;
-    const unsigned offset = kBar0 + 4 * order[i];
+    const unsigned offset = kFirstBar + 4 * order[i];
     access.write32(function.id, offset, static_cast<std::uint32_t>(bar.address));
     if (bar.is_64bit) {
       access.write32(function.id, offset + 4, static_cast<std::uint32_t>(bar.address >> 32));

@@ -7,15 +7,6 @@
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::pcie {
-namespace {
-
-constexpr std::size_t index_of(Direction direction) {
-  return static_cast<std::size_t>(direction);
-}
-
-constexpr Direction kBoth[] = {Direction::kDown, Direction::kUp};
-
-}  // namespace
 
 // Timing.
 
@@ -61,14 +52,14 @@ Link::Burst::Burst(Link& link, Direction direction_of)
       direction(ends, link.scheduler_, link.pace_, link.one_way_delay(), link.deferral_limit()) {}
 
 void Link::apply_timing() {
-  for (const Direction direction : kBoth) {
+  for (const Direction direction : kBothDirections) {
     const std::size_t d = index_of(direction);
     busy_before_[d] = busy(direction);
     bytes_before_[d] = 0;
     for (const Counters& of_class : counters_[d]) bytes_before_[d] += of_class.wire_bytes;
   }
   pace_ = formula::tlp_pace(generation(), lanes(), config_.max_payload_bytes);
-  for (const Direction direction : kBoth) {
+  for (const Direction direction : kBothDirections) {
     burst_of(direction).direction.set_timing(pace_, one_way_delay());
     if (tlp_[index_of(direction)] != nullptr) tlp_[index_of(direction)]->resume(tlp_timing());
   }
@@ -148,7 +139,7 @@ void Link::release_event(std::uint64_t direction) {
 }
 
 void Link::release_held() {
-  for (const Direction direction : kBoth) {
+  for (const Direction direction : kBothDirections) {
     if (!scheduler_.pending(release_[index_of(direction)])) {
       release_event(static_cast<std::uint64_t>(direction));
     }
@@ -184,7 +175,7 @@ void Link::simulate_tlps() {
 
 void Link::start_simulating_tlps() {
   if (tlp_[0] != nullptr) return;
-  for (const Direction direction : kBoth) {
+  for (const Direction direction : kBothDirections) {
     const std::size_t d = index_of(direction);
     burst_[d]->direction.deliver_promptly(true);
     const std::string user =
@@ -243,7 +234,7 @@ void Link::retrain() {
   recovering_ = holding_ = true;
   update_attention();
   base::Time quiet = scheduler_.now();
-  for (const Direction direction : kBoth) {
+  for (const Direction direction : kBothDirections) {
     const std::size_t d = index_of(direction);
     quiet = std::max(quiet, burst_[d]->direction.drained_at());
     if (tlp_[d] == nullptr) continue;

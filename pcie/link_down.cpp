@@ -7,12 +7,6 @@
 namespace nvmesim::pcie {
 namespace {
 
-constexpr std::size_t index_of(Direction direction) {
-  return static_cast<std::size_t>(direction);
-}
-
-constexpr Direction kBoth[] = {Direction::kDown, Direction::kUp};
-
 // A CPU that reads what is not there sees all ones.
 void fill_refused(Direction request_direction, base::GenericPayload& payload) {
   if (request_direction == Direction::kDown && payload.is_read()) {
@@ -99,13 +93,13 @@ void Link::trained_down(LinkDownCause cause) {
   scheduler_.cancel(switch_);
   update_attention();
   std::erase_if(cut_, [now = scheduler_.now()](const auto& burst) { return burst->over < now; });
-  for (const Direction direction : kBoth) {
+  for (const Direction direction : kBothDirections) {
     const std::size_t d = index_of(direction);
     cut_burst(direction);
     scheduler_.cancel(release_[d]);
   }
   for (LinkListener* listener : listeners_) listener->link_down(cause);
-  for (const Direction direction : kBoth) {
+  for (const Direction direction : kBothDirections) {
     const std::size_t d = index_of(direction);
     if (tlp_[d] != nullptr) tlp_[d]->reset();
     for (const Transfer& transfer : held_[d]) {

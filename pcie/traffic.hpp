@@ -8,6 +8,10 @@ namespace nvmesim::pcie {
 
 enum class Direction : std::uint8_t { kDown, kUp };  // towards the endpoint, towards the root
 
+inline constexpr Direction kBothDirections[] = {Direction::kDown, Direction::kUp};
+constexpr std::size_t index_of(Direction direction) {
+  return static_cast<std::size_t>(direction);
+}
 constexpr Direction opposite(Direction direction) {
   return direction == Direction::kDown ? Direction::kUp : Direction::kDown;
 }

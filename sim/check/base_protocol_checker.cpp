@@ -202,6 +202,7 @@ void BaseProtocolChecker::check_shape(Lane& lane, const tlm::tlm_generic_payload
   };
   if (!payload.is_read() && !payload.is_write()) wrong(Rule::kSize, "neither read nor write");
   if (payload.get_streaming_width() < bytes) wrong(Rule::kSize, "streams");
+  if (options_.any_size) return;
   if (is_configuration(pcie::tlp_of(payload))) {
     if (bytes != 1 && bytes != 2 && bytes != 4) wrong(Rule::kSize, "not 1, 2 or 4 bytes");
     if (address % 4 + bytes > 4) wrong(Rule::kSize, "crosses a configuration register");

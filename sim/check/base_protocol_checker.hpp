@@ -49,6 +49,8 @@ struct CheckerOptions {
   // A posted request may be given back inside its call, as our endpoint, root complex and host
   // memory do: it saves a Scheduler entry for each write.
   bool posted_in_call = true;
+  // Requests need not have the sizes and boundaries of a requester: a link is tested alone.
+  bool any_size = false;
   std::size_t keep = 100;  // violations kept in full; all are counted
 };
 

@@ -13,8 +13,6 @@ namespace {
 namespace formula = pcie::formula;
 using base::Time;
 
-constexpr std::uint64_t kPageBytes = kBenchPageBytes;
-
 unsigned log2_of(std::uint32_t power) {
   return static_cast<unsigned>(std::countr_zero(power));
 }
@@ -70,7 +68,7 @@ class Hop {
   Time by_pages(std::uint32_t bytes, const Cut& cut) const {
     std::uint64_t sum = 0;
     for (std::uint64_t left = bytes; left > 0;) {
-      const std::uint64_t piece = std::min(left, kPageBytes);
+      const std::uint64_t piece = std::min(left, kBenchPageBytes);
       sum += cut(static_cast<std::uint32_t>(piece)).wire_bytes();
       left -= piece;
     }
@@ -158,9 +156,9 @@ class Forecaster {
   };
 
   std::uint32_t first_page() const {
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted_.bytes, kPageBytes));
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted_.bytes, kBenchPageBytes));
   }
-  std::uint64_t pages() const { return base::ceil_div(wanted_.bytes, kPageBytes); }
+  std::uint64_t pages() const { return base::ceil_div(wanted_.bytes, kBenchPageBytes); }
   Time uplink_delay() const { return behind_switch_ ? uplink_.delay() : Time(0); }
   Time switched() const {
     return behind_switch_ ? Time(std::chrono::nanoseconds(config_.pcie_switch.latency_ns))
@@ -187,7 +185,7 @@ class Forecaster {
     const pcie::IommuConfig& iommu = config_.root_complex.iommu;
     if (!iommu.enabled) return 0;
     const std::uint64_t all =
-        base::ceil_div(BenchDevice::window_bytes(wanted_), kPageBytes) * devices_;
+        base::ceil_div(BenchDevice::window_bytes(wanted_), kBenchPageBytes) * devices_;
     return all <= iommu.cache_entries ? 0 : kParts - iommu.cache_entries * kParts / all;
   }
   Time one_walk() const {

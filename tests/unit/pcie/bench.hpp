@@ -66,9 +66,10 @@ class Requests : public sc_core::sc_module {
 
   pcie::TlpPayload& send(tlm::tlm_command command, std::uint64_t address, std::size_t bytes,
                          const std::function<void(pcie::Tlp&)>& set = {}) {
-    if (data_.size() < bytes) data_.resize(bytes);
+    // What is read must not change what is being written.
+    auto& data = command == tlm::TLM_READ_COMMAND ? into_ : from_;
     auto* payload = pool.take();
-    base::set_access(*payload, command, address, data_.data(), bytes);
+    base::set_access(*payload, command, address, data.data(), bytes);
     if (set) set(payload->extension);
     out.request(*payload);
     return *payload;
@@ -89,7 +90,8 @@ class Requests : public sc_core::sc_module {
 
  private:
   base::Scheduler& scheduler_;
-  std::vector<unsigned char> data_ = std::vector<unsigned char>(1 << 17);
+  std::vector<unsigned char> from_ = std::vector<unsigned char>(1 << 17);
+  std::vector<unsigned char> into_ = std::vector<unsigned char>(1 << 17);
 };
 
 // A target: posted requests are given back at once, the others answered after `latency`.
@@ -146,11 +148,14 @@ struct LinkSockets {
   LinkSockets(const std::string& name, base::Scheduler& scheduler, pcie::Link& link, Root& root,
               Device& device, Endpoint& endpoint, Memory& memory)
       : checked(true, scheduler) {
+    constexpr auto kDown = base::Splice::Direction::kDownstream;
     constexpr auto kUp = base::Splice::Direction::kUpstream;
-    checked.bind(name + "_root", root, link.from_root);
-    checked.bind(name + "_device", link.to_endpoint, device);
-    checked.bind(name + "_endpoint", endpoint, link.from_endpoint, kUp);
-    checked.bind(name + "_memory", link.to_root, memory, kUp);
+    // The link carries what no requester may send, too.
+    const check::CheckerOptions options{.any_size = true};
+    checked.bind(name + "_root", root, link.from_root, kDown, options);
+    checked.bind(name + "_device", link.to_endpoint, device, kDown, options);
+    checked.bind(name + "_endpoint", endpoint, link.from_endpoint, kUp, options);
+    checked.bind(name + "_memory", link.to_root, memory, kUp, options);
   }
   // Requests may be open: links lose some.
   ~LinkSockets() {

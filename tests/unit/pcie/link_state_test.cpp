@@ -286,7 +286,10 @@ TEST_CASE("an idle link goes to L1 and deeper, as far as it is allowed") {
     bench.link.set_port_power(Direction::kUp, PortPower::up_to(AspmLimit::l1_1));
   });
   const Time third = one_write(bench, kHigh + 128, 2ms);  // in L1.1
-  bench.script.at(2'500us, [&] { bench.link.set_port_power(Direction::kDown, {}); });
+  bench.script.at(2'500us, [&] {
+    bench.link.set_port_power(Direction::kDown, {});
+    bench.link.set_port_power(Direction::kUp, {});
+  });
   const Time fourth = one_write(bench, kHigh + 192, 3ms);
   bench.run();
   CHECK(bench.memory.seen_at(kHigh) == first + 4us);

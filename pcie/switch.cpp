@@ -150,7 +150,7 @@ void Switch::hot_reset() {
   power_.update();
   for (SwitchPort& port : ports) {
     port.space_.reset();
-    port.power_.update();
+    port.link_control_written();
     if (port.link_ != nullptr)
       port.express_.set_link_status(port.link_->generation(), port.link_->lanes(),
                                     port.link_->up());

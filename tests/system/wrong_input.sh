@@ -142,7 +142,9 @@ expect 'outstanding' link --outstanding 0
 expect 'count: 8' link --outstanding 8 --count 8
 expect 'window' link --window 1099511627776
 expect 'xeon-e5-2637v4.*xeon-e5-2637v3' link --host xeon-e5-2637v4
-expect 'pcie_switch.ports' link --set pcie_switch.ports=1
+expect 'ports' link --devices 40
+expect 'supported' link --set link.power.supported=none --set link.power.aspm=l1
+expect 'corrupt_ppb' replay "$trace" --set link.faults.corrupt_ppb=2000000000
 expect 'cache_ways' link --set root_complex.iommu.cache_ways=7
 expect 'tag_bits' replay "$trace" --set device.endpoint.tag_bits=9
 expect 'msi_vectors' replay "$trace" --set device.endpoint.msi_vectors=3

@@ -247,4 +247,32 @@ TEST_CASE("a reset forgets reads that wait for a tag") {
   CHECK(drive.finished.statuses == std::vector<DmaStatus>{DmaStatus::kOk});
 }
 
+TEST_CASE("requests have the ordering attributes that software allows") {
+  FullBench bench;
+  std::vector<TlpRecord> writes;
+  bench.drives[0].link.set_tlp_log([&](const TlpRecord& record) {
+    if (record.direction == Direction::kUp && record.type == TlpType::kMWr32) {
+      writes.push_back(record);
+    }
+  });
+  bench.run([&] {
+    const FunctionInfo& function = bench.functions[0];
+    const unsigned control = function.express_capability + 8;
+    const std::array<std::byte, 4> data{};
+    const auto write = [&] { bench.drives[0].endpoint.dma_write(0x1000, data, {}, {}, {}); };
+    write();
+    const std::uint32_t before = bench.host.read32(function.id, control) & 0xFFFF;
+    bench.host.write32(function.id, control, before & ~(1U << 4));
+    write();
+    bench.host.write32(function.id, function.express_capability + 0x28, 1U << 8);
+    write();
+    bench.host.sleep(5us);
+  });
+  REQUIRE(writes.size() == 3);
+  CHECK(writes[0].relaxed_ordering);
+  CHECK_FALSE(writes[0].id_based_ordering);
+  CHECK_FALSE(writes[1].relaxed_ordering);
+  CHECK(writes[2].id_based_ordering);
+}
+
 }  // namespace nvmesim::pcie

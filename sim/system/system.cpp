@@ -199,7 +199,8 @@ bool System::load_driver() {
   const bool live = driver_->wait_ready();
   if (aer_ != nullptr) {
     for (const auto& device : driver_->devices()) {
-      if (!device->removed()) aer_->watch(device->function(), *device);
+      const bool up = !device->removed() && device->ctrl().state() == host::CtrlState::kLive;
+      if (up) aer_->watch(device->function(), *device);
     }
   }
   disks_ = driver_->disks();

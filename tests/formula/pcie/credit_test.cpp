@@ -53,7 +53,7 @@ TEST_CASE("with credits for one TLP one TLP goes per credit round trip") {
             std::make_unique<LoadedLink>("l" + std::to_string(links.size()), config, scheduler));
         load.endpoint.on_response = {};
         script.at(0us, [&load] {
-          for (std::uint64_t i = 0; i < 500; ++i) load.endpoint.write(kHigh + i, 256);
+          for (std::uint64_t i = 0; i < 500; ++i) load.endpoint.write(kHigh + 256 * i, 256);
         });
       }
     }
@@ -80,7 +80,7 @@ TEST_CASE("with credits for k TLPs k go per round trip, up to what the wire carr
         std::make_unique<LoadedLink>("l" + std::to_string(credits), config, scheduler));
     load.endpoint.on_response = {};
     script.at(0us, [&load] {
-      for (std::uint64_t i = 0; i < 2000; ++i) load.endpoint.write(kHigh + i, 256);
+      for (std::uint64_t i = 0; i < 2000; ++i) load.endpoint.write(kHigh + 256 * i, 256);
     });
   }
   sc_core::sc_start();

@@ -96,8 +96,7 @@ void Bench::build(std::shared_ptr<device::Subsystem> subsystem) {
 }
 
 void Bench::write_shadow(std::uint32_t doorbell, std::uint32_t value) {
-  if (shadow_page != 0)
-    port.store(shadow_page + (std::uint64_t{doorbell} << (2 + config.dstrd)), value);
+  if (shadow != 0) port.store(shadow + (std::uint64_t{doorbell} << (2 + config.dstrd)), value);
 }
 
 void Bench::run(base::Time duration) {

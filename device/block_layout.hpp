@@ -6,14 +6,11 @@
 
 #include "device/block_work.hpp"
 #include "device/command.hpp"
+#include "device/data_mover.hpp"
 #include "device/namespaces.hpp"
 #include "models/media.hpp"
 
 namespace nvmesim::device::block_layout {
-
-inline Command& owner_of(models::MediaCommand& media) {
-  return *reinterpret_cast<Command*>(media.client_data);
-}
 
 inline std::uint64_t stride_of(const Command& command) {
   const BlockWork& work = *command.work;
@@ -34,13 +31,6 @@ inline std::uint64_t metadata_place(const Command& command, std::uint64_t index)
 inline std::uint64_t first_block(const Command& command, const models::MediaPart& part) {
   const std::uint64_t byte = part.unit.value() * models::kUnitBytes + part.offset;
   return (byte - command.media.first_byte) >> command.space->format.block_shift;
-}
-
-inline spec::Status status_of(models::MediaStatus status, models::MediaOp op) {
-  if (status == models::MediaStatus::kOk) return spec::Status::kSuccess;
-  if (status == models::MediaStatus::kNoSpace) return spec::Status::kWriteFault;
-  return op == models::MediaOp::kRead ? spec::Status::kUnrecoveredReadError
-                                      : spec::Status::kWriteFault;
 }
 
 }  // namespace nvmesim::device::block_layout

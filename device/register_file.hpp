@@ -23,11 +23,13 @@ class RegisterFile {
   // True if INTMS holds this vector's interrupt back; it is sent when INTMC lets it go. Both are
   // for the pin and MSI; with MSI-X the host masks vectors in its table (section 3.1.3).
   bool withhold_interrupt(std::uint16_t vector) {
-    if (interrupt_mask_ == 0) return false;
-    const std::uint32_t bit = vector < 32 ? 1u << vector : 0;
-    if ((interrupt_mask_ & bit) == 0 || masked_by_table()) return false;
-    withheld_ |= bit;
+    if (!masks(vector)) return false;
+    withheld_ |= 1u << vector;
     return true;
+  }
+  bool masks(std::uint16_t vector) const {
+    return interrupt_mask_ != 0 && vector < 32 && (interrupt_mask_ >> vector & 1) != 0 &&
+           !masked_by_table();
   }
   bool ready() const { return csts_.rdy() && !csts_.cfs(); }
   std::uint64_t page_bytes() const { return cc_.page_bytes(); }

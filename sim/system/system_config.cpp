@@ -25,8 +25,6 @@ constexpr base::ParamInfo kDeviceParams[] = {
      "ports of the drive, each with a controller, a link and a root port of its own; namespaces "
      "that are shared are attached to all"},
     {"persona", "", 0, 0, "a drive of the driver's quirk table that this one passes for"},
-    {"state_file", "", 0, 0,
-     "file with what the drive remembers without power: read if it is there, written at the end"},
 };
 
 constexpr base::ParamInfo kSystemParams[] = {

@@ -92,3 +92,16 @@ TEST_CASE("the pin is not raised for entries that the host took before its messa
   bench.run(200us);
   CHECK(bench.port.interrupts(0) == 1);
 }
+TEST_CASE("an entry whose interrupt is held back is seen at once by a host that looks") {
+  Bench bench;
+  bench.port.by_message = true;
+  REQUIRE(bench.enable());
+  bench.create_pair(1);
+  bench.submit(1, io(spec::NvmOpcode::kFlush, 0, 1));
+  bench.run(50us);
+  CHECK(bench.port.last_write().deferrable);
+  bench.write32(spec::kRegIntms, 2);
+  bench.submit(1, io(spec::NvmOpcode::kFlush, 0, 1));
+  bench.run(50us);
+  CHECK_FALSE(bench.port.last_write().deferrable);
+}

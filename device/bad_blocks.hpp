@@ -14,6 +14,8 @@ class BadBlocks {
   void mark(std::uint64_t first, std::uint64_t bytes);
   void clear(std::uint64_t first, std::uint64_t bytes);
   bool touches(std::uint64_t first, std::uint64_t bytes) const;
+  // Begin and end of each.
+  const std::map<std::uint64_t, std::uint64_t>& ranges() const { return ranges_; }
 
  private:
   std::map<std::uint64_t, std::uint64_t> ranges_;  // begin -> end

@@ -50,11 +50,13 @@ class BlockTransfer : public models::MediaClient {
 
   void map_metadata(Command& command);
   static void map_metadata_step(Core& core, Command& command);
+  void fetch_now(std::uint64_t index);
   void fetched(std::uint64_t index);
   void take_part(Command& command, models::MediaPart& part);
   spec::Status take_block(Command& command, const Block& block);
   bool equal(const Command& command, const Block& block) const;
-  void send(Command& command, models::MediaPart& part, std::uint64_t first, std::uint64_t blocks);
+  void set_up(std::uint64_t part_address);
+  void send(Command& command, models::MediaPart& part);
   void sent(std::uint64_t part_address);
   void fill_parts(std::uint64_t index);
   void fill(Command& command, models::MediaPart& part);

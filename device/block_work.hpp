@@ -42,6 +42,7 @@ struct BlockWork {
   // Verify, Write Zeroes and Copy work in steps.
   std::uint64_t done_blocks = 0;
   std::uint64_t all_blocks = 0;
+  std::uint64_t fetch_blocks = 0;  // of the host's, into the image
   std::array<spec::CopyRange, 128> ranges;
 };
 

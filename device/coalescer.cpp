@@ -4,7 +4,24 @@
 
 namespace nvmesim::device {
 
-Coalescer::Coalescer(Core& core, std::uint32_t vectors) : core_(core), vectors_(vectors) {}
+namespace {
+
+bool entries_wait(const QueueSet& queues, std::uint64_t vector) {
+  for (std::uint32_t id = 0; id <= queues.max_id(); ++id) {
+    const CompletionQueue* queue = queues.cq(id);
+    if (queue != nullptr && queue->vector == vector && queue->used() != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Coalescer::Coalescer(Core& core, std::uint32_t vectors)
+    : core_(core),
+      unit_(core.scheduler, "interrupt", core.config.pipeline.interrupt_width,
+            core.config.pipeline.cycles(core.config.pipeline.interrupt_interval_cycles),
+            core.config.pipeline.cycles(core.config.pipeline.interrupt_cycles)),
+      vectors_(vectors) {}
 
 void Coalescer::configure(std::uint32_t threshold, base::Time time) {
   threshold_ = threshold;
@@ -20,7 +37,7 @@ void Coalescer::send(std::uint16_t vector) {
     }
     state.held.clear();
   }
-  if (core_.registers.interrupt_masked(vector)) [[unlikely]]
+  if (core_.registers.withhold_interrupt(vector)) [[unlikely]]
     return;
   ++sent_;
   if (core_.points.interrupt.armed()) [[unlikely]] {
@@ -32,10 +49,16 @@ void Coalescer::send(std::uint16_t vector) {
       return;
     }
   }
-  core_.port.interrupt(pcie::VectorId(vector));
+  if (unit_.present()) [[unlikely]] {
+    unit_.enter(base::Callback::of<&Coalescer::late>(this, vector));
+  } else {
+    core_.port.interrupt(pcie::VectorId(vector));
+  }
 }
 
 void Coalescer::late(std::uint64_t vector) {
+  // A pin that nothing holds any more would never be released.
+  if (core_.port.interrupt_by_pin() && !entries_wait(core_.queues, vector)) return;
   core_.port.interrupt(pcie::VectorId(static_cast<std::uint16_t>(vector)));
 }
 
@@ -53,6 +76,7 @@ void Coalescer::expired(std::uint64_t vector) {
 }
 
 void Coalescer::reset() {
+  unit_.clear();
   for (Vector& state : vectors_) {
     core_.scheduler.cancel(state.timer);
     state.held.clear();

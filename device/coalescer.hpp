@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "device/queues.hpp"
+#include "device/timed_stage.hpp"
 #include "sim/base/scheduler.hpp"
 #include "sim/base/stage.hpp"
 
@@ -20,6 +21,8 @@ class Coalescer {
   void configure(std::uint32_t threshold, base::Time time);
   void set_disabled(std::uint16_t vector, bool disabled) { vectors_[vector].disabled = disabled; }
   bool disabled(std::uint16_t vector) const { return vectors_[vector].disabled; }
+  // Interrupt messages take time of their own to make.
+  const TimedStage& unit() const { return unit_; }
 
   // True if an entry that is now posted in `queue` is to be followed by its interrupt at once.
   bool sends_now(const CompletionQueue& queue) const {
@@ -42,9 +45,10 @@ class Coalescer {
     base::Scheduler::Handle timer;
   };
   void expired(std::uint64_t vector);
-  void late(std::uint64_t vector);  // one that a rule held back
+  void late(std::uint64_t vector);  // the message of one is made
 
   Core& core_;
+  TimedStage unit_;
   std::vector<Vector> vectors_;
   std::uint32_t threshold_ = 0;
   base::Time time_{0};

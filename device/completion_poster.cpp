@@ -166,8 +166,9 @@ void CompletionPoster::write(CompletionQueue& queue, Command& command) {
   const bool interrupts = queue.ien && core_.coalescer.sends_now(queue);
   pcie::FunctionPort::WriteOptions options;
   options.relaxed_ordering = false;
-  options.deferrable =
-      interrupts && core_.port.interrupt_enabled(vector) && !core_.points.interrupt.armed();
+  options.deferrable = interrupts && core_.port.interrupt_enabled(vector) &&
+                       !core_.points.interrupt.armed() && !core_.coalescer.unit().present() &&
+                       !core_.registers.masks(queue.vector);
   core_.port.dma_write(address, std::as_bytes(std::span(&entry, 1)), {}, options, {});
   ++posted_;
   if (command.twice && !queue.full()) [[unlikely]] {

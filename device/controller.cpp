@@ -167,6 +167,13 @@ void Controller::register_statistics(base::StatisticsRegistry& registry, std::st
     registry.add_utilisation(fmt::format("{}.firmware_cores", prefix), "controller",
                              [&core] { return core.cores.busy(); });
   }
+  const auto add_stage = [&](std::string_view name, const TimedStage& stage) {
+    if (!stage.present()) return;
+    registry.add_utilisation(fmt::format("{}.{}", prefix, name), "controller",
+                             [&stage] { return stage.busy(); });
+  };
+  add_stage("dma_setup", core.dma_setup);
+  add_stage("interrupt", core.coalescer.unit());
   registry.add_utilisation(fmt::format("{}.completion", prefix), "controller",
                            [&core] { return core.poster.unit().busy(); });
 }

@@ -51,6 +51,17 @@ struct PipelineConfig {
   std::uint32_t fetch_width = 1;
   std::uint32_t decode_width = 1;
   std::uint32_t completion_width = 1;
+  std::uint32_t doorbell_interval_cycles = 0;
+  std::uint32_t doorbell_width = 1;
+  std::uint32_t lookup_cycles = 0;
+  std::uint32_t lookup_interval_cycles = 0;
+  std::uint32_t lookup_width = 1;
+  std::uint32_t dma_setup_cycles = 0;
+  std::uint32_t dma_setup_interval_cycles = 0;
+  std::uint32_t dma_setup_width = 1;
+  std::uint32_t interrupt_cycles = 0;
+  std::uint32_t interrupt_interval_cycles = 0;
+  std::uint32_t interrupt_width = 1;
   std::uint32_t read_core_cycles = 1'600;
   std::uint32_t write_core_cycles = 2'400;
   std::uint32_t other_core_cycles = 2'400;
@@ -71,9 +82,13 @@ BOOST_DESCRIBE_STRUCT(PipelineConfig, (),
                       (clock_mhz, doorbell_cycles, fetch_cycles, fetch_interval_cycles,
                        fetch_burst_entries, fetch_slots, decode_cycles, decode_interval_cycles,
                        completion_cycles, completion_interval_cycles, fetch_width, decode_width,
-                       completion_width, read_core_cycles, write_core_cycles, other_core_cycles,
-                       admin_core_cycles, read_latency_ns, large_read_latency_ns, write_latency_ns,
-                       admin_latency_ns, command_slots, admin_command_slots))
+                       completion_width, doorbell_interval_cycles, doorbell_width, lookup_cycles,
+                       lookup_interval_cycles, lookup_width, dma_setup_cycles,
+                       dma_setup_interval_cycles, dma_setup_width, interrupt_cycles,
+                       interrupt_interval_cycles, interrupt_width, read_core_cycles,
+                       write_core_cycles, other_core_cycles, admin_core_cycles, read_latency_ns,
+                       large_read_latency_ns, write_latency_ns, admin_latency_ns, command_slots,
+                       admin_command_slots))
 
 struct NamespaceConfig {
   std::uint64_t blocks = 0;          // logical blocks; 0 = all that is left of the media
@@ -107,11 +122,11 @@ struct ControllerConfig {
   // limits
   std::uint32_t max_io_queues = 64;  // pairs granted
   std::uint32_t vectors = 65;        // set by who builds the system: the endpoint's MSI-X table
-  std::uint32_t mdts = 5;
-  std::uint32_t aerl = 3;   // 0's based
-  std::uint32_t acl = 3;    // 0's based
-  std::uint32_t elpe = 63;  // 0's based
-  std::uint32_t rab = 3;    // recommended (and initial) arbitration burst, 2^rab
+  std::uint32_t mdts = 5;            // 0: no limit but that of NLB
+  std::uint32_t aerl = 3;            // 0's based
+  std::uint32_t acl = 3;             // 0's based
+  std::uint32_t elpe = 63;           // 0's based
+  std::uint32_t rab = 3;             // recommended (and initial) arbitration burst, 2^rab
 
   // optional parts
   std::uint32_t oncs = spec::kOncsDsm | spec::kOncsWriteZeroes | spec::kOncsSaveSelect;
@@ -156,7 +171,7 @@ struct ControllerConfig {
   // Bytes of BAR0 that registers and doorbells of these queues need.
   std::uint64_t register_bytes() const { return spec::cq_head_doorbell(max_io_queues, dstrd) + 4; }
   std::uint64_t max_transfer_bytes() const {
-    return std::uint64_t{4096} << (mdts + registers.mpsmin);
+    return mdts == 0 ? base::kNoLimit : std::uint64_t{4096} << (mdts + registers.mpsmin);
   }
 
   std::uint32_t version() const {

@@ -58,6 +58,9 @@ Core::Core(const ControllerConfig& wanted, base::Scheduler& events_of_time,
       dispatcher(*this),
       prps(*this),
       sgls(*this),
+      dma_setup(scheduler, "dma_setup", config.pipeline.dma_setup_width,
+                config.pipeline.cycles(config.pipeline.dma_setup_interval_cycles),
+                config.pipeline.cycles(config.pipeline.dma_setup_cycles)),
       mover(*this),
       blocks(*this),
       bad_blocks(subsystem.bad_blocks),
@@ -217,6 +220,7 @@ void Core::reset_controller() {
   }
   health.io_dropped(scheduler.now());
   fetcher.reset();
+  dma_setup.clear();
   poster.reset();
   coalescer.reset();
   shadows.reset();

@@ -45,6 +45,7 @@
 #include "device/spec/command_key.hpp"
 #include "device/subsystem.hpp"
 #include "device/thermal.hpp"
+#include "device/timed_stage.hpp"
 #include "models/media.hpp"
 #include "pcie/function.hpp"
 #include "sim/base/log.hpp"
@@ -137,6 +138,7 @@ struct Core {
   Dispatcher dispatcher;
   PrpWalker prps;
   SglWalker sgls;
+  TimedStage dma_setup;
   DataMover mover;
   BlockTransfer blocks;
   BadBlocks& bad_blocks;  // of the subsystem

@@ -57,6 +57,7 @@ void DataMover::prepare_parts(Command& command, MediaOp op, std::uint64_t first_
   media.first_byte = first_byte;
   media.bytes = bytes;
   media.force_unit_access = force_unit_access;
+  media.limited_retry = op == MediaOp::kRead && spec::RwControl{command.sqe.cdw12}.lr();
   std::uint64_t unit = first_byte / kUnitBytes;
   auto offset = static_cast<std::uint32_t>(first_byte % kUnitBytes);
   if ((first_byte | bytes) % kUnitBytes != 0) core_.health.count_unaligned();
@@ -85,6 +86,26 @@ void DataMover::start_operation(Command& command, MediaOp op, std::uint64_t firs
 
 void DataMover::media_ready(MediaPart& part) {
   Command& command = owner_of(*part.command);
+  if (core_.dma_setup.present()) [[unlikely]] {
+    ++command.pieces_open;
+    core_.dma_setup.enter(
+        base::Callback::of<&DataMover::set_up>(this, reinterpret_cast<std::uint64_t>(&part)));
+    return;
+  }
+  move(command, part);
+}
+
+void DataMover::set_up(std::uint64_t part_address) {
+  MediaPart& part = *reinterpret_cast<MediaPart*>(part_address);
+  Command& command = owner_of(*part.command);
+  --command.pieces_open;
+  // The media takes no data any more if it has ended meanwhile.
+  const bool wanted = !command.ended && (part.command->op == MediaOp::kRead || command.media_open);
+  if (wanted) move(command, part);
+  piece_ended(command);
+}
+
+void DataMover::move(Command& command, MediaPart& part) {
   if (part.command->op == MediaOp::kRead) {
     send_part(command, part);
   } else {

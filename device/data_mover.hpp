@@ -53,6 +53,8 @@ class DataMover : public models::MediaClient {
   const std::uint64_t& written_bytes_counter() const { return written_bytes_; }
 
  private:
+  void set_up(std::uint64_t part_address);
+  void move(Command& command, models::MediaPart& part);
   void send_part(Command& command, models::MediaPart& part);
   void fetch_part(Command& command, models::MediaPart& part);
   void sent(std::uint64_t part_address);

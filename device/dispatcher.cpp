@@ -12,11 +12,24 @@ Dispatcher::Dispatcher(Core& core)
     : core_(core),
       unit_("decode", core.config.pipeline.decode_width,
             core.config.pipeline.cycles(core.config.pipeline.decode_interval_cycles)),
-      latency_(core.config.pipeline.cycles(core.config.pipeline.decode_cycles)) {}
+      latency_(core.config.pipeline.cycles(core.config.pipeline.decode_cycles)),
+      lookup_("lookup", core.config.pipeline.lookup_width,
+              core.config.pipeline.cycles(core.config.pipeline.lookup_interval_cycles)),
+      lookup_latency_(core.config.pipeline.cycles(core.config.pipeline.lookup_cycles)),
+      looks_up_(core.config.pipeline.lookup_cycles != 0 ||
+                core.config.pipeline.lookup_interval_cycles != 0) {}
 
-base::Time Dispatcher::latency_of(const Command& command) const {
+// Decode takes a constant time, so that what is behind it can be reserved ahead.
+base::Time Dispatcher::pass_units(const Command& command) {
+  base::Time when = unit_.reserve(core_.scheduler.now()) + latency_;
+  if (looks_up_ && !command.admin()) [[unlikely]]
+    when = lookup_.reserve(when) + lookup_latency_;
+  return when + extra_of(command);
+}
+
+base::Time Dispatcher::extra_of(const Command& command) const {
   const PipelineConfig& pipeline = core_.config.pipeline;
-  if (command.admin()) return latency_ + std::chrono::nanoseconds(pipeline.admin_latency_ns);
+  if (command.admin()) return std::chrono::nanoseconds(pipeline.admin_latency_ns);
   std::uint32_t extra = 0;
   switch (static_cast<spec::NvmOpcode>(command.sqe.opc)) {
     case spec::NvmOpcode::kRead: {
@@ -33,7 +46,7 @@ base::Time Dispatcher::latency_of(const Command& command) const {
     default:
       break;
   }
-  return latency_ + std::chrono::nanoseconds(extra);
+  return std::chrono::nanoseconds(extra);
 }
 
 void Dispatcher::accept(Command& command) {
@@ -49,7 +62,7 @@ void Dispatcher::accept(Command& command) {
 void Dispatcher::decode(Command& command) {
   command.state = CommandState::kDecoding;
   const base::Time now = core_.scheduler.now();
-  base::Time when = unit_.reserve(now) + latency_of(command);
+  base::Time when = pass_units(command);
   if (!command.admin()) {
     if (core_.thermal.modelled()) [[unlikely]]
       core_.thermal.power_changed();

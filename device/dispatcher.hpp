@@ -60,7 +60,8 @@ class Dispatcher {
   bool pair(Command& command);
   void abort_lonely(Command& command, SubmissionQueue& queue);
   bool check_pair(Command& first);
-  base::Time latency_of(const Command& command) const;
+  base::Time extra_of(const Command& command) const;
+  base::Time pass_units(const Command& command);
   void decoded(std::uint64_t index);
   void handle(std::uint64_t index);
   bool common_checks(Command& command, const CommandRow& row);
@@ -72,6 +73,9 @@ class Dispatcher {
   Core& core_;
   PipelineStage unit_;
   const base::Time latency_;
+  PipelineStage lookup_;
+  const base::Time lookup_latency_;
+  const bool looks_up_;  // the look-up is a stage of its own
 };
 
 }  // namespace nvmesim::device

@@ -4,6 +4,12 @@
 
 namespace nvmesim::device {
 
+DoorbellFile::DoorbellFile(Core& core)
+    : core_(core),
+      unit_("doorbell", core.config.pipeline.doorbell_width,
+            core.config.pipeline.cycles(core.config.pipeline.doorbell_interval_cycles)),
+      counted_(core.config.pipeline.doorbell_interval_cycles != 0) {}
+
 void DoorbellFile::write(std::uint32_t offset, std::uint32_t value) {
   if (!core_.registers.ready()) {
     core_.report("doorbell written while the controller is not ready", "3.1.24");
@@ -53,8 +59,12 @@ void DoorbellFile::tail(SubmissionQueue& queue, std::uint32_t value) {
     return;
   }
   const base::Time now = core_.scheduler.now();
+  const base::Time wait = counted_ ? unit_.reserve(now) - now : base::kTimeZero;
+  if (counted_ && queue.doorbell_wait.size() < queue.size) [[unlikely]]
+    queue.doorbell_wait.assign(queue.size, base::kTimeZero);
   for (std::uint32_t slot = queue.tail; slot != value;) {
     queue.arrived[slot] = now;
+    if (counted_) queue.doorbell_wait[slot] = wait;
     if (++slot == queue.size) slot = 0;
   }
   queue.tail = value;

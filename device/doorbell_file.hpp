@@ -5,13 +5,14 @@
 
 #include <cstdint>
 
+#include "device/pipeline_stage.hpp"
 #include "device/queues.hpp"
 
 namespace nvmesim::device {
 
 class DoorbellFile {
  public:
-  explicit DoorbellFile(Core& core) : core_(core) {}
+  explicit DoorbellFile(Core& core);
 
   // `offset` is in BAR0, at or above 1000h.
   void write(std::uint32_t offset, std::uint32_t value);
@@ -30,6 +31,8 @@ class DoorbellFile {
   void bad_value(std::uint16_t qid, const char* why);
 
   Core& core_;
+  PipelineStage unit_;  // decoders of tail doorbells
+  const bool counted_;  // else there is always a free one
   std::uint64_t tails_ = 0;
   std::uint64_t heads_ = 0;
   std::uint64_t invalid_ = 0;

@@ -1,8 +1,10 @@
-// A row of the feature table and how to find one. A new feature is its rules in
-// feature_handlers.cpp, its row there and its test.
+// A row of the feature tables and how to find one. A new feature is its rules in
+// feature_rules_drive.cpp or feature_rules_host.cpp, its row there and its test.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "device/features.hpp"
@@ -32,12 +34,26 @@ struct FeatureRow {
   // Carries the whole Set Features out, where that takes more than a value.
   void (*set)(Core& core, Command& command) = nullptr;
   // Where the value is more than what is stored.
-  void (*read)(const Core& core, FeatureValue& value) = nullptr;
+  void (*read)(const Core& core, std::uint32_t instance, FeatureValue& value) = nullptr;
 };
+
+// A value without a data structure, and a field of one with it.
+inline FeatureValue dword(std::uint32_t value) {
+  return {value, {}};
+}
+template <class T>
+T read_at(const FeatureValue& value, std::size_t offset) {
+  T result{};
+  std::memcpy(&result, value.data.data() + offset, sizeof result);
+  return result;
+}
 
 inline constexpr std::uint32_t kNoInstance = 0xFFFF'FFFF;
 
-std::span<const FeatureRow> feature_rows();
+std::span<const FeatureRow> drive_feature_rows();
+std::span<const FeatureRow> host_feature_rows();
+// Both.
+std::array<std::span<const FeatureRow>, 2> feature_tables();
 // nullptr if this controller does not have the feature.
 const FeatureRow* find_feature(const Core& core, std::uint32_t id);
 

@@ -4,6 +4,7 @@
 
 #include "device/core.hpp"
 #include "device/feature_table.hpp"
+#include "device/hex.hpp"
 
 namespace nvmesim::device {
 
@@ -46,6 +47,13 @@ bool instance_exists(const Core& core, const FeatureRow& row, const PersistentFe
   }
 }
 
+template <class Visit>
+void for_each_row(Visit visit) {
+  for (const auto rows : feature_tables()) {
+    for (const FeatureRow& row : rows) visit(row);
+  }
+}
+
 const FeatureRow& row_of(const Core& core, const Command& command) {
   return *find_feature(core, spec::bits(command.sqe.cdw10, 7, 0));
 }
@@ -68,11 +76,11 @@ void Features::reset() {
   timestamp_set_ = core_.scheduler.now();
   timestamp_by_host_ = false;
   write_cache_ = true;
-  for (const FeatureRow& row : feature_rows()) {
-    if (row.apply == nullptr || row.scope == FeatureScope::kNamespace) continue;
-    if (row.exists != nullptr && !row.exists(core_)) continue;
+  for_each_row([this](const FeatureRow& row) {
+    if (row.apply == nullptr || row.scope == FeatureScope::kNamespace) return;
+    if (row.exists != nullptr && !row.exists(core_)) return;
     if (row.instance == nullptr) row.apply(core_, 0, value_for(row, 0, kCurrent));
-  }
+  });
   for (const std::uint32_t threshold : {0u, 1u}) {
     const FeatureRow& row = *find_feature(core_, 0x04);
     row.apply(core_, threshold, value_for(row, threshold, kCurrent));
@@ -90,7 +98,7 @@ FeatureValue Features::value_for(const FeatureRow& row, std::uint32_t instance,
   FeatureValue value = select == kDefault || found == values.end()
                            ? default_of(core_, row, instance)
                            : found->second;
-  if (select == kCurrent && row.read != nullptr) row.read(core_, value);
+  if (select == kCurrent && row.read != nullptr) row.read(core_, instance, value);
   return value;
 }
 
@@ -118,11 +126,11 @@ void Features::set_timestamp(std::uint64_t milliseconds) {
 }
 
 void Features::forget_namespace(std::uint32_t nsid) {
-  for (const FeatureRow& row : feature_rows()) {
-    if (row.scope != FeatureScope::kNamespace) continue;
+  for_each_row([&](const FeatureRow& row) {
+    if (row.scope != FeatureScope::kNamespace) return;
     current_.erase({id_of(row), nsid});
     saved_.erase({id_of(row), nsid});
-  }
+  });
   set_dulbe(nsid, false);
 }
 
@@ -244,42 +252,26 @@ void Features::send_data(Core& core, Command& command) {
 }
 
 std::vector<PersistentFeature> Features::save() const {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::vector<PersistentFeature> list;
   for (const auto& [key, value] : saved_) {
-    PersistentFeature feature{key.first, key.second, value.dword, {}};
-    for (const std::byte each : value.data) {
-      feature.data += kDigits[static_cast<unsigned>(each) >> 4];
-      feature.data += kDigits[static_cast<unsigned>(each) & 15];
-    }
-    list.push_back(std::move(feature));
+    list.push_back({key.first, key.second, value.dword, to_hex(value.data)});
   }
   return list;
 }
 
 bool Features::restore(const std::vector<PersistentFeature>& list) {
   std::map<Key, FeatureValue> restored;
-  const auto digit = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-  };
   for (const PersistentFeature& feature : list) {
     const FeatureRow* row = find_feature(core_, feature.feature);
-    if (row == nullptr || !row->saveable || (feature.value & ~row->kept_bits) != 0 ||
-        feature.data.size() != std::size_t{row->data_bytes} * 2) {
-      return false;
-    }
+    if (row == nullptr || !row->saveable || (feature.value & ~row->kept_bits) != 0) return false;
     if (row->scope == FeatureScope::kNamespace &&
         core_.namespaces.find(feature.instance) == nullptr) {
       return false;
     }
     if (!instance_exists(core_, *row, feature)) return false;
-    FeatureValue value{feature.value, {}};
-    for (std::size_t i = 0; i + 1 < feature.data.size(); i += 2) {
-      const int high = digit(feature.data[i]);
-      const int low = digit(feature.data[i + 1]);
-      if (high < 0 || low < 0) return false;
-      value.data.push_back(static_cast<std::byte>(high * 16 + low));
-    }
+    auto data = from_hex(feature.data);
+    if (!data || data->size() != row->data_bytes) return false;
+    FeatureValue value{feature.value, std::move(*data)};
     Command unused;
     if (row->check != nullptr && row->check(core_, unused, value) != Status::kSuccess) return false;
     restored[{feature.feature, feature.instance}] = std::move(value);

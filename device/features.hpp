@@ -1,6 +1,7 @@
-// The features (section 5.21.1): a table with a row per feature (features.cpp; the rules of each in
-// feature_handlers.cpp), its current, default and saved values, and what setting it does to the
-// rest of the controller. A controller reset brings back the saved value, or the default.
+// The features (section 5.21.1): a table with a row per feature (feature_table.hpp; the rules of
+// each in feature_rules_drive.cpp and feature_rules_host.cpp), its current, default and saved
+// values, and what setting it does to the rest of the controller. A controller reset brings back
+// the saved value, or the default.
 //
 // A feature has one value, or one per instance: per namespace, per interrupt vector, per threshold.
 #pragma once

@@ -63,7 +63,7 @@ std::uint32_t Fetcher::next_waiting(std::uint32_t from) const {
 
 void Fetcher::doorbell(SubmissionQueue& queue) {
   set_waiting(queue.id, true);
-  if (running_ && slots_busy_ < slots_.size()) schedule(queue.arrived[queue.fetch_head] + latency_);
+  if (running_ && slots_busy_ < slots_.size()) schedule(queue.seen(queue.fetch_head) + latency_);
 }
 
 void Fetcher::resume() {
@@ -93,7 +93,7 @@ bool Fetcher::in_order(const SubmissionQueue& queue) const {
 }
 
 bool Fetcher::eligible(const SubmissionQueue& queue, base::Time now) const {
-  return queue.arrived[queue.fetch_head] + latency_ <= now &&
+  return queue.seen(queue.fetch_head) + latency_ <= now &&
          core_.commands.available(queue.id == 0) != 0 && !in_order(queue);
 }
 
@@ -169,7 +169,7 @@ std::uint32_t Fetcher::burst_of(const SubmissionQueue& queue, base::Time now) co
                                         credit_, core_.config.pipeline.fetch_burst_entries,
                                         core_.commands.available(queue.id == 0)});
   std::uint32_t count = 1;
-  while (count < limit && queue.arrived[queue.fetch_head + count] + latency_ <= now) ++count;
+  while (count < limit && queue.seen(queue.fetch_head + count) + latency_ <= now) ++count;
   return count;
 }
 
@@ -229,7 +229,7 @@ void Fetcher::plan_next() {
       if (!starved_) ++starved_count_;
       starved_ = true;
     } else if (!in_order(*queue)) {
-      earliest = std::min(earliest, queue->arrived[queue->fetch_head] + latency_);
+      earliest = std::min(earliest, queue->seen(queue->fetch_head) + latency_);
     }
     id = next_waiting(id + 1);
   }

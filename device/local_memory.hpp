@@ -43,6 +43,7 @@ class LocalMemory : public pcie::FunctionPort {
   void interrupt(pcie::VectorId vector) override { outside_.interrupt(vector); }
   void interrupt_served(pcie::VectorId vector) override { outside_.interrupt_served(vector); }
   bool interrupt_by_pin() const override { return outside_.interrupt_by_pin(); }
+  bool interrupt_by_table() const override { return outside_.interrupt_by_table(); }
   bool interrupt_enabled(pcie::VectorId vector) const override {
     return outside_.interrupt_enabled(vector);
   }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "device/core.hpp"
+#include "device/hex.hpp"
 
 namespace nvmesim::device {
 
@@ -15,17 +16,49 @@ constexpr std::uint8_t kRecordedTypes[] = {
     spec::kEventThermalExcursion};
 }  // namespace
 
-void PersistentEvents::add(const Core& core, std::uint8_t type, std::span<const std::byte> data) {
+PersistentEvents::Event PersistentEvents::make(std::uint8_t type, std::uint16_t cntlid,
+                                               std::uint64_t timestamp,
+                                               std::span<const std::byte> data) {
   Event event;
   event.header.type = type;
   event.header.revision = 1;
   event.header.header_length = sizeof(spec::PersistentEvent) - 3;
-  event.header.cntlid = static_cast<std::uint16_t>(core.config.identity.controller_id);
-  event.header.timestamp = core.features.timestamp();
+  event.header.cntlid = cntlid;
+  event.header.timestamp = timestamp;
   event.header.event_length = static_cast<std::uint16_t>(data.size());
   event.data.assign(data.begin(), data.end());
-  events_.push_back(std::move(event));
+  return event;
+}
+
+void PersistentEvents::add(const Core& core, std::uint8_t type, std::span<const std::byte> data) {
+  events_.push_back(make(type, static_cast<std::uint16_t>(core.config.identity.controller_id),
+                         core.features.timestamp(), data));
   if (events_.size() > limit_) events_.pop_front();
+}
+
+std::vector<PersistentEventEntry> PersistentEvents::save() const {
+  std::vector<PersistentEventEntry> list;
+  for (const Event& event : events_) {
+    list.push_back(
+        {event.header.type, event.header.cntlid, event.header.timestamp, to_hex(event.data)});
+  }
+  return list;
+}
+
+bool PersistentEvents::restore(const std::vector<PersistentEventEntry>& list) {
+  std::deque<Event> restored;
+  for (const PersistentEventEntry& entry : list) {
+    const auto data = from_hex(entry.data);
+    if (!data || data->size() > 0xFFFF || entry.type > 0xFF || entry.controller_id > 0xFFFF) {
+      return false;
+    }
+    restored.push_back(make(static_cast<std::uint8_t>(entry.type),
+                            static_cast<std::uint16_t>(entry.controller_id), entry.timestamp,
+                            *data));
+    if (restored.size() > limit_) restored.pop_front();
+  }
+  events_ = std::move(restored);
+  return true;
 }
 
 std::vector<std::byte> PersistentEvents::page(const Core& core) const {

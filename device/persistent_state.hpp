@@ -1,4 +1,5 @@
-// What a drive remembers without power: namespaces, saved features, firmware, counters. A plain
+// What a drive remembers without power: namespaces, saved features, firmware, counters, blocks that
+// were made unreadable, reservations that persist, the event log and the host's telemetry. A plain
 // struct that goes to JSON and back; what comes back is hostile until Controller::restore has
 // checked it against the drive.
 #pragma once
@@ -64,6 +65,39 @@ BOOST_DESCRIBE_STRUCT(PersistentCounters, (),
                       (read_bytes, written_bytes, reads, writes, media_errors, power_cycles,
                        unsafe_shutdowns, power_on_ms, busy_ms, errors))
 
+// Blocks that Write Uncorrectable made unreadable, in bytes of the media's space.
+struct PersistentRange {
+  std::uint64_t first_byte = 0;
+  std::uint64_t bytes = 0;
+};
+BOOST_DESCRIBE_STRUCT(PersistentRange, (), (first_byte, bytes))
+
+struct PersistentRegistrant {
+  std::string host;              // identifier, hexadecimal
+  std::uint32_t controller = 0;  // of a host that gave none
+  std::uint64_t key = 0;
+};
+BOOST_DESCRIBE_STRUCT(PersistentRegistrant, (), (host, controller, key))
+
+// Of a namespace whose reservation persists through power loss; holder is an index, or registrants'
+// number if it has none.
+struct PersistentReservation {
+  std::uint32_t nsid = 0;
+  std::uint32_t type = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t holder = 0;
+  std::vector<PersistentRegistrant> registrants;
+};
+BOOST_DESCRIBE_STRUCT(PersistentReservation, (), (nsid, type, generation, holder, registrants))
+
+struct PersistentEventEntry {
+  std::uint32_t type = 0;
+  std::uint32_t controller_id = 0;
+  std::uint64_t timestamp = 0;
+  std::string data;  // hexadecimal
+};
+BOOST_DESCRIBE_STRUCT(PersistentEventEntry, (), (type, controller_id, timestamp, data))
+
 struct PersistentState {
   std::uint32_t version = 1;
   std::string serial_number;
@@ -76,10 +110,15 @@ struct PersistentState {
   std::uint32_t sanitize_status = 0;
   std::uint32_t sanitize_cdw10 = 0;
   PersistentCounters counters;
+  std::vector<PersistentRange> uncorrectable;
+  std::vector<PersistentReservation> reservations;
+  std::vector<PersistentEventEntry> events;  // oldest first
+  std::string host_telemetry;                // hexadecimal
 };
 BOOST_DESCRIBE_STRUCT(PersistentState, (),
                       (version, serial_number, clean_shutdown, namespaces, features, firmware,
-                       active_slot, next_slot, sanitize_status, sanitize_cdw10, counters))
+                       active_slot, next_slot, sanitize_status, sanitize_cdw10, counters,
+                       uncorrectable, reservations, events, host_telemetry))
 
 // JSON of the whole. read_state throws UserError, naming `source`, for text that is not one.
 std::string write_state(const PersistentState& state);

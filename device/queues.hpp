@@ -27,11 +27,17 @@ struct SubmissionQueue {
   Command* fused_first = nullptr;   // arrived without its partner so far
   Command* deletion = nullptr;      // the Delete command that waits
   std::vector<base::Time> arrived;  // per slot: when a doorbell first covered it
+  // And how long that doorbell waited for a decoder; empty while decoders are not counted.
+  std::vector<base::Time> doorbell_wait;
 
   std::uint32_t distance(std::uint32_t from, std::uint32_t to) const {
     return to >= from ? to - from : to + size - from;
   }
   std::uint32_t waiting() const { return distance(fetch_head, tail); }
+  // When a decoder took the doorbell of a slot.
+  base::Time seen(std::uint32_t slot) const {
+    return doorbell_wait.empty() ? arrived[slot] : arrived[slot] + doorbell_wait[slot];
+  }
 };
 
 struct CompletionQueue {

@@ -143,26 +143,35 @@ void RegisterFile::write(std::uint32_t offset, std::uint32_t value) {
   }
 }
 
-bool RegisterFile::pin_in_use() const {
-  return core_.port.interrupt_by_pin();
+bool RegisterFile::masked_by_table() const {
+  return core_.port.interrupt_by_table();
 }
 
-// A masked vector releases the pin; one that is no longer masked takes it again if entries wait.
-void RegisterFile::mask_interrupts(std::uint32_t mask) {
-  const std::uint32_t changed = mask ^ interrupt_mask_;
-  interrupt_mask_ = mask;
-  if (!pin_in_use()) return;
+// A bit per vector below 32 with entries that the host has not taken.
+std::uint32_t RegisterFile::vectors_with_entries() const {
+  std::uint32_t vectors = 0;
   for (std::uint32_t id = 0; id <= core_.queues.max_id(); ++id) {
     const CompletionQueue* queue = core_.queues.cq(id);
     if (queue == nullptr || !queue->ien || queue->used() == 0 || queue->vector >= 32) continue;
-    if ((changed >> queue->vector & 1) == 0) continue;
-    const pcie::VectorId vector(queue->vector);
-    if ((mask >> queue->vector & 1) != 0) {
-      core_.port.interrupt_served(vector);
-    } else {
-      core_.port.interrupt(vector);
-    }
+    vectors |= 1u << queue->vector;
   }
+  return vectors;
+}
+
+// A masked vector releases the pin; one that is no longer masked takes it again if entries wait. A
+// message that was held back is sent then.
+void RegisterFile::mask_interrupts(std::uint32_t mask) {
+  const std::uint32_t changed = mask ^ interrupt_mask_;
+  interrupt_mask_ = mask;
+  if (changed == 0 || masked_by_table()) return;
+  const bool pin = core_.port.interrupt_by_pin();
+  const std::uint32_t waiting = changed & vectors_with_entries();
+  const std::uint32_t released = waiting & ~mask & (pin ? ~0u : withheld_);
+  for (std::uint16_t vector = 0; vector < 32; ++vector) {
+    if ((released >> vector & 1) != 0) core_.port.interrupt(pcie::VectorId(vector));
+    if (pin && (waiting & mask) >> vector & 1) core_.port.interrupt_served(pcie::VectorId(vector));
+  }
+  withheld_ &= mask;
 }
 
 void RegisterFile::write_half(std::uint64_t& whole, bool upper, std::uint32_t value) {
@@ -257,7 +266,7 @@ void RegisterFile::disable() {
   ++resets_;
   csts_.set_cfs(false);
   csts_.set_pp(false);
-  interrupt_mask_ = 0;
+  interrupt_mask_ = withheld_ = 0;
   core_.scheduler.cancel(media_timer_);
   core_.gates &= ~Core::kGateMedia;
   if (core_.subsystem.firmware.reset(FirmwareReset::kController)) new_firmware_ = true;
@@ -330,7 +339,7 @@ void RegisterFile::reset() {
   csts_ = {};
   aqa_ = {};
   asq_ = acq_ = 0;
-  interrupt_mask_ = 0;
+  interrupt_mask_ = withheld_ = 0;
   core_.memory.reset();
 }
 

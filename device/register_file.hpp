@@ -20,11 +20,16 @@ class RegisterFile {
   std::uint32_t read(std::uint32_t offset) const;
   void write(std::uint32_t offset, std::uint32_t value);
 
-  // INTMS holds back this vector's interrupt. Both registers are for the pin; with MSI-X the host
-  // masks vectors in its table (section 3.1.3).
-  bool interrupt_masked(std::uint16_t vector) const {
+  // True if INTMS holds this vector's interrupt back; it is sent when INTMC lets it go. Both are
+  // for the pin and MSI; with MSI-X the host masks vectors in its table (section 3.1.3).
+  bool withhold_interrupt(std::uint16_t vector) {
+    if (!masks(vector)) return false;
+    withheld_ |= 1u << vector;
+    return true;
+  }
+  bool masks(std::uint16_t vector) const {
     return interrupt_mask_ != 0 && vector < 32 && (interrupt_mask_ >> vector & 1) != 0 &&
-           pin_in_use();
+           !masked_by_table();
   }
   bool ready() const { return csts_.rdy() && !csts_.cfs(); }
   std::uint64_t page_bytes() const { return cc_.page_bytes(); }
@@ -47,7 +52,8 @@ class RegisterFile {
   const std::uint64_t& resets_counter() const { return resets_; }
 
  private:
-  bool pin_in_use() const;
+  bool masked_by_table() const;
+  std::uint32_t vectors_with_entries() const;
   void mask_interrupts(std::uint32_t mask);
   void write_cc(spec::Cc wanted);
   void write_half(std::uint64_t& whole, bool upper, std::uint32_t value);
@@ -70,6 +76,7 @@ class RegisterFile {
   std::uint64_t asq_ = 0;
   std::uint64_t acq_ = 0;
   std::uint32_t interrupt_mask_ = 0;
+  std::uint32_t withheld_ = 0;          // vectors whose interrupt INTMS kept from the host
   base::Scheduler::Handle transition_;  // to ready, or to not ready
   base::Scheduler::Handle shutdown_timer_;
   base::Scheduler::Handle media_timer_;  // to media ready, behind CSTS.RDY

@@ -152,6 +152,15 @@ Status Reservation::clear(const HostId& host, std::uint64_t current, const Notif
   return Status::kSuccess;
 }
 
+void Reservation::restore(std::vector<Registrant> registrants, ReservationType type,
+                          const HostId& holder, std::uint32_t generation) {
+  registrants_ = std::move(registrants);
+  type_ = type;
+  holder_ = holder;
+  generation_ = generation;
+  persists_ = true;
+}
+
 // Figure "Command Behavior in the Presence of a Reservation" of section 8.8.
 bool Reservation::may_write(const HostId& host) const {
   if (!held() || holds(host)) return true;

@@ -1,7 +1,7 @@
 // Reservations (section 8.8): who is registered with a namespace, who holds it and how, and what
 // each command of the four changes. A host is known by its Host Identifier (feature 81h); the
 // controllers that carry it are its own. State of the NVM subsystem; it outlives controller resets
-// and goes with the namespace. Persistence through power loss is not offered.
+// and goes with the namespace. With "persist through power loss" set (PTPL) the saved state has it.
 #pragma once
 
 #include <array>
@@ -55,6 +55,13 @@ class Reservation {
   spec::ReservationType type() const { return type_; }
   std::uint32_t generation() const { return generation_; }
   const std::vector<Registrant>& registrants() const { return registrants_; }
+  const HostId& holder() const { return holder_; }
+  // Persist Through Power Loss; a state of the namespace, whoever set it.
+  bool persists() const { return persists_; }
+  void set_persists(bool persists) { persists_ = persists; }
+  // As it was before power was lost.
+  void restore(std::vector<Registrant> registrants, spec::ReservationType type,
+               const HostId& holder, std::uint32_t generation);
 
  private:
   Registrant* find(const HostId& host);
@@ -68,6 +75,7 @@ class Reservation {
   spec::ReservationType type_ = spec::ReservationType::kNone;
   HostId holder_;  // unless all registrants hold it
   std::uint32_t generation_ = 0;
+  bool persists_ = false;
 };
 
 // The reservations of a subsystem, by NSID.
@@ -80,6 +88,8 @@ class Reservations {
     return found == by_nsid_.end() ? nullptr : &found->second;
   }
   void forget(std::uint32_t nsid) { by_nsid_.erase(nsid); }
+  const std::map<std::uint32_t, Reservation>& all() const { return by_nsid_; }
+  void clear() { by_nsid_.clear(); }
   bool any_held() const;
 
  private:

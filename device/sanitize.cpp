@@ -60,7 +60,8 @@ void Sanitize::erased() {
                               ? passes_of(cdw10_) & 0x1F
                               : 0;
   failed_ = !subsystem_.eraser.ok();
-  const unsigned state = failed_ ? spec::kSanitizeFailedState : spec::kSanitizeSucceeded;
+  unsigned state = failed_ ? spec::kSanitizeFailedState : spec::kSanitizeSucceeded;
+  if (!failed_ && spec::SanitizeFields{cdw10_}.ndas()) state = spec::kSanitizeDeallocated;
   status_ = static_cast<std::uint16_t>(state | (passes << 3) |
                                        (failed_ ? 0u : spec::kSanitizeGlobalErased));
   writes_at_end_ = writes();

@@ -62,7 +62,7 @@ struct MediaPart {
 };
 
 // Owned by the client, alive from start() to done() or cancel(). The client sets op, the range, the
-// parts (one per touched unit, ascending) and force_unit_access.
+// parts (one per touched unit, ascending), force_unit_access and limited_retry.
 struct MediaCommand {
   MediaOp op = MediaOp::kRead;
   // For deallocate and write zeroes: byte range, any alignment to the logical block size. Units
@@ -70,6 +70,7 @@ struct MediaCommand {
   std::uint64_t first_byte = 0;
   std::uint64_t bytes = 0;
   bool force_unit_access = false;  // a write is done only when it is durable
+  bool limited_retry = false;      // a read gives up early instead of taking long
   std::vector<MediaPart> parts;
   MediaClient* client = nullptr;
   std::uint64_t client_data = 0;  // the client's own

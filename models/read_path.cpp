@@ -37,7 +37,7 @@ ReadPath::Unit* ReadPath::take_unit(MediaPart* part, UnitId number) {
   unit->fetched = {};
   unit->next = nullptr;
   unit->retries = 0;
-  unit->tried = unit->soft = unit->lost = false;
+  unit->tried = unit->soft = unit->lost = unit->limited = false;
   unit->epoch = epoch_;
   if (part != nullptr) part->media_data = reinterpret_cast<std::uint64_t>(unit);
   return unit;
@@ -155,8 +155,10 @@ void ReadPath::end_hold(Unit& unit) {
 }
 
 void ReadPath::draw(Unit& unit) {
-  const Reliability::Outcome outcome = ftl_.read_outcome(unit.mapped.place);
+  const bool limited = unit.part != nullptr && unit.part->command->limited_retry;
+  const Reliability::Outcome outcome = ftl_.read_outcome(unit.mapped.place, limited);
   unit.tried = true;
+  unit.limited = limited;
   unit.retries = outcome.retries;
   unit.soft = outcome.soft;
   unit.lost = outcome.lost;
@@ -243,7 +245,7 @@ void ReadPath::deliver(std::uint64_t argument) {
         read_again(*unit);
         return;
       }
-      if (unit->lost && geometry_.parity) {
+      if (unit->lost && geometry_.parity && !unit->limited) {
         reliability_.count_lost();
         rebuild(*unit);
         return;

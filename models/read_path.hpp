@@ -46,6 +46,7 @@ class ReadPath : private DieJobOwner {
     std::uint32_t epoch = 0;    // of a fetch
     bool tried = false;         // what the reads need has been drawn
     bool soft = false;
+    bool limited = false;  // gives up early
     bool lost = false;
   };
   struct Job : DieJob {

@@ -102,6 +102,7 @@ class Endpoint : public sc_core::sc_module,
   void interrupt(VectorId vector) override;
   void interrupt_served(VectorId vector) override;
   bool interrupt_by_pin() const override;
+  bool interrupt_by_table() const override { return msix_ && msix_->enabled(); }
   bool interrupt_enabled(VectorId vector) const override;
   void drop_requests() override;
   bool bus_master() const override {

@@ -73,6 +73,8 @@ class FunctionPort {
   virtual void interrupt_served(VectorId) {}
   // True while the pin carries the interrupts, so that interrupt_served() matters.
   virtual bool interrupt_by_pin() const { return false; }
+  // True while MSI-X carries them, so that its table is what masks vectors.
+  virtual bool interrupt_by_table() const { return !interrupt_by_pin(); }
   // True if an interrupt sent now would leave (enabled, not masked).
   virtual bool interrupt_enabled(VectorId vector) const = 0;
 

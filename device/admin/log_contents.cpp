@@ -197,11 +197,11 @@ LogBytes feature_effects_page(Core& core, const Command&) {
   constexpr std::uint32_t kScopeNamespace = 1u << 20;
   constexpr std::uint32_t kScopeController = 1u << 21;
   std::array<std::uint32_t, 256> table{};
-  for (const FeatureRow& row : feature_rows()) {
-    const auto id = static_cast<std::uint32_t>(row.id);
-    if (find_feature(core, id) == nullptr) continue;
+  for (std::uint32_t id = 0; id < table.size(); ++id) {
+    const FeatureRow* row = find_feature(core, id);
+    if (row == nullptr) continue;
     table[id] =
-        kSupported | (row.scope == FeatureScope::kNamespace ? kScopeNamespace : kScopeController);
+        kSupported | (row->scope == FeatureScope::kNamespace ? kScopeNamespace : kScopeController);
   }
   return bytes_of(table);
 }

@@ -58,11 +58,14 @@ void sanitize(Core& core, Command& command) {
     core.complete(command, Status::kSuccess);
   } else if ((capability_of(fields.action()) & core.config.sanitize.sanicap) == 0) {
     core.reject(command, Status::kInvalidField, "SANICAP has no such sanitize action", "5.24");
-  } else if (fields.ndas()) {
+  } else if (fields.ndas() &&
+             (core.features.value(spec::FeatureId::kSanitizeConfig) & spec::kSanitizeNodrm) == 0) {
     core.reject(command, Status::kInvalidField, "No Deallocate After Sanitize is not supported",
                 "5.24");
   } else if (core.subsystem.any_formatting()) {
     core.reject(command, Status::kFormatInProgress, "a namespace is being formatted", "5.24");
+  } else if ((core.memory.read(spec::kRegPmrctl) & 1) != 0) {
+    core.reject(command, Status::kSanitizeProhibitedByPmr, "PMRCTL.EN is 1", "5.24");
   } else if (core.subsystem.firmware.next() != 0) {
     core.reject(command, Status::kFirmwareNeedsControllerReset,
                 "a firmware activation waits for its reset", "5.24");

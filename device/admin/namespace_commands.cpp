@@ -111,9 +111,16 @@ void delete_namespace(Core& core, Command& command) {
     core.reject(command, Status::kInvalidNamespace, "NSID names no allocated namespace", "5.20");
     return;
   }
+  const auto meant = [nsid](std::uint32_t id) { return nsid == id || nsid == spec::kNsidAll; };
+  for (std::uint32_t id = 1; id <= set.limit(); ++id) {
+    if (meant(id) && set.slot(id).formatting) {
+      core.reject(command, Status::kFormatInProgress, "the namespace is being formatted", "5.20");
+      return;
+    }
+  }
   for (std::uint32_t id = 1; id <= set.limit(); ++id) {
     Namespace* space = set.find(id);
-    if (space != nullptr && (nsid == id || nsid == spec::kNsidAll)) Deletion::begin(core, *space);
+    if (space != nullptr && meant(id)) Deletion::begin(core, *space);
   }
   core.complete(command, Status::kSuccess);
 }

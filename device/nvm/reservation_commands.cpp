@@ -21,6 +21,13 @@ bool ignores_key(const Command& command) {
 ReservationType type_of(const Command& command) {
   return static_cast<ReservationType>(spec::bits(command.sqe.cdw10, 15, 8));
 }
+// CPTPL: what a Register changes of Persist Through Power Loss.
+constexpr unsigned kCptplReserved = 1;
+constexpr unsigned kCptplClear = 2;
+constexpr unsigned kCptplSet = 3;
+unsigned cptpl_of(const Command& command) {
+  return spec::bits(command.sqe.cdw10, 31, 30);
+}
 bool known_type(ReservationType type) {
   return type >= ReservationType::kWriteExclusive &&
          type <= ReservationType::kExclusiveAccessAllRegistrants;
@@ -77,17 +84,19 @@ void register_now(Core& core, Command& command) {
   const HostId host = core.reservation_log.host();
   const std::uint64_t current = key_at(command, 0);
   const std::uint64_t fresh = key_at(command, 1);
-  switch (action_of(command)) {
-    case 0:
-      return end(core, command, reservation.register_key(host, fresh));
-    case 1:
-      return end(core, command,
-                 reservation.unregister(host, current, ignores_key(command),
-                                        notifier(core, command.sqe.nsid)));
-    default:
-      return end(core, command,
-                 reservation.replace_key(host, current, fresh, ignores_key(command)));
+  Status status;
+  if (action_of(command) == 0) {
+    status = reservation.register_key(host, fresh);
+  } else if (action_of(command) == 1) {
+    status = reservation.unregister(host, current, ignores_key(command),
+                                    notifier(core, command.sqe.nsid));
+  } else {
+    status = reservation.replace_key(host, current, fresh, ignores_key(command));
   }
+  if (status == Status::kSuccess && cptpl_of(command) >= kCptplClear) {
+    reservation.set_persists(cptpl_of(command) == kCptplSet);
+  }
+  end(core, command, status);
 }
 
 void acquire_now(Core& core, Command& command) {
@@ -152,6 +161,7 @@ void send_report(Core& core, Command& command) {
   std::memset(page, 0, models::kUnitBytes);
   spec::ReservationStatus header{};
   header.gen = reservation.generation();
+  header.ptpls = reservation.persists();
   header.rtype = static_cast<std::uint8_t>(reservation.type());
   if ((command.sqe.cdw11 & 1) != 0) {
     using Entry = spec::RegisteredControllerExtended;
@@ -178,12 +188,8 @@ bool field_ok(Core& core, Command& command, bool ok, const char* rule, const cha
 }  // namespace
 
 void reservation_register(Core& core, Command& command) {
-  constexpr unsigned kKeep = 0;  // CPTPL
-  constexpr unsigned kClear = 2;
-  const unsigned cptpl = spec::bits(command.sqe.cdw10, 31, 30);
   if (!field_ok(core, command, action_of(command) <= 2, "RREGA is reserved", "6.11") ||
-      !field_ok(core, command, cptpl == kKeep || cptpl == kClear,
-                "reservations do not persist through power loss", "6.11")) {
+      !field_ok(core, command, cptpl_of(command) != kCptplReserved, "CPTPL is reserved", "6.11")) {
     return;
   }
   core.prps.map(command, 16, receive<16, register_now>);

@@ -79,6 +79,9 @@ inline constexpr unsigned kSanitizeNever = 0;
 inline constexpr unsigned kSanitizeSucceeded = 1;
 inline constexpr unsigned kSanitizeRunning = 2;
 inline constexpr unsigned kSanitizeFailedState = 3;
+// Done, and deallocated although the command asked for the opposite.
+inline constexpr unsigned kSanitizeDeallocated = 4;
+inline constexpr std::uint32_t kSanitizeNodrm = 1u << 0;  // feature 17h
 inline constexpr std::uint16_t kSanitizeGlobalErased = 1u << 8;
 
 // Security Send and Receive (5.25, 5.26), dword 10.

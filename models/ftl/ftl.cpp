@@ -146,8 +146,8 @@ Reliability::Age Ftl::age_of(const Superblock& block) const {
           block.sequence < geometry_.superblocks};
 }
 
-Reliability::Outcome Ftl::read_outcome(Place place) {
-  return reliability_.read(age_of(superblocks_[geometry_.superblock_of(place)]));
+Reliability::Outcome Ftl::read_outcome(Place place, bool limited) {
+  return reliability_.read(age_of(superblocks_[geometry_.superblock_of(place)]), limited);
 }
 
 bool Ftl::record_matches(UnitId unit, UnitMap::Mapped mapped) {

@@ -49,7 +49,7 @@ class Ftl : private DieJobOwner {
   void read_begins(Place place);
   void read_ends(Place place);
   // How often the unit at `place` must be read, with reliability.bit_errors. Draws.
-  Reliability::Outcome read_outcome(Place place);
+  Reliability::Outcome read_outcome(Place place, bool limited = false);
   // Whether the place is in a superblock that is used with one bit a cell.
   bool in_slc(Place place) const {
     return slc_limit_ != 0 && superblocks_[geometry_.superblock_of(place)].slc;

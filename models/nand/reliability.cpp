@@ -50,16 +50,20 @@ std::uint64_t Reliability::rber_ppb(const Age& age) const {
          std::uint64_t{config_.read_rber_ppb_per_kread} * age.reads / 1000;
 }
 
-Reliability::Outcome Reliability::read(const Age& age) {
+Reliability::Outcome Reliability::read(const Age& age, bool limited) {
   const std::uint64_t spread = 2 * std::uint64_t{config_.variation_percent} + 1;
   const std::uint64_t percent = 100 - config_.variation_percent + errors_.below(spread);
   std::uint64_t rate = rber_ppb(age) * percent / 100;
   Outcome outcome;
-  while (rate > config_.ecc_limit_ppb && outcome.retries < config_.max_retries) {
+  const std::uint32_t most =
+      limited ? std::min(config_.limited_retries, config_.max_retries) : config_.max_retries;
+  while (rate > config_.ecc_limit_ppb && outcome.retries < most) {
     rate = rate * config_.retry_gain_percent / 100;
     ++outcome.retries;
   }
-  if (rate > config_.ecc_limit_ppb) {
+  if (rate > config_.ecc_limit_ppb && limited) {
+    outcome.lost = true;
+  } else if (rate > config_.ecc_limit_ppb) {
     outcome.soft = true;
     outcome.lost = rate > config_.soft_limit_ppb;
     ++soft_;

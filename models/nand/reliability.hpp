@@ -40,8 +40,9 @@ class Reliability {
   }
   // Raw bit error rate without its variation, in 1e-9.
   std::uint64_t rber_ppb(const Age& age) const;
-  // Draws. Only with bit_errors.
-  Outcome read(const Age& age);
+  // Draws. Only with bit_errors. limited: after limited_retries the data is given up, without a
+  // soft decode.
+  Outcome read(const Age& age, bool limited = false);
   base::Time soft_decode_time() const { return soft_decode_; }
   // Whether a superblock of that age is due to be written anew.
   bool refresh_due(const Age& age) const;

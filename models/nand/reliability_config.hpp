@@ -21,6 +21,7 @@ struct ReliabilityConfig {
   std::uint32_t ecc_limit_ppb = 8'500'000;
   std::uint32_t retry_gain_percent = 70;
   std::uint32_t max_retries = 8;
+  std::uint32_t limited_retries = 2;
   std::uint32_t soft_limit_ppb = 12'000'000;
   std::uint32_t soft_decode_ns = 40'000;
   std::uint32_t refresh_reads = 0;
@@ -36,8 +37,8 @@ BOOST_DESCRIBE_STRUCT(ReliabilityConfig, (),
                       (bit_errors, initial_cycles, initial_retention_days, rber_ppb,
                        wear_rber_ppb_per_kcycle, retention_rber_ppb_per_day,
                        read_rber_ppb_per_kread, variation_percent, ecc_limit_ppb,
-                       retry_gain_percent, max_retries, soft_limit_ppb, soft_decode_ns,
-                       refresh_reads, refresh_days, spare_blocks_per_die, factory_bad_per_million,
-                       program_fail_per_million, erase_fail_per_million))
+                       retry_gain_percent, max_retries, limited_retries, soft_limit_ppb,
+                       soft_decode_ns, refresh_reads, refresh_days, spare_blocks_per_die,
+                       factory_bad_per_million, program_fail_per_million, erase_fail_per_million))
 
 }  // namespace nvmesim::models

@@ -67,6 +67,8 @@ void System::build_device() {
   endpoint_->attach(*controller_);
   endpoint_->set_link(*link_);
   if (switch_) endpoint_->set_switch(*switch_);
+  further_ = std::make_unique<FurtherControllers>(config_, scheduler_, *media_, *controller_,
+                                                  stages_, hooks_.log);
 }
 
 void System::bind() {
@@ -82,6 +84,7 @@ void System::bind() {
   }
   bind_link();
   bind_drive();
+  further_->bind(*root_complex_, sockets_);
 }
 
 // Link and drive, with what tools want in between.
@@ -159,6 +162,7 @@ void System::register_statistics() {
     switch_->register_statistics(statistics_, "pcie_switch");
   }
   controller_->register_statistics(statistics_, "device.controller");
+  further_->register_statistics(statistics_);
 }
 
 bool System::run(std::function<void()> scenario) {
@@ -185,7 +189,9 @@ bool System::boot() {
 
 const std::vector<pcie::FunctionInfo>& System::find_functions() {
   // Firmware looks for functions when the links have trained.
-  const auto trained = [this] { return link_->up() && (uplink_ == nullptr || uplink_->up()); };
+  const auto trained = [this] {
+    return link_->up() && (uplink_ == nullptr || uplink_->up()) && further_->trained();
+  };
   while (!trained()) scheduler_.sleep(std::chrono::microseconds(100));
   Enumeration access(*machine_);
   functions_ = pcie::enumerate(access, config_.root_complex.window(), enumeration_options(config_));

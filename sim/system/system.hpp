@@ -31,6 +31,7 @@
 #include "sim/check/checked_sockets.hpp"
 #include "sim/check/wire_trace.hpp"
 #include "sim/fault/request_splice.hpp"
+#include "sim/system/further_controllers.hpp"
 #include "sim/system/system_config.hpp"
 #include "sim/workload/runner.hpp"
 
@@ -139,6 +140,7 @@ class System {
   std::unique_ptr<pcie::Endpoint> endpoint_;
   std::unique_ptr<models::Media> media_;
   std::unique_ptr<device::Controller> controller_;
+  std::unique_ptr<FurtherControllers> further_;  // of a drive with several ports
   std::unique_ptr<check::WireTrace> wire_trace_;
   std::vector<std::unique_ptr<fault::RequestSplice>> faults_;
   check::CheckedSockets sockets_;

@@ -21,6 +21,9 @@ constexpr base::ParamInfo kSimulationParams[] = {
 };
 
 constexpr base::ParamInfo kDeviceParams[] = {
+    {"controllers", "", 1, 8,
+     "ports of the drive, each with a controller, a link and a root port of its own; namespaces "
+     "that are shared are attached to all"},
     {"persona", "", 0, 0, "a drive of the driver's quirk table that this one passes for"},
 };
 
@@ -65,6 +68,7 @@ boost::json::value without_texts(boost::json::value preset) {
 // One fact is configured in one place; here it is handed to whoever else needs it.
 void join(SystemConfig& config) {
   config.root_complex.memory_bytes = config.host.memory_bytes;
+  config.root_complex.ports = config.device.controllers;
   config.device.controller.vectors = config.device.endpoint.vectors();
   config.device.controller.identity.vendor_id = config.device.endpoint.vendor_id;
   config.device.controller.identity.subsystem_vendor_id =

@@ -34,6 +34,7 @@ struct SimulationConfig {
 BOOST_DESCRIBE_STRUCT(SimulationConfig, (), (quantum_ns, hang_after_ms, check_protocol))
 
 struct DeviceConfig {
+  std::uint32_t controllers = 1;
   std::string persona;  // a drive of the driver's quirk table to pass for; empty: none
   pcie::EndpointConfig endpoint;
   device::ControllerConfig controller;
@@ -41,7 +42,7 @@ struct DeviceConfig {
 
   static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (persona, endpoint, controller, media))
+BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (controllers, persona, endpoint, controller, media))
 
 struct SystemConfig {
   std::uint64_t seed = 1;

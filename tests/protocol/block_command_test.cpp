@@ -274,3 +274,33 @@ TEST_CASE("deallocated blocks read as ones where the drive is so") {
   CHECK(bench.status(0, identify(0, 1)) == Status::kSuccess);
   CHECK((bench.port.load<spec::IdentifyNamespace>(kData).dlfeat & 0xF) == 2);
 }
+TEST_CASE("Limited Retry of a Read reaches the media, of a Write it means nothing") {
+  DataBench bench;
+  auto read = io(NvmOpcode::kRead, 0, 8);
+  REQUIRE(bench.status(1, read) == Status::kSuccess);
+  CHECK(bench.media.limited_reads == 0);
+  read.cdw12 |= 1u << 31;
+  REQUIRE(bench.status(1, read) == Status::kSuccess);
+  CHECK(bench.media.limited_reads == 1);
+  auto write = io(NvmOpcode::kWrite, 0, 8);
+  write.cdw12 |= 1u << 31;
+  REQUIRE(bench.status(1, write) == Status::kSuccess);
+  REQUIRE(bench.status(1, io(NvmOpcode::kRead, 0, 8)) == Status::kSuccess);
+  CHECK(bench.media.limited_reads == 1);
+}
+TEST_CASE("with MDTS 0 a transfer may have all the blocks that NLB can name") {
+  device::ControllerConfig config = small_config();
+  config.mdts = 0;
+  DataBench bench(config);
+  REQUIRE(bench.status(0, identify(1, 0)) == Status::kSuccess);
+  CHECK(bench.port.load<spec::IdentifyController>(kData).mdts == 0);
+  // 16 MiB, half the media: 8,192 pages over 16 lists of 512 entries, pages used again and again.
+  constexpr std::uint64_t kLists16 = 0x70'0000;
+  for (std::uint64_t i = 0; i < 512 * 17; ++i) {
+    const bool chain = i % 512 == 511;
+    bench.port.store(kLists16 + i * 8, chain ? kLists16 + (i + 1) * 8 : 0x20'0000 + i % 256 * 4096);
+  }
+  CHECK(bench.status(1, io(NvmOpcode::kRead, 0, 32'768, kData, kLists16)) == Status::kSuccess);
+  CHECK(bench.status(1, io(NvmOpcode::kWrite, 0, 32'768, kData, kLists16)) == Status::kSuccess);
+  CHECK(bench.idle());
+}

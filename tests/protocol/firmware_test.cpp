@@ -253,3 +253,14 @@ TEST_CASE("BPRSEL refuses what is beyond the partition, and absent partitions") 
   CHECK((bench.read32(spec::kRegBpinfo) >> 24 & 3) == 3);
   CHECK(bench.lines.size() == 2);
 }
+TEST_CASE("Sanitize waits for the reset that a committed image needs") {
+  device::ControllerConfig config = full_config();
+  config.firmware.activation_ms = 0;
+  Ready bench(config);
+  bench.download("2.0");
+  REQUIRE(bench.status(0, bench.commit(2, 1)) == Status::kSuccess);  // active at the next reset
+  bench.check_rejected(0, admin(AdminOpcode::kSanitize, 2), Status::kFirmwareNeedsControllerReset);
+  bench.disable();
+  REQUIRE(bench.enable());
+  CHECK(bench.status(0, admin(AdminOpcode::kSanitize, 2)) == Status::kSuccess);
+}

@@ -1,5 +1,5 @@
 // The host memory buffer: its descriptor list, who uses it, and how the host gets it back.
-#include "models/borrowed_memory.hpp"
+#include "tests/protocol/support/borrower.hpp"
 #include "tests/protocol/support/data_bench.hpp"
 
 using namespace nvmesim;
@@ -10,64 +10,6 @@ using spec::Status;
 namespace {
 
 constexpr std::uint64_t kPieces = 0x40'0000;
-
-// A part of the media that keeps a number in every page of what it is lent.
-class User : public models::BorrowedMemoryUser {
- public:
-  explicit User(base::Scheduler& scheduler) : scheduler_(scheduler) {}
-
-  void lent(models::BorrowedMemory& memory, bool intact) override {
-    memory_ = &memory;
-    last_intact = intact;
-    ++times_lent;
-  }
-  void withdraw(base::Callback done) override {
-    done_ = done;
-    scheduler_.after<&User::give_back>(30us, this);
-  }
-  void dropped() override {
-    memory_ = nullptr;
-    ++times_dropped;
-  }
-  void write(std::uint64_t page) {
-    buffer_ = buffers_.take();
-    std::memset(buffer_->data(), 0, 8);
-    std::memcpy(buffer_->data(), &page, sizeof page);
-    memory_->write(page * 4096 + 8, {buffer_->data(), 8}, buffer_,
-                   base::Callback::of<&User::moved>(this));
-  }
-  void read(std::uint64_t page) {
-    buffer_ = buffers_.take();
-    memory_->read(page * 4096 + 8, {buffer_->data(), 8}, buffer_,
-                  base::Callback::of<&User::moved>(this));
-  }
-  std::uint64_t value() const {
-    std::uint64_t result = 0;
-    std::memcpy(&result, buffer_->data(), sizeof result);
-    return result;
-  }
-
-  models::BorrowedMemory* memory_ = nullptr;
-  bool last_intact = false;
-  bool last_failed = false;
-  int times_lent = 0;
-  int times_dropped = 0;
-  int moves = 0;
-
- private:
-  void moved() {
-    ++moves;
-    last_failed = memory_->failed();
-  }
-  void give_back() {
-    memory_ = nullptr;
-    done_();
-  }
-  base::Scheduler& scheduler_;
-  base::BufferPool buffers_{4096};
-  base::BufferRef buffer_;
-  base::Callback done_;
-};
 
 struct Piece {
   std::uint64_t address;
@@ -89,9 +31,9 @@ struct HmbBench : Bench {
   explicit HmbBench(device::ControllerConfig wanted = wanting())
       : Bench(wanted, false,
               [](FakeMedia& built, base::Scheduler& time) {
-                built.user = std::make_unique<User>(time);
+                built.user = std::make_unique<Borrower>(time);
               }),
-        user(static_cast<User*>(media.user.get())) {
+        user(static_cast<Borrower*>(media.user.get())) {
     REQUIRE(enable());
   }
   spec::SubmissionEntry give(const std::vector<Piece>& pieces, std::uint32_t size,
@@ -110,7 +52,7 @@ struct HmbBench : Bench {
                  static_cast<std::uint32_t>(FeatureId::kHostMemoryBuffer), 0);
   }
   std::vector<Piece> two() const { return {{kPieces, 6}, {kPieces + 0x10'0000, 10}}; }
-  User* user;
+  Borrower* user;
 };
 
 }  // namespace

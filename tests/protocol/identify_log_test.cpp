@@ -149,8 +149,16 @@ TEST_CASE("Identify fills exactly its 4096 bytes, whatever the offset") {
 
 TEST_CASE("Identify refuses CNS values that are not there") {
   Ready bench;
-  for (const std::uint32_t cns : {0x04u, 0x05u, 0x06u, 0x07u, 0x08u, 0x10u, 0x11u, 0x12u, 0x13u,
-                                  0x14u, 0x15u, 0x16u, 0x17u, 0x19u, 0x1Au, 0x1Bu, 0x1Cu, 0xFFu}) {
+  for (const std::uint32_t cns :
+       {0x04u, 0x05u, 0x06u, 0x07u, 0x08u, 0x10u, 0x11u, 0x12u, 0x13u, 0x14u, 0x15u,
+        0x16u, 0x17u, 0x18u, 0x19u, 0x1Au, 0x1Bu, 0x1Cu, 0x1Du, 0x1Fu, 0xFFu}) {
+    bench.check_rejected(0, identify(cns, 0), Status::kInvalidField);
+  }
+}
+TEST_CASE(
+    "Identify of virtualization, UUIDs and domains is refused also by a drive with all else") {
+  Ready bench(full_config());
+  for (const std::uint32_t cns : {0x14u, 0x15u, 0x17u, 0x18u}) {
     bench.check_rejected(0, identify(cns, 0), Status::kInvalidField);
   }
 }

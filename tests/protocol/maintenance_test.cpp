@@ -231,6 +231,28 @@ TEST_CASE("Sanitize refuses reserved actions and No Deallocate") {
   }
   bench.check_rejected(0, bench.sanitize(2 | (1u << 9)), Status::kInvalidField);
 }
+TEST_CASE("with NODRM a Sanitize that asks for No Deallocate deallocates and says so") {
+  Ready bench;
+  constexpr std::uint32_t kNoDeallocate = 1u << 9;
+  REQUIRE(bench.status(0, admin(AdminOpcode::kSetFeatures, 0x17, 1)) == Status::kSuccess);
+  CHECK(bench.run_command(0, admin(AdminOpcode::kGetFeatures, 0x17)).entry.dw0 == 1);
+  REQUIRE(bench.status(1, io(NvmOpcode::kWrite, 0, 8)) == Status::kSuccess);
+  REQUIRE(bench.status(0, bench.sanitize(2 | kNoDeallocate)) == Status::kSuccess);
+  bench.run(10ms);
+  CHECK((bench.sanitize_log().sstat & 7) == spec::kSanitizeDeallocated);
+  CHECK(bench.media.used_units() == 0);
+  REQUIRE(bench.status(0, admin(AdminOpcode::kSetFeatures, 0x17, 0)) == Status::kSuccess);
+  bench.check_rejected(0, bench.sanitize(2 | kNoDeallocate), Status::kInvalidField);
+}
+TEST_CASE("Sanitize is refused while the persistent memory region is enabled") {
+  device::ControllerConfig config = full_config();
+  config.pmr.pages = 16;
+  Ready bench(config);
+  bench.write32(spec::kRegPmrctl, 1);
+  bench.check_rejected(0, bench.sanitize(2), Status::kSanitizeProhibitedByPmr);
+  bench.write32(spec::kRegPmrctl, 0);
+  CHECK(bench.status(0, bench.sanitize(2)) == Status::kSuccess);
+}
 TEST_CASE("Sanitize refuses actions that SANICAP does not have") {
   device::ControllerConfig config = full_config();
   config.sanitize.sanicap = spec::kSanicapCrypto;

@@ -59,6 +59,11 @@ TEST_CASE("without a controller memory buffer its registers are 0 and keep nothi
   CHECK(bench.read64(spec::kRegCmbmsc) == 0);
   CHECK(bench.read32(spec::kRegCmbsz) == 0);
 }
+TEST_CASE("a CMB tells of no elasticity buffer and of its sustained write throughput") {
+  CmbBench bench;
+  CHECK(bench.read32(spec::kRegCmbebs) == 0);
+  CHECK(bench.read32(spec::kRegCmbswtp) == (6'400u << 8 | 2));  // in MB/s
+}
 TEST_CASE("the host reads what it wrote to the buffer, in any width") {
   CmbBench bench;
   bench.put_in(kCmbBytes - 8, std::uint64_t{0x1122'3344'5566'7788});

@@ -1,99 +1,12 @@
-// Namespace Management, Namespace Attachment, Format NVM, and several controllers in a subsystem.
-#include "device/spec/management.hpp"
-#include "tests/protocol/support/test_host.hpp"
-#include "tests/support/catch.hpp"
+// Namespace Management, Namespace Attachment, Format NVM, and what Identify tells of them.
+#include "tests/protocol/support/managed_bench.hpp"
 
 using namespace nvmesim;
 using namespace nvmesim::test;
 using spec::AdminOpcode;
-using spec::FeatureId;
-using spec::LogPageId;
 using spec::NvmOpcode;
 using spec::Status;
-
-namespace {
-
-struct Ready : Bench {
-  explicit Ready(device::ControllerConfig wanted = full_config()) : Bench(wanted) {
-    REQUIRE(enable());
-    create_pair(1);
-  }
-  Ready(device::ControllerConfig wanted, Bench& sibling) : Bench(wanted, sibling) {
-    REQUIRE(enable());
-    create_pair(1);
-  }
-
-  spec::SubmissionEntry create_entry(std::uint64_t blocks, std::uint8_t flbas = 0) {
-    spec::IdentifyNamespace wanted{};
-    wanted.nsze = wanted.ncap = blocks;
-    wanted.flbas = flbas;
-    return create_entry(wanted);
-  }
-  spec::SubmissionEntry create_entry(const spec::IdentifyNamespace& wanted) {
-    port.store(kData, wanted);
-    auto entry = admin(AdminOpcode::kNamespaceManagement, 0);
-    entry.prp1 = kData;
-    return entry;
-  }
-  std::uint32_t create(std::uint64_t blocks, std::uint8_t flbas = 0) {
-    const Completion completion = run_command(0, create_entry(blocks, flbas));
-    REQUIRE(completion.status() == Status::kSuccess);
-    return completion.entry.dw0;
-  }
-  spec::SubmissionEntry remove_entry(std::uint32_t nsid) {
-    auto entry = admin(AdminOpcode::kNamespaceManagement, 1);
-    entry.nsid = nsid;
-    return entry;
-  }
-  spec::SubmissionEntry attach_entry(std::uint32_t nsid, std::vector<std::uint16_t> ids,
-                                     std::uint32_t select = 0) {
-    spec::ControllerList list{};
-    list.count = static_cast<std::uint16_t>(ids.size());
-    std::copy(ids.begin(), ids.end(), list.ids.begin());
-    port.store(kData, list);
-    auto entry = admin(AdminOpcode::kNamespaceAttachment, select);
-    entry.nsid = nsid;
-    entry.prp1 = kData;
-    return entry;
-  }
-  spec::SubmissionEntry format_entry(std::uint32_t nsid, std::uint32_t cdw10) {
-    auto entry = admin(AdminOpcode::kFormatNvm, cdw10);
-    entry.nsid = nsid;
-    return entry;
-  }
-  spec::IdentifyNamespace read_namespace(std::uint32_t nsid, std::uint32_t cns = 0) {
-    REQUIRE(status(0, identify(cns, nsid, kData + 0x4000)) == Status::kSuccess);
-    return port.load<spec::IdentifyNamespace>(kData + 0x4000);
-  }
-  spec::IdentifyController read_controller() {
-    REQUIRE(status(0, identify(1, 0, kData + 0x4000)) == Status::kSuccess);
-    return port.load<spec::IdentifyController>(kData + 0x4000);
-  }
-  std::uint32_t list_entry(std::uint32_t cns, std::uint32_t index, std::uint32_t nsid = 0) {
-    REQUIRE(status(0, identify(cns, nsid, kData + 0x4000)) == Status::kSuccess);
-    return port.load<std::uint32_t>(kData + 0x4000 + index * 4);
-  }
-  spec::SubmissionEntry io_to(NvmOpcode opcode, std::uint32_t nsid, std::uint64_t lba = 0,
-                              std::uint32_t blocks = 8) {
-    auto entry = io(opcode, lba, blocks);
-    entry.nsid = nsid;
-    return entry;
-  }
-  std::uint16_t await_event() { return submit(0, admin(AdminOpcode::kAsyncEventRequest)); }
-  void ask_for_notices() {
-    REQUIRE(status(0, admin(AdminOpcode::kSetFeatures, 0x0B, 0x4BFF)) == Status::kSuccess);
-  }
-};
-
-device::ControllerConfig second_config() {
-  device::ControllerConfig config = full_config();
-  config.identity.controller_id = 7;
-  return config;
-}
-
-constexpr std::uint32_t kNamespaceNotice = 0x0004'0002;
-
-}  // namespace
+using Ready = ManagedBench;
 
 TEST_CASE("a created namespace is allocated, attached to nobody, and usable once attached") {
   Ready bench;
@@ -267,6 +180,17 @@ TEST_CASE("Format NVM takes its time, and I/O to that namespace is refused meanw
   CHECK(bench.scheduler.now() - start >= 2ms);
   CHECK(bench.status(1, bench.io_to(NvmOpcode::kRead, 2)) == Status::kSuccess);
 }
+TEST_CASE("a namespace that is being formatted is not deleted") {
+  Ready bench;
+  const std::uint16_t cid = bench.submit(0, bench.format_entry(2, 0));
+  bench.run(50us);
+  CHECK(bench.status(0, bench.remove_entry(2)) == Status::kFormatInProgress);
+  CHECK(bench.status(0, bench.remove_entry(spec::kNsidAll)) == Status::kFormatInProgress);
+  const auto completion = bench.wait(0, cid);
+  REQUIRE(completion);
+  CHECK(completion->status() == Status::kSuccess);
+  CHECK(bench.status(0, bench.remove_entry(2)) == Status::kSuccess);
+}
 TEST_CASE("a Format NVM goes on over a controller reset, without its completion") {
   Ready bench;
   bench.submit(0, bench.format_entry(2, 1));
@@ -292,6 +216,13 @@ TEST_CASE("Format NVM refuses formats, erase settings and namespaces that are no
   bench.check_rejected(0, bench.format_entry(2, 3u << 9), Status::kInvalidField);
   bench.check_rejected(0, bench.format_entry(0, 0), Status::kInvalidNamespace);
   bench.check_rejected(0, bench.format_entry(6, 0), Status::kInvalidNamespace);
+}
+TEST_CASE("a Format NVM whose media fails is an internal error, and can be tried again") {
+  Ready bench;
+  bench.media.fail_erases = true;
+  CHECK(bench.status(0, bench.format_entry(1, 0)) == Status::kInternalError);
+  bench.media.fail_erases = false;
+  CHECK(bench.status(0, bench.format_entry(1, 0)) == Status::kSuccess);
 }
 TEST_CASE("Format NVM ends commands in flight to its namespace") {
   Ready bench;
@@ -359,152 +290,4 @@ TEST_CASE("CNS values of revision 2.0 answer for the NVM command set and refuse 
   CHECK(data.nmic == 1);
   CHECK(data.nstat == 1);
   CHECK(data.anagrpid == 1);
-}
-
-TEST_CASE("two controllers share a shared namespace and nothing private") {
-  Ready first;
-  Ready second(second_config(), first);
-  CHECK(second.list_entry(0x02, 0) == 1);
-  CHECK(second.list_entry(0x02, 1) == 0);
-  std::fill_n(first.port.at(kData), 4096, std::byte{0x42});
-  REQUIRE(first.status(1, first.io_to(NvmOpcode::kWrite, 1)) == Status::kSuccess);
-  REQUIRE(second.status(1, second.io_to(NvmOpcode::kRead, 1)) == Status::kSuccess);
-  CHECK(second.port.load<std::uint8_t>(kData + 100) == 0x42);
-  CHECK(second.status(1, second.io_to(NvmOpcode::kRead, 2)) == Status::kInvalidNamespace);
-  CHECK(first.read_controller().cmic == 0x0A);
-  CHECK(second.read_controller().cntlid == 7);
-}
-TEST_CASE("the controller lists name both controllers, from a CNTLID on") {
-  Ready first;
-  Ready second(second_config(), first);
-  REQUIRE(first.status(0, identify(0x13, 0, kData)) == Status::kSuccess);
-  CHECK(first.port.load<std::uint16_t>(kData) == 2);
-  CHECK(first.port.load<std::uint16_t>(kData + 2) == 1);
-  CHECK(first.port.load<std::uint16_t>(kData + 4) == 7);
-  REQUIRE(first.status(0, identify(0x13 | (2u << 16), 0, kData)) == Status::kSuccess);
-  CHECK(first.port.load<std::uint16_t>(kData) == 1);
-  REQUIRE(first.status(0, identify(0x12, 2, kData)) == Status::kSuccess);
-  CHECK(first.port.load<std::uint16_t>(kData) == 1);
-}
-TEST_CASE("a private namespace cannot be attached twice, a shared one can") {
-  Ready first;
-  Ready second(second_config(), first);
-  first.check_rejected(0, first.attach_entry(2, {7}), Status::kNamespaceIsPrivate);
-  spec::IdentifyNamespace wanted{};
-  wanted.nsze = wanted.ncap = 64;
-  wanted.nmic = 1;
-  REQUIRE(first.status(0, first.create_entry(wanted)) == Status::kSuccess);
-  CHECK(first.status(0, first.attach_entry(3, {1, 7})) == Status::kSuccess);
-  CHECK(second.status(1, second.io_to(NvmOpcode::kRead, 3)) == Status::kSuccess);
-}
-TEST_CASE("the other controller hears of an attachment and lists the namespace, once") {
-  Ready first;
-  Ready second(second_config(), first);
-  second.ask_for_notices();
-  const std::uint16_t cid = second.await_event();
-  const std::uint32_t nsid = first.create(64);
-  REQUIRE(first.status(0, first.attach_entry(nsid, {7})) == Status::kSuccess);
-  const auto event = second.wait(0, cid);
-  REQUIRE(event);
-  CHECK(event->entry.dw0 == kNamespaceNotice);
-  REQUIRE(second.status(0, get_log(LogPageId::kChangedNamespaceList, 4096)) == Status::kSuccess);
-  CHECK(second.port.load<std::uint32_t>(kData) == nsid);
-  CHECK(second.port.load<std::uint32_t>(kData + 4) == 0);
-  REQUIRE(second.status(0, get_log(LogPageId::kChangedNamespaceList, 4096)) == Status::kSuccess);
-  CHECK(second.port.load<std::uint32_t>(kData) == 0);
-}
-TEST_CASE("a notice that nobody asked for is not sent, its log page tells of it") {
-  Ready first;
-  Ready second(second_config(), first);
-  const std::uint16_t cid = second.await_event();
-  const std::uint32_t nsid = first.create(64);
-  REQUIRE(first.status(0, first.attach_entry(nsid, {7})) == Status::kSuccess);
-  CHECK_FALSE(second.wait(0, cid, 1ms));
-  REQUIRE(second.status(0, get_log(LogPageId::kChangedNamespaceList, 4096, 0, kData, true)) ==
-          Status::kSuccess);
-  CHECK(second.port.load<std::uint32_t>(kData) == nsid);
-}
-TEST_CASE("deletion through one controller ends the other's commands and tells it") {
-  Ready first;
-  Ready second(second_config(), first);
-  second.ask_for_notices();
-  const std::uint16_t event = second.await_event();
-  first.media.held = true;
-  const std::uint16_t cid = second.submit(1, second.io_to(NvmOpcode::kRead, 1));
-  second.run(50us);
-  first.media.held = false;
-  REQUIRE(first.status(0, first.remove_entry(1)) == Status::kSuccess);
-  const auto completion = second.wait(1, cid);
-  REQUIRE(completion);
-  CHECK(completion->status() == Status::kInvalidNamespace);
-  CHECK(second.wait(0, event));
-}
-TEST_CASE("two controllers with one CNTLID are a user's mistake") {
-  Ready first;
-  CHECK_THROWS_AS(Bench(full_config(), first), base::UserError);
-}
-TEST_CASE("a reset of one controller leaves the other alone") {
-  Ready first;
-  Ready second(second_config(), first);
-  first.disable();
-  CHECK(second.alive());
-  CHECK(second.status(1, second.io_to(NvmOpcode::kRead, 1)) == Status::kSuccess);
-}
-TEST_CASE("an NVM subsystem reset resets every controller") {
-  Ready first;
-  Ready second(second_config(), first);
-  first.write32(spec::kRegNssr, spec::kNssrMagic);
-  CHECK(first.csts().value == 0x10);
-  CHECK(second.csts().value == 0x10);
-  CHECK(second.read32(spec::kRegCc) == 0);
-  CHECK(first.enable());
-  CHECK(second.enable());
-  CHECK(second.csts().nssro());
-  second.write32(spec::kRegCsts, 0x10);
-  CHECK_FALSE(second.csts().nssro());
-}
-
-TEST_CASE("an ANA group that is not accessible ends I/O with its path status") {
-  Ready bench;
-  bench.ask_for_notices();
-  const std::uint16_t cid = bench.await_event();
-  struct Case {
-    spec::AnaState state;
-    Status status;
-  };
-  for (const Case& one : {Case{spec::AnaState::kInaccessible, Status::kAnaInaccessible},
-                          Case{spec::AnaState::kPersistentLoss, Status::kAnaPersistentLoss},
-                          Case{spec::AnaState::kChange, Status::kAnaTransition}}) {
-    bench.controller->set_ana_state(1, one.state);
-    bench.check_rejected(1, bench.io_to(NvmOpcode::kRead, 1), one.status);
-  }
-  const auto event = bench.wait(0, cid);
-  REQUIRE(event);
-  CHECK(event->entry.dw0 == 0x000C'0302);
-  bench.controller->set_ana_state(1, spec::AnaState::kNonOptimized);
-  CHECK(bench.status(1, bench.io_to(NvmOpcode::kRead, 1)) == Status::kSuccess);
-}
-TEST_CASE("the ANA log has a descriptor per group, with or without namespaces") {
-  Ready bench;
-  bench.controller->set_ana_state(2, spec::AnaState::kNonOptimized);
-  REQUIRE(bench.status(0, get_log(LogPageId::kAsymmetricNamespaceAccess, 512)) == Status::kSuccess);
-  const auto header = bench.port.load<spec::AnaLogHeader>(kData);
-  CHECK(header.change_count == 1);
-  CHECK(header.descriptors == 2);
-  const auto group = bench.port.load<spec::AnaGroupDescriptor>(kData + 16);
-  CHECK(group.group == 1);
-  CHECK(group.nsids == 2);
-  CHECK(group.state == 1);
-  CHECK(bench.port.load<std::uint32_t>(kData + 48) == 1);
-  CHECK(bench.port.load<std::uint32_t>(kData + 52) == 2);
-  const auto other = bench.port.load<spec::AnaGroupDescriptor>(kData + 56);
-  CHECK(other.group == 2);
-  CHECK(other.nsids == 0);
-  CHECK(other.state == 2);
-  CHECK(other.change_count == 1);
-  auto groups_only = get_log(LogPageId::kAsymmetricNamespaceAccess, 512);
-  groups_only.cdw10 |= 1u << 8;
-  REQUIRE(bench.status(0, groups_only) == Status::kSuccess);
-  CHECK(bench.port.load<spec::AnaGroupDescriptor>(kData + 16).nsids == 0);
-  CHECK(bench.port.load<spec::AnaGroupDescriptor>(kData + 48).group == 2);
 }

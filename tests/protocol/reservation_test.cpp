@@ -334,14 +334,38 @@ TEST_CASE("a 128-bit host identifier needs the extended report") {
   CHECK(entry.rkey == kKeyA);
   CHECK(entry.hostid[15] == std::byte{15});
 }
-TEST_CASE("reservations do not persist through power loss, and say so") {
+TEST_CASE("Persist Through Power Loss is a state of the namespace, set by CPTPL or feature 83h") {
   Pair pair;
-  auto set = admin(spec::AdminOpcode::kSetFeatures,
-                   static_cast<std::uint32_t>(FeatureId::kReservationPersistence), 1);
-  set.nsid = 1;
-  pair.first.check_rejected(0, set, Status::kInvalidField);
+  const auto feature = [&](Bench& bench, std::uint32_t value) {
+    auto set = admin(spec::AdminOpcode::kSetFeatures,
+                     static_cast<std::uint32_t>(FeatureId::kReservationPersistence), value);
+    set.nsid = 1;
+    return bench.status(0, set);
+  };
+  const auto value = [](Bench& bench) {
+    auto get = admin(spec::AdminOpcode::kGetFeatures,
+                     static_cast<std::uint32_t>(FeatureId::kReservationPersistence));
+    get.nsid = 1;
+    return bench.run_command(0, get).entry.dw0;
+  };
   CHECK(pair.first.status(0, identify(0, 1)) == Status::kSuccess);
-  CHECK(pair.first.port.load<spec::IdentifyNamespace>(kData).rescap == 0xFE);
+  CHECK(pair.first.port.load<spec::IdentifyNamespace>(kData).rescap == 0xFF);
+  CHECK(value(pair.first) == 0);
+  CHECK(feature(pair.first, 1) == Status::kSuccess);
+  CHECK(value(pair.second) == 1);
+  CHECK(pair.b.report().ptpls == 1);
+  const std::uint32_t clear = 2u << 30;
+  const std::uint32_t set = 3u << 30;
+  CHECK(pair.b.run(pair.b.entry(NvmOpcode::kReservationRegister, clear, 0, kKeyB)) ==
+        Status::kSuccess);
+  CHECK(value(pair.first) == 0);
+  // A Register that is refused changes nothing of it.
+  CHECK(pair.a.run(pair.a.entry(NvmOpcode::kReservationRegister, 1 | set, 5)) ==
+        Status::kReservationConflict);
+  CHECK(value(pair.first) == 0);
+  CHECK(pair.a.run(pair.a.entry(NvmOpcode::kReservationRegister, set, 0, kKeyA)) ==
+        Status::kSuccess);
+  CHECK(value(pair.second) == 1);
 }
 TEST_CASE("reserved actions and types are refused") {
   Pair pair;
@@ -351,7 +375,7 @@ TEST_CASE("reserved actions and types are refused") {
     pair.first.check_rejected(1, pair.a.entry(opcode, cdw10, kKeyA), Status::kInvalidField);
   };
   refuse(Op::kReservationRegister, 3);
-  refuse(Op::kReservationRegister, 3u << 30);  // PTPL
+  refuse(Op::kReservationRegister, 1u << 30);  // CPTPL
   refuse(Op::kReservationAcquire, 3 | 1 << 8);
   refuse(Op::kReservationAcquire, 8 | 1 << 8);
   refuse(Op::kReservationAcquire, 0);

@@ -1,7 +1,6 @@
-// Features with data, saved values, and the persistent state of a drive.
+// Features with data, and saved values.
 #include <cstring>
 
-#include "device/persistent_state.hpp"
 #include "device/spec/management.hpp"
 #include "tests/protocol/support/test_host.hpp"
 #include "tests/support/catch.hpp"
@@ -41,14 +40,6 @@ spec::SubmissionEntry set(FeatureId id, std::uint32_t cdw11, bool save = false,
   entry.nsid = nsid;
   entry.prp1 = kData;
   return entry;
-}
-
-// A bench whose drive begins with the state of another.
-std::string state_of(const Bench& bench) {
-  return device::write_state(bench.controller->save());
-}
-void bring_back(Bench& bench, const std::string& text) {
-  bench.controller->restore(device::read_state(text, "state"), "state");
 }
 
 }  // namespace
@@ -187,102 +178,4 @@ TEST_CASE("data of a feature that cannot be read ends with a Data Transfer Error
   CHECK(bench.status(0, set(FeatureId::kTimestamp, 0)) == Status::kDataTransferError);
   bench.port.heal();
   CHECK(bench.idle());
-}
-
-TEST_CASE("namespaces, saved features, firmware and counters survive a restart with their state") {
-  Ready bench;
-  bench.create_pair(1);
-  auto remove = admin(AdminOpcode::kNamespaceManagement, 1);
-  remove.nsid = 2;
-  REQUIRE(bench.status(0, remove) == Status::kSuccess);
-  REQUIRE(bench.status(1, io(NvmOpcode::kWrite, 0, 8)) == Status::kSuccess);
-  REQUIRE(bench.status(0, set(FeatureId::kArbitration, 2, true)) == Status::kSuccess);
-  std::fill_n(bench.port.at(kData), 4096, std::byte{0x66});
-  REQUIRE(bench.status(0, set(FeatureId::kLbaRangeType, 1, true, 1)) == Status::kSuccess);
-  bench.run(1ms);
-  const std::string text = state_of(bench);
-  device::ControllerConfig config = full_config();
-  device::PersistentState state = device::read_state(text, "state");
-  CHECK(state.namespaces.size() == 1);
-  CHECK(state.features.size() == 2);
-  CHECK(state.counters.writes == 1);
-  CHECK_FALSE(state.clean_shutdown);
-  // The same drive after a power cycle.
-  config.identity.controller_id = 5;
-  Bench again(config, bench);
-  bench.disable();
-  bring_back(again, text);
-  REQUIRE(again.enable());
-  REQUIRE(again.status(0, identify(0x10, 0)) == Status::kSuccess);
-  CHECK(again.port.load<std::uint32_t>(kData) == 1);
-  CHECK(again.port.load<std::uint32_t>(kData + 4) == 0);
-  CHECK(again.run_command(0, admin(AdminOpcode::kGetFeatures, 1)).entry.dw0 == 2);
-  REQUIRE(again.status(0, get_log(LogPageId::kSmart, 512)) == Status::kSuccess);
-  const auto smart = again.port.load<spec::SmartLog>(kData);
-  CHECK(smart.host_write_commands.low == 1);
-  CHECK(smart.power_cycles.low == 2);
-  CHECK(smart.unsafe_shutdowns.low == 1);
-  CHECK(state_of(again).find("\"data\":\"6666") != std::string::npos);
-}
-TEST_CASE("a shutdown makes the next start a safe one") {
-  Ready bench;
-  bench.write32(spec::kRegCc, 0x0046'4001);
-  bench.run(1ms);
-  CHECK(bench.controller->save().clean_shutdown);
-}
-TEST_CASE("a state that is not of this drive is refused and changes nothing") {
-  Bench bench(full_config());
-  const device::PersistentState good = bench.controller->save();
-  const std::string before = state_of(bench);
-  const auto refused = [&](auto change) {
-    device::PersistentState bad = good;
-    change(bad);
-    CHECK_THROWS_AS(bench.controller->restore(bad, "state"), base::UserError);
-    CHECK(state_of(bench) == before);
-  };
-  using State = device::PersistentState;
-  refused([](State& s) { s.serial_number = "other"; });
-  refused([](State& s) { s.namespaces[0].units = 1ull << 60; });
-  refused([](State& s) { s.namespaces[0].first_unit = ~0ull; });
-  refused([](State& s) { s.namespaces[0].units = 0; });
-  refused([](State& s) { s.namespaces[0].blocks = 1ull << 50; });
-  refused([](State& s) { s.namespaces[0].block_bytes = 520; });
-  refused([](State& s) { s.namespaces[0].metadata_bytes = 8; });
-  refused([](State& s) { s.namespaces[0].protection_type = 1; });
-  refused([](State& s) { s.namespaces[0].ana_group = 0; });
-  refused([](State& s) { s.namespaces[0].nsid = 0; });
-  refused([](State& s) { s.namespaces[0].nsid = 9; });
-  refused([](State& s) { s.namespaces[1].nsid = 1; });
-  refused([](State& s) { s.namespaces[1].first_unit = 0; });
-  refused([](State& s) { s.firmware.pop_back(); });
-  refused([](State& s) { s.firmware[0].revision = "123456789"; });
-  refused([](State& s) { s.firmware[0].reset = 3; });
-  refused([](State& s) { s.active_slot = 0; });
-  refused([](State& s) { s.active_slot = 2; });
-  refused([](State& s) { s.next_slot = 4; });
-  refused([](State& s) { s.sanitize_status = 0x200; });
-  refused([](State& s) { s.features.push_back({0x07, 0, 0, ""}); });
-  refused([](State& s) { s.features.push_back({0x01, 1, 0, ""}); });
-  refused([](State& s) { s.features.push_back({0x02, 0, 31, ""}); });
-  refused([](State& s) { s.features.push_back({0x04, 7, 300, ""}); });
-  refused([](State& s) { s.features.push_back({0x09, 99, 99, ""}); });
-  refused([](State& s) { s.features.push_back({0x0C, 0, 1, "00"}); });
-  refused([](State& s) { s.features.push_back({0x0C, 0, 1, std::string(512, 'z')}); });
-  refused([](State& s) { s.features.push_back({0x03, 5, 0, std::string(8192, '0')}); });
-}
-TEST_CASE("text that is not a state is refused with a line that says where") {
-  const Bench bench(full_config());
-  const std::string good = state_of(bench);
-  for (std::size_t cut = 0; cut + 2 < good.size(); cut += 37) {
-    CHECK_THROWS_AS(device::read_state(good.substr(0, cut), "drive.json"), base::UserError);
-  }
-  for (const std::string_view text :
-       {"{\"version\":2}", "[]", "{\"namespaces\":3}", "{\"nonsense\":1}", "{\"version\":-1}"}) {
-    try {
-      device::read_state(text, "drive.json");
-      FAIL("not refused: " << text);
-    } catch (const base::UserError& error) {
-      CHECK(std::string(error.what()).find("drive.json") != std::string::npos);
-    }
-  }
 }

@@ -24,14 +24,14 @@ struct Shadowed : DataBench {
     set(kEventIndex, 4096, 0);
     REQUIRE(configure(kShadow, kEventIndex) == Status::kSuccess);
   }
-  spec::SubmissionEntry command(std::uint64_t shadow, std::uint64_t event_index) {
+  spec::SubmissionEntry command(std::uint64_t buffer, std::uint64_t event_index) {
     auto entry = admin(spec::AdminOpcode::kDoorbellBufferConfig);
-    entry.prp1 = shadow;
+    entry.prp1 = buffer;
     entry.prp2 = event_index;
     return entry;
   }
-  Status configure(std::uint64_t shadow, std::uint64_t event_index) {
-    return status(0, command(shadow, event_index));
+  Status configure(std::uint64_t buffer, std::uint64_t event_index) {
+    return status(0, command(buffer, event_index));
   }
   std::uint64_t place(std::uint64_t base, unsigned doorbell) const {
     return base + (std::uint64_t{doorbell} << (2 + config.dstrd));

@@ -40,6 +40,7 @@ class FakeMedia : public models::Media {
     for (models::MediaPart& part : command.parts) part.stages.open(scheduler_.now());
     command.parts_open = static_cast<std::uint32_t>(command.parts.size());
     running_.insert(&command);
+    if (command.op == models::MediaOp::kRead && command.limited_retry) ++limited_reads;
     if (held) {
       waiting_.push_back(&command);
       return;
@@ -112,6 +113,7 @@ class FakeMedia : public models::Media {
 
   std::uint64_t cancelled = 0;
   std::uint64_t flushes = 0;
+  std::uint64_t limited_reads = 0;
   std::uint64_t last_durable_writes = 0;
 
  private:

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <set>
 #include <stdexcept>
 #include <vector>
@@ -37,7 +38,8 @@ class FakePort : public pcie::FunctionPort {
                  WriteOptions options, base::Callback sent) override {
     check(address, from.size());
     if (!keep && from.size() > 64) throw std::logic_error("a long write without an owner");
-    if (readable(address, from.size()) && !options.dataless) {
+    const bool lands = !guard || guard(address, from.size());
+    if (lands && readable(address, from.size()) && !options.dataless) {
       std::memcpy(memory_.data() + address, from.data(), from.size());
     }
     ++writes_;
@@ -49,6 +51,7 @@ class FakePort : public pcie::FunctionPort {
   void interrupt(pcie::VectorId vector) override { ++interrupts_.at(vector.value()); }
   void interrupt_served(pcie::VectorId) override { ++served_; }
   bool interrupt_by_pin() const override { return by_pin; }
+  bool interrupt_by_table() const override { return !by_pin && !by_message; }
   bool interrupt_enabled(pcie::VectorId) const override { return true; }
   void drop_requests() override { ++generation_; }
   bool bus_master() const override { return true; }
@@ -70,7 +73,10 @@ class FakePort : public pcie::FunctionPort {
   void poison_page(std::uint64_t address) { bad_pages_.insert(address / 4096); }
   void heal() { bad_pages_.clear(); }
 
+  // As an IOMMU would: a write for which it says false goes nowhere.
+  std::function<bool(std::uint64_t address, std::size_t bytes)> guard;
   bool by_pin = false;
+  bool by_message = false;  // MSI
   std::uint64_t served() const { return served_; }
   std::uint64_t interrupts(std::uint32_t vector) const { return interrupts_[vector]; }
   bool promptly() const { return promptly_; }

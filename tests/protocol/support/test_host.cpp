@@ -95,6 +95,10 @@ void Bench::build(std::shared_ptr<device::Subsystem> subsystem) {
   std::fill_n(port.at(0), FakePort::kMemoryBytes, std::byte{0xA5});
 }
 
+void Bench::write_shadow(std::uint32_t doorbell, std::uint32_t value) {
+  if (shadow != 0) port.store(shadow + (std::uint64_t{doorbell} << (2 + config.dstrd)), value);
+}
+
 void Bench::run(base::Time duration) {
   scheduler.simulate(scheduler.now() + duration);
 }
@@ -128,6 +132,8 @@ bool Bench::enable(std::uint32_t entries) {
   write32(spec::kRegAsq + 4, 0);
   write32(spec::kRegAcq, static_cast<std::uint32_t>(queue.cq));
   write32(spec::kRegAcq + 4, 0);
+  write_shadow(0, 0);
+  write_shadow(1, 0);
   write32(spec::kRegCc, enable_cc);
   for (int i = 0; i < 100 && !csts().rdy() && !csts().cfs(); ++i) {
     run(std::chrono::microseconds(config.ready_latency_us / 10 + 1));
@@ -146,6 +152,7 @@ spec::Status Bench::create_cq(std::uint16_t qid, std::uint32_t entries,
   queue.cq = kQueueMemory + qid * kQueueStride + kQueueStride / 2;
   auto entry = admin(spec::AdminOpcode::kCreateIoCq, qid | ((entries - 1) << 16), flags_and_vector);
   entry.prp1 = queue.cq;
+  write_shadow(2u * qid + 1, 0);
   const spec::Status result = status(0, entry);
   if (result == spec::Status::kSuccess) {
     queue.cq_size = entries;
@@ -156,13 +163,15 @@ spec::Status Bench::create_cq(std::uint16_t qid, std::uint32_t entries,
   return result;
 }
 
-spec::Status Bench::create_sq(std::uint16_t qid, std::uint32_t entries, std::uint16_t cqid) {
+spec::Status Bench::create_sq(std::uint16_t qid, std::uint32_t entries, std::uint16_t cqid,
+                              unsigned priority) {
   Queue& queue = queues_[qid];
   queue.sq = kQueueMemory + qid * kQueueStride;
   queue.cqid = cqid;
   auto entry = admin(spec::AdminOpcode::kCreateIoSq, qid | ((entries - 1) << 16),
-                     1u | (std::uint32_t{cqid} << 16));
+                     1u | (priority << 1) | (std::uint32_t{cqid} << 16));
   entry.prp1 = queue.sq;
+  write_shadow(2u * qid, 0);
   const spec::Status result = status(0, entry);
   if (result == spec::Status::kSuccess) {
     queue.size = entries;
@@ -186,6 +195,7 @@ std::uint16_t Bench::put(std::uint16_t qid, spec::SubmissionEntry entry) {
 }
 
 void Bench::ring(std::uint16_t qid) {
+  write_shadow(2u * qid, queues_[qid].tail);
   write32(spec::sq_tail_doorbell(qid, config.dstrd), queues_[qid].tail);
 }
 
@@ -209,6 +219,7 @@ std::vector<Completion> Bench::reap(std::uint16_t cqid, bool ring_head) {
     }
   }
   if (ring_head && !found.empty()) {
+    write_shadow(2u * cqid + 1, queue.head);
     write32(spec::cq_head_doorbell(cqid, config.dstrd), queue.head);
   }
   return found;

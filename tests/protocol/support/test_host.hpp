@@ -75,7 +75,10 @@ class Bench {
   // Creates the pair qid/qid of `entries` entries; vector qid.
   void create_pair(std::uint16_t qid, std::uint32_t entries = 64, bool interrupts = true);
   spec::Status create_cq(std::uint16_t qid, std::uint32_t entries, std::uint32_t flags_and_vector);
-  spec::Status create_sq(std::uint16_t qid, std::uint32_t entries, std::uint16_t cqid);
+  spec::Status create_sq(std::uint16_t qid, std::uint32_t entries, std::uint16_t cqid,
+                         unsigned priority = 0);
+  // Where it keeps shadow doorbells beside the registers; 0: nowhere.
+  std::uint64_t shadow = 0;
 
   // Puts an entry into the queue; ring() makes it known. Returns its CID.
   std::uint16_t put(std::uint16_t qid, spec::SubmissionEntry entry);
@@ -118,6 +121,7 @@ class Bench {
  private:
   void build(std::shared_ptr<device::Subsystem> subsystem);
   void collect(std::uint16_t cqid);
+  void write_shadow(std::uint32_t doorbell, std::uint32_t value);
 
   std::map<std::uint16_t, Queue> queues_;
   std::map<std::uint16_t, std::vector<Completion>> seen_;

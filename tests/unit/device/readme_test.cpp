@@ -1,6 +1,7 @@
 // device/README.md says for each command, status, feature, log page and register what is there and
 // which test proves it: no row without a test, no test that does not exist, nothing left out.
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -9,6 +10,7 @@
 #include "device/spec/commands.hpp"
 #include "device/spec/features.hpp"
 #include "device/spec/logs.hpp"
+#include "device/spec/status.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace nvmesim;
@@ -148,4 +150,50 @@ TEST_CASE("every log page of the specification has a row in the controller's REA
   check_listed([](std::uint8_t value) {
     return device::spec::log_page_name(static_cast<device::spec::LogPageId>(value));
   });
+}
+TEST_CASE("every status of the specification has a row in the controller's README") {
+  const auto table = rows();
+  for (unsigned value = 0; value < 0x800; ++value) {
+    const std::string name(device::spec::status_name(static_cast<device::spec::Status>(value)));
+    if (name == "Unknown Status") continue;
+    INFO(name);
+    CHECK(std::any_of(table.begin(), table.end(), [&](const auto& cells) {
+      return cells[0].find(name) != std::string::npos || cells[1].find(name) != std::string::npos;
+    }));
+  }
+}
+TEST_CASE("what the README says that nothing gives, no code of the controller names") {
+  std::string code;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(source("device"))) {
+    const bool wire = entry.path().parent_path().filename() == "spec";
+    if (entry.path().extension() == ".cpp" && !wire) code += read_file(entry.path());
+  }
+  const std::string header = read_file(source("device/spec/status.hpp"));
+  static const std::regex kEnumerator("(k\\w+) = (0x[0-9A-F]{3}),");
+  const auto table = rows();
+  for (std::sregex_iterator match(header.begin(), header.end(), kEnumerator), end; match != end;
+       ++match) {
+    const auto value = static_cast<unsigned>(std::stoul((*match)[2].str(), nullptr, 16));
+    const std::string name(device::spec::status_name(static_cast<device::spec::Status>(value)));
+    const bool given = std::regex_search(code, std::regex("Status::" + (*match)[1].str() + "\\b"));
+    INFO(name);
+    for (const auto& cells : table) {
+      const bool none = cells.size() > 2 && cells[1] == "nothing here gives it";
+      if (none && cells[0].find(name) != std::string::npos) CHECK_FALSE(given);
+    }
+  }
+}
+TEST_CASE("every register of the specification has a row in the controller's README") {
+  const std::string header = read_file(source("device/spec/registers.hpp"));
+  static const std::regex kRegister("kReg(\\w+) = 0x");
+  const auto table = rows();
+  for (std::sregex_iterator match(header.begin(), header.end(), kRegister), end; match != end;
+       ++match) {
+    std::string name = (*match)[1].str();
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    INFO(name);
+    CHECK(std::any_of(table.begin(), table.end(),
+                      [&](const auto& cells) { return cells[0].find(name) != std::string::npos; }));
+  }
 }

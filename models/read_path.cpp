@@ -18,7 +18,7 @@ ReadPath::ReadPath(const Geometry& geometry, base::Scheduler& scheduler, Nand& n
       store_(store),
       delivery_(delivery),
       dram_(dram),
-      cache_hit_(base::Time{std::int64_t{cache.hit_ns} * 1000}),
+      cache_hit_(base::nanoseconds(cache.hit_ns)),
       keep_reads_(cache.keep_reads),
       cache_(cache, statistics, name),
       streams_(cache),

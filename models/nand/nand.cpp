@@ -8,14 +8,6 @@
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
-namespace {
-
-base::Time ns(std::uint64_t count) {
-  return base::Time{static_cast<std::int64_t>(count) * 1000};
-}
-
-}  // namespace
-
 base::Time Nand::Die::spent_at(std::size_t cause_index, base::Time when) const {
   base::Time total = spent[cause_index];
   if (current != nullptr && static_cast<std::size_t>(cause) == cause_index && when > begun) {
@@ -35,21 +27,21 @@ Nand::Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& 
     : geometry_(geometry),
       scheduler_(scheduler),
       config_(config),
-      erase_(ns(config.erase_ns)),
-      slc_read_(ns(config.slc_read_ns)),
-      slc_program_(ns(config.slc_program_ns)),
-      command_(ns(config.command_ns)),
-      status_(ns(config.status_ns)),
-      ecc_(ns(config.ecc_ns)),
-      age_limit_(ns(std::uint64_t{config.age_limit_us} * 1000)),
+      erase_(base::nanoseconds(config.erase_ns)),
+      slc_read_(base::nanoseconds(config.slc_read_ns)),
+      slc_program_(base::nanoseconds(config.slc_program_ns)),
+      command_(base::nanoseconds(config.command_ns)),
+      status_(base::nanoseconds(config.status_ns)),
+      ecc_(base::nanoseconds(config.ecc_ns)),
+      age_limit_(base::nanoseconds(std::uint64_t{config.age_limit_us} * 1000)),
       pace_(base::Pace::bytes_per_second(std::uint64_t{config.channel_mb_per_s} * 1'000'000)),
       suspends_(config.program_suspend || config.erase_suspend),
       policy_(make_die_policy(config.die_policy, age_limit_)),
       channel_policy_(make_channel_policy(config.channel_policy, age_limit_)),
       channels_(geometry.channels),
       dies_(geometry.dies) {
-  for (const std::uint32_t time : config.read_ns) read_.push_back(ns(time));
-  for (const std::uint32_t time : config.program_ns) program_.push_back(ns(time));
+  for (const std::uint32_t time : config.read_ns) read_.push_back(base::nanoseconds(time));
+  for (const std::uint32_t time : config.program_ns) program_.push_back(base::nanoseconds(time));
   for (std::uint32_t i = 0; i < geometry.channels; ++i) {
     const std::uint32_t number =
         order == ConstructionOrder::kForward ? i : geometry.channels - 1 - i;

@@ -4,14 +4,6 @@
 #include "models/nand/nand.hpp"
 
 namespace nvmesim::models {
-namespace {
-
-base::Time ns(std::uint64_t count) {
-  return base::Time{static_cast<std::int64_t>(count) * 1000};
-}
-
-}  // namespace
-
 // A host read waits behind a program or an erase in the array: suspend it now, later or never.
 void Nand::consider_suspend(std::uint64_t argument) {
   const auto number = static_cast<std::uint32_t>(argument);
@@ -22,7 +14,8 @@ void Nand::consider_suspend(std::uint64_t argument) {
   const bool erase = job.job_class == JobClass::kErase;
   if (!(erase ? config_.erase_suspend : config_.program_suspend)) return;
   const base::Time now = scheduler_.now();
-  const base::Time cost = ns(erase ? config_.erase_suspend_ns : config_.program_suspend_ns);
+  const base::Time cost =
+      base::nanoseconds(erase ? config_.erase_suspend_ns : config_.program_suspend_ns);
   if (job.suspends >= config_.suspend_limit || now - job.submitted >= age_limit_) return;
   const base::Time from = std::max(now, die.undisturbed);
   if (die.array_end - from <= cost) return;
@@ -62,8 +55,9 @@ void Nand::resume(std::uint32_t number) {
   die.current = &job;
   die.cause = cause_of(job.job_class);
   die.begun = now;
-  const base::Time resumed = now + ns(config_.resume_ns);
-  start_array(number, now, ns(config_.resume_ns) + job.left, resumed + ns(config_.suspend_gap_ns));
+  const base::Time resumed = now + base::nanoseconds(config_.resume_ns);
+  start_array(number, now, base::nanoseconds(config_.resume_ns) + job.left,
+              resumed + base::nanoseconds(config_.suspend_gap_ns));
 }
 
 }  // namespace nvmesim::models

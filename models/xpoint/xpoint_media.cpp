@@ -8,18 +8,6 @@
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
-namespace {
-
-base::Time ns(std::uint64_t count) {
-  return base::Time{static_cast<std::int64_t>(count) * 1000};
-}
-
-std::uint64_t as_argument(void* pointer) {
-  return reinterpret_cast<std::uint64_t>(pointer);
-}
-
-}  // namespace
-
 XpointMedia::XpointMedia(const MediaConfig& config, base::Scheduler& scheduler, std::uint64_t seed,
                          base::StatisticsRegistry& statistics, const std::string& name,
                          ConstructionOrder order)
@@ -85,13 +73,13 @@ base::Timeline& XpointMedia::die_of(std::uint64_t place) {
 }
 
 base::Time XpointMedia::read_time() {
-  base::Time time = ns(std::uint64_t{config_.command_ns} + config_.read_ns);
+  base::Time time = base::nanoseconds(std::uint64_t{config_.command_ns} + config_.read_ns);
   if (config_.jitter_ns > 0) {
     const std::uint64_t bound = std::uint64_t{config_.jitter_ns} * 1000 + 1;
     time += base::Time{static_cast<std::int64_t>(random_.below(bound))};
   }
   if (config_.tail_per_million > 0 && random_.chance(config_.tail_per_million, 1'000'000)) {
-    time += ns(config_.tail_ns);
+    time += base::nanoseconds(config_.tail_ns);
   }
   return time;
 }
@@ -193,7 +181,7 @@ void XpointMedia::read_done(std::uint64_t argument) {
   }
   const base::Time duration = read_pace_(kUnitBytes);
   const base::Time start = channel_of(access->place).line.reserve(scheduler_.now(), duration);
-  const base::Time decoded = start + duration + ns(config_.ecc_ns);
+  const base::Time decoded = start + duration + base::nanoseconds(config_.ecc_ns);
   base::StageRecord& stages = access->part->stages;
   stages.stamp(base::Stage::kChannelWait, start);
   stages.stamp(base::Stage::kChannel, start + duration);
@@ -281,7 +269,7 @@ void XpointMedia::write_arrived(MediaPart& part) {
 void XpointMedia::send_in(Access& access) {
   const base::Time now = scheduler_.now();
   access.granted = false;
-  const base::Time duration = ns(config_.command_ns) + write_pace_(kUnitBytes);
+  const base::Time duration = base::nanoseconds(config_.command_ns) + write_pace_(kUnitBytes);
   const base::Time start = channel_of(access.place).line.reserve(now, duration);
   if (access.part != nullptr) {
     access.part->stages.stamp(base::Stage::kChannelWait, start);
@@ -292,10 +280,10 @@ void XpointMedia::send_in(Access& access) {
 
 void XpointMedia::data_in(std::uint64_t argument) {
   auto* access = reinterpret_cast<Access*>(argument);
-  base::Time time = ns(config_.write_ns);
+  base::Time time = base::nanoseconds(config_.write_ns);
   // A part of a unit is written after the rest was read into the die's registers.
   const bool partial = access->bytes < kUnitBytes;
-  if (partial && expected(access->unit.value()) != 0) time += ns(config_.read_ns);
+  if (partial && expected(access->unit.value()) != 0) time += base::nanoseconds(config_.read_ns);
   const base::Time start = die_of(access->place).reserve(scheduler_.now(), time);
   if (access->part != nullptr) {
     access->part->stages.stamp(base::Stage::kDieWaitProgram, start);

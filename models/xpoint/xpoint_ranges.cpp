@@ -7,13 +7,6 @@
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
-namespace {
-
-std::uint64_t as_argument(void* pointer) {
-  return reinterpret_cast<std::uint64_t>(pointer);
-}
-
-}  // namespace
 
 // Flush, deallocate, write zeroes. Whole units are unmapped at once; zeroes for the rest of a unit
 // are written like other data.

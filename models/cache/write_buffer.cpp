@@ -13,7 +13,16 @@
 namespace nvmesim::models {
 namespace {
 
-<<<<<<< HEAD
+std::uint32_t slots_for(const WriteBufferConfig& config, const Geometry& geometry) {
+  const std::uint64_t slots = config.bytes / kUnitBytes;
+  if (slots < 2 * geometry.program_units) {
+    throw base::UserError(
+        fmt::format("write_buffer.bytes: {} is less than two programs of the NAND ({} bytes each)",
+                    config.bytes, std::uint64_t{geometry.program_units} * kUnitBytes));
+  }
+  return static_cast<std::uint32_t>(slots);
+}
+
 }  // namespace
 
 WriteBuffer::WriteBuffer(const WriteBufferConfig& config, const Geometry& geometry,

@@ -252,6 +252,11 @@ void ReadPath::stamp(MediaPart& part, const DieJob& job, const Nand::Transfer& o
 
 void ReadPath::deliver(std::uint64_t argument) {
   auto* unit = reinterpret_cast<Unit*>(argument);
+  if (unit->slot != ReadCache::kNone && unit->part != nullptr &&
+      unit->part->stages.last() > scheduler_.now()) {  // its reader is still being looked up
+    scheduler_.at<&ReadPath::deliver>(unit->part->stages.last(), this, argument);
+    return;
+  }
   if (reliability_.bit_errors() && unit->tried) {
     if (wanted(*unit)) {
       if (unit->retries > 0) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/cache/read_cache_config.hpp"
+#include "models/media.hpp"
 
 namespace nvmesim::models {
 
@@ -18,7 +19,7 @@ class ReadStreams {
   };
 
   explicit ReadStreams(const ReadCacheConfig& config)
-      : ahead_(config.bytes == 0 ? 0 : config.ahead_units),
+      : ahead_(config.bytes < kUnitBytes ? 0 : config.ahead_units),
         after_(config.ahead_after),
         streams_(config.ahead_streams) {}
 

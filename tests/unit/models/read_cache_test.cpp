@@ -136,6 +136,19 @@ TEST_CASE("a read of what is just being read ahead waits for that and reads noth
   CHECK(rig.statistic("nand.reads") == 2 + 3);  // units 2 and 3, 4 to 7, 8 and 9
 }
 
+TEST_CASE("a read that comes just before what was read ahead waits for its own look-up") {
+  Rig rig(ahead());
+  time_of(rig, 0);
+  const Time began = rig.read(1).started;
+  const Time unit_time = base::Pace::bytes_per_second(1'200'000'000)(kUnitBytes);
+  const Time there = began + 200ns + 500ns + 40us + 300ns + unit_time + 2us;  // unit 4
+  rig.scheduler.simulate(there - 100ns);
+  auto& read = rig.read(4);
+  rig.run();
+  CHECK(read.done == there + 100ns);
+  CHECK(rig.statistic("read_cache.ahead_hits") == 1);
+}
+
 TEST_CASE("a write makes what is being read ahead worthless") {
   Rig rig(ahead());
   time_of(rig, 0);

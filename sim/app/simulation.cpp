@@ -10,6 +10,7 @@
 
 #include "sim/app/progress.hpp"
 #include "sim/app/to_report.hpp"
+#include "sim/app/verb.hpp"
 #include "sim/report/json_report.hpp"
 #include "sim/report/text_report.hpp"
 #include "sim/system/drive_state.hpp"
@@ -110,6 +111,7 @@ int Simulation::run(const WorkloadFactory& factory) {
   starved_ = !ended && !interrupted_ && aborted_.empty();
   progress.clear();
   const int status = finish();
+  if (status == kMistake) return status;
   if (tlp_trace_) tlp_trace_->commit();
   if (booted_ && progress.elapsed() > 0) {
     const auto requests =
@@ -118,8 +120,7 @@ int Simulation::run(const WorkloadFactory& factory) {
                static_cast<double>(system_->scheduler().now().count()) / 1e12, progress.elapsed(),
                requests / progress.elapsed());
   }
-  if (!aborted_.empty()) throw base::UserError(aborted_);
-  return status;
+  return aborted_.empty() ? status : user_mistake(aborted_);
 }
 
 void Simulation::scenario(const WorkloadFactory& factory) {
@@ -147,7 +148,7 @@ int Simulation::finish() {
   const report::RequestCounts& requests = report.requests;
   if (!report.partial && !report.hang && requests.completed != 0 &&
       requests.warmup == requests.completed) {
-    throw base::UserError(
+    return user_mistake(
         fmt::format("--warmup {}: the run was over within the warm-up; use a shorter one",
                     runner_config_.warmup_us / 1000));
   }

@@ -34,12 +34,18 @@ constexpr auto kNand = std::to_array<ParamInfo>({
     {"erase_ns", "ns", 1, 1'000'000'000, "tBERS of one block on every plane"},
     {"slc_read_ns", "ns", 1, 1'000'000'000, "tR of a block that is used as SLC cache"},
     {"slc_program_ns", "ns", 1, 1'000'000'000, "tPROG of its pages"},
-    {"channel_mb_per_s", "MB/s", 1, 100'000, "data rate of a channel"},
+    {"channel_mb_per_s", "MB/s", 1, 100'000,
+     "data rate of a channel: the MT/s of its ONFI or Toggle interface, eight bits wide"},
     {"command_ns", "ns", 0, 1'000'000, "command and address cycles of an operation"},
     {"status_ns", "ns", 0, 1'000'000, "status poll at the end of an operation"},
     {"ecc_ns", "ns", 0, 1'000'000, "latency of the decoder, which is pipelined"},
+    {"command_on_bus", "", 0, 1,
+     "commands of reads and erases and status polls of programs and erases occupy the channel"},
     {"cache_read", "", 0, 1, "read the next page while the last one's data waits for the channel"},
+    {"cache_program", "", 0, 1, "the next program's data goes in while the last one is programmed"},
     {"die_policy", "", 0, 0, "which job a die serves next: read_first or fifo"},
+    {"channel_policy", "", 0, 0,
+     "who gets a channel first: fifo, or read_first, where data to be programmed gives way"},
     {"age_limit_us", "us", 1, 10'000'000,
      "a job of a die that waited this long goes first and is not suspended"},
     {"program_suspend", "", 0, 1, "reads of the host suspend programs"},
@@ -75,7 +81,8 @@ constexpr auto kReliability = std::to_array<ParamInfo>({
     {"refresh_reads", "reads", 0, 4'000'000'000,
      "a superblock that was read so often is written anew; 0 never"},
     {"refresh_days", "days", 0, 36'500, "data so old is written anew when it is read; 0 never"},
-    {"spare_blocks_per_die", "blocks", 0, 65'536, "blocks that may take the place of bad ones"},
+    {"spare_blocks_per_plane", "blocks", 0, 65'536,
+     "blocks of a plane that may take the place of bad ones"},
     {"factory_bad_per_million", "1e-6", 0, 1'000'000,
      "share of blocks that are bad from the start"},
     {"program_fail_per_million", "1e-6", 0, 100'000, "share of programs that fail"},
@@ -100,6 +107,8 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
     {"gc_urgent_superblocks", "superblocks", 0, 1000,
      "collection gives way to reads only while more are free"},
     {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
+    {"copyback", "", 0, 1,
+     "a whole stripe is moved within its die where the order of writing allows, unseen by the ECC"},
     {"erase_parallel_dies", "dies", 1, 65'536, "dies of a superblock that are erased at a time"},
     {"slc_superblocks", "superblocks", 0, 100'000,
      "superblocks that the host writes with one bit a cell while so many are not in use; they come "
@@ -126,6 +135,22 @@ constexpr auto kWriteBuffer = std::to_array<ParamInfo>({
     {"hit_ns", "ns", 0, 1'000'000'000, "time to serve a read from it"},
     {"idle_flush_us", "us", 1, 1'000'000'000,
      "data that does not fill a stripe goes out after so long without a write"},
+});
+
+constexpr auto kReadCache = std::to_array<ParamInfo>({
+    {"bytes", "bytes", 0, 1'099'511'627'776, "read cache in units of 4 KiB; 0 none"},
+    {"hit_ns", "ns", 0, 1'000'000'000, "time to serve a read from it"},
+    {"keep_reads", "", 0, 1, "what the host reads is kept; else only what is read ahead"},
+    {"ahead_units", "units", 0, 65'536,
+     "units that are read ahead of a sequential stream into the cache; 0 none"},
+    {"ahead_after", "reads", 1, 1000, "reads in sequence that make a stream"},
+    {"ahead_streams", "streams", 1, 1024, "streams that are followed at a time"},
+});
+
+constexpr auto kDram = std::to_array<ParamInfo>({
+    {"mb_per_s", "MB/s", 0, 1'000'000,
+     "bandwidth that write buffer, read cache and mapping table share; 0 no limit"},
+    {"map_access_bytes", "bytes", 0, 4096, "what a look-up or an update of the mapping moves"},
 });
 
 constexpr auto kXpoint = std::to_array<ParamInfo>({
@@ -158,21 +183,35 @@ constexpr auto kMapCache = std::to_array<ParamInfo>({
 std::span<const ParamInfo> MapCacheConfig::params() {
   return kMapCache;
 }
+
 std::span<const ParamInfo> MediaConfig::params() {
   return kMedia;
 }
+
 std::span<const ParamInfo> NandConfig::params() {
   return kNand;
 }
+
 std::span<const ParamInfo> ReliabilityConfig::params() {
   return kReliability;
 }
+
 std::span<const ParamInfo> FtlConfig::params() {
   return kFtl;
 }
+
 std::span<const ParamInfo> WriteBufferConfig::params() {
   return kWriteBuffer;
 }
+
+std::span<const ParamInfo> ReadCacheConfig::params() {
+  return kReadCache;
+}
+
+std::span<const ParamInfo> DramConfig::params() {
+  return kDram;
+}
+
 std::span<const ParamInfo> XpointConfig::params() {
   return kXpoint;
 }

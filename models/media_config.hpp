@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "models/cache/dram_config.hpp"
+#include "models/cache/read_cache_config.hpp"
 #include "models/cache/write_buffer_config.hpp"
 #include "models/ftl/ftl_config.hpp"
 #include "models/ftl/map_cache_config.hpp"
@@ -27,6 +29,8 @@ struct MediaConfig {
   ReliabilityConfig reliability;
   FtlConfig ftl;
   WriteBufferConfig write_buffer;
+  ReadCacheConfig read_cache;
+  DramConfig dram;
   XpointConfig xpoint;
   MapCacheConfig map_cache;
 
@@ -34,6 +38,6 @@ struct MediaConfig {
 };
 BOOST_DESCRIBE_STRUCT(MediaConfig, (),
                       (kind, capacity_bytes, keep_data, keep_metadata, nand, reliability, ftl,
-                       write_buffer, xpoint, map_cache))
+                       write_buffer, read_cache, dram, xpoint, map_cache))
 
 }  // namespace nvmesim::models

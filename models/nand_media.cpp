@@ -15,13 +15,15 @@ NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std:
                                config.ftl.over_provisioning_percent,
                                Ftl::spare_superblocks(config.ftl), config.ftl.parity,
                                config.ftl.allocation_order == AllocationOrder::ways_first)),
+      dram_(config.dram, scheduler, statistics, name),
       store_(geometry_.logical_units, config.keep_data, config.keep_metadata, points_),
       nand_(config.nand, geometry_, scheduler, statistics, name, order),
       reliability_(config.reliability, geometry_, seed, statistics, name),
-      ftl_(config.ftl, config.nand.cell_bits, geometry_, scheduler, nand_, reliability_, points_,
-           !config.write_buffer.power_loss_protection, seed, statistics, name),
-      reads_(geometry_, scheduler, nand_, ftl_, reliability_, store_, delivery_, statistics, name),
-      buffer_(config.write_buffer, geometry_, scheduler, ftl_, store_, reads_, delivery_,
+      ftl_(config.ftl, config.nand.cell_bits, geometry_, scheduler, nand_, reliability_, dram_,
+           points_, !config.write_buffer.power_loss_protection, seed, statistics, name),
+      reads_(geometry_, scheduler, nand_, ftl_, reliability_, store_, delivery_, dram_,
+             config.read_cache, statistics, name),
+      buffer_(config.write_buffer, geometry_, scheduler, ftl_, store_, reads_, delivery_, dram_,
               statistics, name) {}
 
 void NandMedia::start(MediaCommand& command) {
@@ -101,6 +103,7 @@ void NandMedia::unmap_whole_units(const MediaCommand& command) {
   const std::uint64_t end = (command.first_byte + command.bytes) / kUnitBytes;
   if (end <= first) return;
   buffer_.discard(first, end - first);
+  reads_.forget(first, end - first);
   ftl_.deallocate(first, end - first);
   store_.clear(first, end - first);
 }

@@ -55,6 +55,7 @@ class NandMedia : public Media {
   MediaPoints points_;
   Geometry geometry_;
   Delivery delivery_;
+  Dram dram_;
   DataStore store_;
   Nand nand_;
   Reliability reliability_;

@@ -7,15 +7,22 @@
 namespace nvmesim::models {
 
 ReadPath::ReadPath(const Geometry& geometry, base::Scheduler& scheduler, Nand& nand, Ftl& ftl,
-                   Reliability& reliability, DataStore& store, Delivery& delivery,
-                   base::StatisticsRegistry& statistics, const std::string& name)
+                   Reliability& reliability, DataStore& store, Delivery& delivery, Dram& dram,
+                   const ReadCacheConfig& cache, base::StatisticsRegistry& statistics,
+                   const std::string& name)
     : geometry_(geometry),
       scheduler_(scheduler),
       nand_(nand),
       ftl_(ftl),
       reliability_(reliability),
       store_(store),
-      delivery_(delivery) {
+      delivery_(delivery),
+      dram_(dram),
+      cache_hit_(base::nanoseconds(cache.hit_ns)),
+      keep_reads_(cache.keep_reads),
+      cache_(cache, statistics, name),
+      streams_(cache),
+      loaders_(cache_.slots()) {
   statistics.add(name + ".read.media_units", "1", "4 KiB units read from the NAND", media_units_);
   statistics.add(name + ".read.buffer_hits", "1", "4 KiB units served from the write buffer",
                  buffer_hits_);
@@ -39,13 +46,15 @@ ReadPath::Unit* ReadPath::take_unit(MediaPart* part, UnitId number) {
   unit->retries = 0;
   unit->tried = unit->soft = unit->lost = unit->limited = false;
   unit->epoch = epoch_;
+  unit->slot = ReadCache::kNone;
   if (part != nullptr) part->media_data = reinterpret_cast<std::uint64_t>(unit);
   return unit;
 }
 
 void ReadPath::start(MediaCommand& command, const WriteBuffer& buffer) {
   const base::Time now = scheduler_.now();
-  const base::Time looked_up = now + ftl_.mapping_time();
+  const base::Time looked_up =
+      (dram_.limited() ? dram_.map_accesses(command.parts.size()) : now) + ftl_.mapping_time();
   Job* job = nullptr;
   command.parts_open = static_cast<std::uint32_t>(command.parts.size());
   const std::uint64_t unmapped_before = unmapped_units_;
@@ -53,10 +62,12 @@ void ReadPath::start(MediaCommand& command, const WriteBuffer& buffer) {
     part.command = &command;
     part.stages.open(now);
     part.stages.stamp(base::Stage::kMapping, looked_up);
+    if (cache_.enabled() && !buffer.holds(part.unit) && serve_cached(part, looked_up)) continue;
     Unit* unit = take_unit(&part, part.unit);
     if (buffer.find(part.unit, part.data)) {
       ++buffer_hits_;
-      const base::Time served = looked_up + buffer.hit_time();
+      base::Time served = looked_up + buffer.hit_time();
+      if (dram_.limited()) served = std::max(served, dram_.pass(kUnitBytes));
       part.stages.stamp(base::Stage::kBuffer, served);
       scheduler_.at<&ReadPath::deliver>(served, this, reinterpret_cast<std::uint64_t>(unit));
       continue;
@@ -73,6 +84,7 @@ void ReadPath::start(MediaCommand& command, const WriteBuffer& buffer) {
   if (job != nullptr) nand_.submit(*job);
   ++commands_;
   unmapped_commands_ += unmapped_units_ != unmapped_before ? 1 : 0;
+  if (streams_.enabled()) read_ahead(command, buffer);
 }
 
 void ReadPath::fetch(UnitId number, base::Callback done) {
@@ -112,7 +124,8 @@ ReadPath::Job* ReadPath::take_job(std::uint32_t stripe, base::Time ready_at) {
 
 // Neither cancelled nor begun before power went.
 bool ReadPath::wanted(const Unit& unit) const {
-  return unit.part != nullptr || (unit.fetched && unit.epoch == epoch_);
+  const bool own = unit.fetched || unit.slot != ReadCache::kNone;
+  return unit.part != nullptr || (own && unit.epoch == epoch_);
 }
 
 void ReadPath::array_done(DieJob& done) {
@@ -142,7 +155,7 @@ void ReadPath::array_done(DieJob& done) {
     Nand::Transfer out = nand_.transfer_out(job.die, kUnitBytes, first);
     if (unit->soft && unit->retries == 0) out.decoded += reliability_.soft_decode_time();
     first = false;
-    if (unit->part != nullptr) stamp(*unit->part, job, out);
+    if (unit->part != nullptr && unit->slot == ReadCache::kNone) stamp(*unit->part, job, out);
     scheduler_.at<&ReadPath::deliver>(out.decoded, this, reinterpret_cast<std::uint64_t>(unit));
     unit = next;
   }
@@ -230,7 +243,9 @@ void ReadPath::stamp(MediaPart& part, const DieJob& job, const Nand::Transfer& o
     at += job.waited[i];
     stages.stamp(stage_of(static_cast<DieCause>(i)), at);
   }
-  stages.stamp(base::Stage::kChannel, job.begun + nand_.command_time());
+  const base::Time command = job.commanded - nand_.command_time();
+  if (command != job.begun) stages.stamp(base::Stage::kChannelWait, command);
+  stages.stamp(base::Stage::kChannel, job.commanded);
   stages.stamp(base::Stage::kArray, scheduler_.now());
   stages.stamp(base::Stage::kChannelWait, out.start);
   stages.stamp(base::Stage::kChannel, out.end);
@@ -239,6 +254,11 @@ void ReadPath::stamp(MediaPart& part, const DieJob& job, const Nand::Transfer& o
 
 void ReadPath::deliver(std::uint64_t argument) {
   auto* unit = reinterpret_cast<Unit*>(argument);
+  if (unit->slot != ReadCache::kNone && unit->part != nullptr &&
+      unit->part->stages.last() > scheduler_.now()) {  // its reader is still being looked up
+    scheduler_.at<&ReadPath::deliver>(unit->part->stages.last(), this, argument);
+    return;
+  }
   if (reliability_.bit_errors() && unit->tried) {
     if (wanted(*unit)) {
       if (unit->retries > 0) {
@@ -258,6 +278,7 @@ void ReadPath::deliver(std::uint64_t argument) {
     }
     if (unit->mapped.place != kNoPlace) end_hold(*unit);
   }
+  if (cache_.enabled()) settle_cache(*unit);
   MediaPart* part = unit->part;
   const MediaStatus status = unit->status;
   const std::uint64_t found = unit->found;

@@ -29,11 +29,12 @@ namespace nvmesim::models {
 class WriteBuffer : private StripeOwner {
  public:
   WriteBuffer(const WriteBufferConfig& config, const Geometry& geometry, base::Scheduler& scheduler,
-              Ftl& ftl, DataStore& store, ReadPath& reads, Delivery& delivery,
+              Ftl& ftl, DataStore& store, ReadPath& reads, Delivery& delivery, Dram& dram,
               base::StatisticsRegistry& statistics, const std::string& name);
 
   // The newest data of the unit, if it is here.
   bool find(UnitId unit, base::BufferRef& data) const;
+  bool holds(UnitId unit) const { return index_.find(unit.value()) != UnitIndex::kNone; }
   base::Time hit_time() const { return hit_; }
   bool is_volatile() const { return !protected_; }
 
@@ -61,6 +62,10 @@ class WriteBuffer : private StripeOwner {
   std::uint32_t slots() const { return static_cast<std::uint32_t>(slots_.size()); }
 
  private:
+  // MediaPart::media_data of a write part.
+  static constexpr std::uint64_t kWaiting = 1;
+  static constexpr std::uint64_t kFirstSlot = 2;
+
   enum class State : std::uint8_t { kFree, kGranted, kMerging, kDirty, kFlushing };
   // A command on its way. `waits` counts what must still happen: parts to arrive (or, for FUA, to
   // become durable), and one for the latency of the buffer.
@@ -127,6 +132,7 @@ class WriteBuffer : private StripeOwner {
   DataStore& store_;
   ReadPath& reads_;
   Delivery& delivery_;
+  Dram& dram_;
   bool protected_;
   base::Time fixed_;
   base::Time per_unit_;

@@ -27,13 +27,14 @@ const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
 }  // namespace
 
 Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geometry,
-         base::Scheduler& scheduler, Nand& nand, Reliability& reliability, MediaPoints& points,
-         bool hold_old, std::uint64_t seed, base::StatisticsRegistry& statistics,
-         const std::string& name)
+         base::Scheduler& scheduler, Nand& nand, Reliability& reliability, Dram& dram,
+         MediaPoints& points, bool hold_old, std::uint64_t seed,
+         base::StatisticsRegistry& statistics, const std::string& name)
     : geometry_(geometry),
       scheduler_(scheduler),
       nand_(nand),
       reliability_(reliability),
+      dram_(dram),
       points_(points),
       hold_old_(hold_old),
       separate_(config.separate_streams),
@@ -173,205 +174,6 @@ bool Ftl::host_may_write() const {
          collector_->gives_way();
 }
 
-std::uint32_t Ftl::programs_left(Stream stream) const {
-  const Frontier& frontier = frontiers_[frontier_of(stream)];
-  if (!frontier.open) return 0;
-  const std::uint32_t left = programs_of(frontier.superblock) - frontier.next_program;
-  return geometry_.parity ? left - (left + geometry_.dies - 1) / geometry_.dies : left;
-}
-
-Place Ftl::allocate(Stream stream) {
-  Frontier& frontier = frontiers_[frontier_of(stream)];
-  if (!frontier.open) {
-    const bool slc = stream == Stream::kHost && superblocks_.slc_used() < slc_limit_ &&
-                     superblocks_.free_count() > gc_start_ + 1;
-    frontier = {superblocks_.open(scheduler_.now(), slc), 0, true};
-  }
-  const Place first = frontier.superblock * geometry_.superblock_units +
-                      frontier.next_program * geometry_.program_units;
-  Superblock& block = superblocks_[frontier.superblock];
-  ++block.programs_open;
-  ++frontier.next_program;
-  if (geometry_.parity && frontier.next_program % geometry_.dies == geometry_.dies - 1) {
-    parity_.start(frontier.superblock, frontier.next_program++);
-  }
-  if (frontier.next_program == programs_of(frontier.superblock)) {
-    block.full = true;
-    frontier.open = false;
-  }
-  return first;
-}
-
-// A row of data is complete: its parity, kept in the controller so far, follows.
-void Ftl::ParityPrograms::start(std::uint32_t superblock, std::uint32_t number) {
-  const Geometry& geometry = ftl_.geometry_;
-  const std::uint32_t stripe =
-      (superblock * geometry.superblock_programs + number) * geometry.program_rows;
-  ++ftl_.superblocks_[superblock].programs_open;
-  ftl_.parity_units_ += geometry.program_units;
-  Job* job = jobs_.take();
-  job->owner = this;
-  job->job_class = JobClass::kHostProgram;
-  job->superblock = superblock;
-  job->slc = ftl_.superblocks_[superblock].slc;
-  job->die = geometry.die_of_stripe(stripe);
-  job->row = geometry.row_of_stripe(stripe);
-  job->pages = geometry.planes * geometry.program_rows;
-  job->ready_at = base::kTimeZero;
-  ftl_.nand_.submit(*job);
-}
-
-void Ftl::ParityPrograms::array_done(DieJob& job) {
-  auto& parity = static_cast<Job&>(job);
-  const std::uint32_t superblock = parity.superblock;
-  jobs_.give(&parity);
-  ftl_.program_ended(superblock);
-}
-
-void Ftl::program(Stripe& stripe, Stream stream) {
-  const auto count = static_cast<std::uint32_t>(stripe.units.size());
-  NVMESIM_ASSERT(count > 0 && count <= geometry_.program_units, "a stripe of a wrong size");
-  stripe.stream = stream;
-  stripe.holds = false;
-  place(stripe);
-  if (stream == Stream::kHost) {
-    in_flight_.push_back(&stripe);
-    collector_->host_wrote(count);
-  }
-  submit(stripe);
-  if (stream == Stream::kHost) collector_->kick();
-}
-
-void Ftl::place(Stripe& stripe) {
-  const auto count = static_cast<std::uint32_t>(stripe.units.size());
-  stripe.first = allocate(stripe.stream);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    map_.write_record(stripe.first + i, stripe.units[i].unit.value());
-  }
-  if (stripe.stream == Stream::kHost) {
-    bind_host_units(stripe);
-    host_units_ += count;
-    if (superblocks_[geometry_.superblock_of(stripe.first)].slc) slc_units_ += count;
-  } else {
-    gc_units_ += count;
-  }
-  padding_units_ += geometry_.program_units - count;
-}
-
-void Ftl::submit(Stripe& stripe) {
-  const auto count = static_cast<std::uint32_t>(stripe.units.size());
-  const std::uint32_t number = geometry_.stripe_of(stripe.first);
-  stripe.owner = this;
-  stripe.job_class = stripe.stream == Stream::kHost ? JobClass::kHostProgram : JobClass::kGcProgram;
-  stripe.slc = in_slc(stripe.first);
-  stripe.die = geometry_.die_of_stripe(number);
-  stripe.row = geometry_.row_of_stripe(number);
-  stripe.pages = static_cast<std::uint32_t>(base::ceil_div(count, geometry_.page_units));
-  stripe.ready_at = base::kTimeZero;
-  nand_.submit(stripe);
-}
-
-void Ftl::bind_host_units(Stripe& stripe) {
-  const std::uint32_t number = geometry_.superblock_of(stripe.first);
-  for (std::uint32_t i = 0; i < stripe.units.size(); ++i) {
-    Stripe::Unit& unit = stripe.units[i];
-    const Place place = stripe.first + i;
-    const UnitMap::Mapped old = map_.bind(unit.unit.value(), place, superblocks_.mark(place));
-    superblocks_.valid_more(number);
-    unit.old = old.place;
-    unit.old_mark = old.mark;
-    if (old.place == kNoPlace) continue;
-    Superblock& block = superblocks_[geometry_.superblock_of(old.place)];
-    if (hold_old_) ++block.readers;
-    superblocks_.valid_less(geometry_.superblock_of(old.place));
-  }
-  stripe.holds = hold_old_;
-}
-
-void Ftl::release_old(const Stripe& stripe) {
-  if (!stripe.holds) return;
-  for (const Stripe::Unit& unit : stripe.units) {
-    if (unit.old == kNoPlace) continue;
-    ++reads_open_;
-    read_ends(unit.old);
-  }
-}
-
-void Ftl::rebind(UnitId unit, Place old, Place place) {
-  const auto was = map_.move(unit.value(), old, place, superblocks_.mark(place));
-  if (was.place != old) return;
-  record_matches(unit, was);  // counts; what is wrong stays wrong when moved
-  superblocks_.valid_more(geometry_.superblock_of(place));
-  superblocks_.valid_less(geometry_.superblock_of(old));
-}
-
-void Ftl::array_done(DieJob& job) {
-  auto& stripe = static_cast<Stripe&>(job);
-  const std::uint32_t number = geometry_.superblock_of(stripe.first);
-  if (failed(stripe)) {
-    program_ended(number);
-    return;
-  }
-  if (stripe.stream == Stream::kHost) {
-    in_flight_.erase(std::find(in_flight_.begin(), in_flight_.end(), &stripe));
-    release_old(stripe);
-    stripe.holds = false;
-  }
-  --superblocks_[number].programs_open;
-  stripe.stripe_owner->stripe_programmed(stripe);  // the collector maps moved units here
-  if (superblocks_.close_if_done(number)) collector_->kick();
-}
-
-// A program fails: the block is bad from its next erase on; what it held is written elsewhere.
-bool Ftl::failed(Stripe& stripe) {
-  if (!reliability_.program_fails()) return false;
-  const std::uint64_t room =
-      programs_left(stripe.stream) + std::uint64_t{superblocks_.free_count()} * data_programs();
-  if (room <= collector_->programs_needed() + 1) return false;  // no room to fail
-  ++failed_programs_;
-  superblocks_[geometry_.superblock_of(stripe.first)].suspect = true;
-  place_again(stripe);
-  submit(stripe);
-  return true;
-}
-
-void Ftl::place_again(Stripe& stripe) {
-  const Place was = stripe.first;
-  stripe.first = allocate(stripe.stream);
-  for (std::uint32_t i = 0; i < stripe.units.size(); ++i) {
-    const std::uint64_t unit = stripe.units[i].unit.value();
-    const Place place = stripe.first + i;
-    map_.write_record(place, unit);
-    if (stripe.stream != Stream::kHost || map_.find(unit).place != was + i) continue;
-    map_.bind(unit, place, superblocks_.mark(place));
-    superblocks_.valid_more(geometry_.superblock_of(place));
-    superblocks_.valid_less(geometry_.superblock_of(was + i));
-  }
-  padding_units_ += geometry_.program_units;
-}
-
-void Ftl::job_dropped(DieJob& job) {
-  auto& stripe = static_cast<Stripe&>(job);
-  program_ended(geometry_.superblock_of(stripe.first));
-  stripe.stripe_owner->stripe_dropped(stripe);
-}
-
-// Undone in the opposite order: a unit that is on its way twice returns to where it began.
-void Ftl::revert(Stripe& stripe) {
-  for (std::uint32_t i = 0; i < stripe.units.size(); ++i) {
-    const Stripe::Unit& unit = stripe.units[i];
-    const Place old = stripe.holds ? unit.old : kNoPlace;
-    if (stripe.holds && unit.old != kNoPlace) {
-      --superblocks_[geometry_.superblock_of(unit.old)].readers;
-    }
-    const Place place = stripe.first + i;
-    if (map_.find(unit.unit.value()).place != place) continue;  // deallocated
-    map_.revert(unit.unit.value(), place, old, unit.old_mark);
-    superblocks_.valid_less(geometry_.superblock_of(place));
-    if (old != kNoPlace) superblocks_.valid_more(geometry_.superblock_of(old));
-  }
-}
-
 void Ftl::power_cut() {
   collector_->power_cut();
   for (std::size_t i = in_flight_.size(); i-- > 0;) revert(*in_flight_[i]);
@@ -382,11 +184,6 @@ void Ftl::power_cut() {
 
 void Ftl::power_on() {
   collector_->power_on();
-}
-
-void Ftl::program_ended(std::uint32_t superblock) {
-  --superblocks_[superblock].programs_open;
-  if (superblocks_.close_if_done(superblock)) collector_->kick();
 }
 
 void Ftl::unmap(std::uint64_t unit) {
@@ -429,80 +226,6 @@ void Ftl::deallocate(std::uint64_t first, std::uint64_t count) {
 
 void Ftl::space_changed() {
   if (space_) space_();
-}
-
-// On a large drive what is still as the initial layout computes it is only looked at here and
-// there; what has changed is checked in full.
-void Ftl::check_invariants(std::uint32_t sample) const {
-  std::uint64_t total = 0;
-  for (std::uint32_t i = 0; i < superblocks_.count(); ++i) {
-    const bool initial = sample > 1 && map_.places().is_initial(i) && !map_.forgotten();
-    const std::uint64_t valid = initial ? check_initial(i, sample) : check_places(i);
-    NVMESIM_ASSERT(superblocks_[i].valid == valid, "the valid count of a superblock is wrong");
-    total += valid;
-  }
-  NVMESIM_ASSERT(total == map_.mapped(), "the count of mapped units is wrong");
-  std::uint64_t mapped_units = 0;
-  for (std::uint64_t unit = 0; unit < geometry_.logical_units; unit += sample) {
-    const Place place = map_.find(unit).place;
-    if (place == kNoPlace) continue;
-    ++mapped_units;
-    NVMESIM_ASSERT(map_.valid(place), "a unit is mapped to a place that is not valid");
-    NVMESIM_ASSERT(map_.record(place) == unit, "a unit is mapped to the place of another one");
-  }
-  NVMESIM_ASSERT(sample > 1 || mapped_units == total, "units and valid places are not as many");
-  check_states();
-}
-
-std::uint64_t Ftl::check_places(std::uint32_t superblock) const {
-  std::uint64_t valid = 0;
-  for (std::uint32_t i = 0; i < geometry_.superblock_units; ++i) {
-    const Place place = superblock * geometry_.superblock_units + i;
-    if (!map_.valid(place)) continue;
-    ++valid;
-    check_valid_place(place);
-  }
-  return valid;
-}
-
-void Ftl::check_valid_place(Place place) const {
-  const std::uint64_t unit = map_.record(place);
-  NVMESIM_ASSERT(unit < geometry_.logical_units, "a valid place has no unit");
-  const auto mapped = map_.find(unit);
-  NVMESIM_ASSERT(mapped.place == place, "a valid place is not the place of its unit");
-  NVMESIM_ASSERT(mapped.mark == superblocks_.mark(place), "a mapping carries a wrong mark");
-}
-
-std::uint64_t Ftl::check_initial(std::uint32_t superblock, std::uint32_t sample) const {
-  const Place first = superblock * geometry_.superblock_units;
-  std::uint64_t dead = 0;
-  for (std::uint32_t word = 0; word * 64 < geometry_.superblock_units; ++word) {
-    std::uint64_t bits = map_.places().dead_bits(superblock, word);
-    for (; bits != 0; bits &= bits - 1) {
-      const Place place = first + word * 64 + static_cast<std::uint32_t>(std::countr_zero(bits));
-      ++dead;
-      NVMESIM_ASSERT(layout_.valid(place), "a place became invalid that was not valid");
-      NVMESIM_ASSERT(map_.find(layout_.record(place)).place != place,
-                     "a unit is mapped to a place that is not valid");
-    }
-  }
-  for (Place i = superblock % sample; i < geometry_.superblock_units; i += sample) {
-    if (map_.valid(first + i)) check_valid_place(first + i);
-  }
-  return layout_.valid_in(superblock) - dead;
-}
-
-void Ftl::check_states() const {
-  std::uint32_t free = 0;
-  for (std::uint32_t i = 0; i < superblocks_.count(); ++i) {
-    const Superblock& block = superblocks_[i];
-    const bool empty = block.state == SuperblockState::kFree ||
-                       block.state == SuperblockState::kErasing ||
-                       block.state == SuperblockState::kRetired;
-    NVMESIM_ASSERT(!empty || block.valid == 0, "a free superblock holds valid units");
-    if (block.state == SuperblockState::kFree) ++free;
-  }
-  NVMESIM_ASSERT(free == superblocks_.free_count(), "the free list is wrong");
 }
 
 }  // namespace nvmesim::models

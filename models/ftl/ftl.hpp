@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "models/cache/dram.hpp"
 #include "models/ftl/ftl_config.hpp"
 #include "models/ftl/garbage_collector.hpp"
 #include "models/ftl/gc_policy.hpp"
@@ -36,12 +37,14 @@ class Ftl : private DieJobOwner {
 
   // `hold_old`: what a host write replaces must stay readable until the new data is programmed.
   Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geometry,
-      base::Scheduler& scheduler, Nand& nand, Reliability& reliability, MediaPoints& points,
-      bool hold_old, std::uint64_t seed, base::StatisticsRegistry& statistics,
+      base::Scheduler& scheduler, Nand& nand, Reliability& reliability, Dram& dram,
+      MediaPoints& points, bool hold_old, std::uint64_t seed, base::StatisticsRegistry& statistics,
       const std::string& name);
 
   // Where a unit lies, as the mapping has it (and as a rule at ftl.map_lookup left it).
   UnitMap::Mapped look_up(UnitId unit) const;
+  // Soon to be looked up: a hint to the processor.
+  void prefetch(UnitId unit) const { map_.prefetch(unit.value()); }
   bool is_mapped(UnitId unit) const { return map_.find(unit.value()).place != kNoPlace; }
   base::Time mapping_time() const { return mapping_time_; }
 
@@ -66,6 +69,11 @@ class Ftl : private DieJobOwner {
   // Gives the stripe's units their places and programs them. The host's units are mapped there at
   // once (the buffer serves them until they are on the medium); moved ones when programmed.
   void program(Stripe& stripe, Stream stream);
+  // In two steps, for a copyback: the places of the collector's next program, all in next_die();
+  // and the program, from array_done() of the read that left the data in that die.
+  std::uint32_t next_die(Stream stream) const;
+  void reserve(Stripe& stripe);
+  void program_reserved(Stripe& stripe) { submit(stripe); }
   // Unmaps all units of [first, first + count).
   void deallocate(std::uint64_t first, std::uint64_t count);
   // Forgets what was on its way: host units lie again where they lay before (nowhere, if that was
@@ -141,6 +149,7 @@ class Ftl : private DieJobOwner {
   base::Scheduler& scheduler_;
   Nand& nand_;
   Reliability& reliability_;
+  Dram& dram_;
   MediaPoints& points_;
   bool hold_old_;
   bool separate_;

@@ -24,9 +24,12 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)),
       urgent_(config.gc_urgent_superblocks),
       yields_(config.gc_yields_to_reads),
+      copyback_(config.copyback && !ftl.reliability_.bit_errors()),
       wear_gap_(config.static_wear_gap),
       fold_start_(config.slc_fold_start) {
   statistics.add(name + ".ftl.gc_runs", "1", "superblocks collected", runs_);
+  statistics.add(name + ".ftl.copyback_units", "1", "of gc_units, that never left their die",
+                 copied_back_);
   statistics.add(name + ".ftl.erased_superblocks", "1", "superblocks erased", erased_);
   statistics.add(name + ".ftl.refreshes", "1",
                  "superblocks written anew for reads, retention or a failed program", refreshes_);
@@ -35,13 +38,6 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
   statistics.add(name + ".ftl.fold_units", "1", "of gc_units, for that", fold_units_);
   statistics.add(name + ".ftl.wear_moves", "1", "superblocks moved to level wear", wear_moves_);
   statistics.add(name + ".ftl.wear_units", "1", "of gc_units, for that", wear_units_);
-}
-
-bool GarbageCollector::wanted() {
-  const std::uint32_t free = ftl_.superblocks_.free_count() + soon_free();
-  if (free <= start_below_) running_ = true;
-  if (free >= stop_at_) running_ = false;
-  return running_;
 }
 
 void GarbageCollector::kick() {
@@ -60,67 +56,6 @@ void GarbageCollector::kick() {
     read_on();
     finish_victim_if_done();
   }
-}
-
-bool GarbageCollector::fits(std::uint32_t superblock) const {
-  const std::uint64_t room = ftl_.programs_left(Stream::kGc) +
-                             std::uint64_t{ftl_.superblocks_.free_count()} * ftl_.data_programs();
-  const std::size_t waiting = filling_ != nullptr ? filling_->units.size() : 0;
-  return base::ceil_div(ftl_.superblocks_[superblock].valid + waiting, geometry_.program_units) <=
-         room;
-}
-
-// Takes only what gives back at least one program, and what surely fits into the places that the
-// collector can have; if it does not fit now, an erase under way will make the room.
-bool GarbageCollector::choose_victim() {
-  const auto pick = ftl_.policy_->pick(geometry_.data_units - geometry_.program_units);
-  if (!pick) return choose_fold();
-  if (!fits(*pick)) return false;
-  take_victim(*pick, Cause::kSpace);
-  return true;
-}
-
-// The oldest superblock of the SLC cache moves to where cells hold all their bits.
-bool GarbageCollector::choose_fold() {
-  Ring<std::uint32_t>& full = ftl_.superblocks_.slc_closed();
-  if (full.empty() || (!running_ && full.size() < fold_start_)) return false;
-  if (!fits(full.front())) return false;
-  take_victim(full.pop(), Cause::kFold);
-  ++folds_;
-  return true;
-}
-
-// What need not give back anything is moved only while two superblocks are free.
-bool GarbageCollector::choose_wish() {
-  while (!wishes_.empty() && ftl_.superblocks_.free_count() >= 2) {
-    const Wish wish = wishes_.front();
-    const bool closed = ftl_.superblocks_[wish.superblock].state == SuperblockState::kClosed;
-    if (closed && !fits(wish.superblock)) return false;
-    wishes_.pop();
-    ftl_.superblocks_[wish.superblock].queued = false;
-    if (!closed) continue;
-    take_victim(wish.superblock, wish.cause);
-    ++(wish.cause == Cause::kRefresh ? refreshes_ : wear_moves_);
-    return true;
-  }
-  return false;
-}
-
-void GarbageCollector::take_victim(std::uint32_t superblock, Cause cause) {
-  victim_ = superblock;
-  cause_ = cause;
-  victim_valid_ = ftl_.superblocks_[superblock].valid;
-  next_stripe_ = 0;
-  units_settled_ = 0;
-  host_since_victim_ = 0;
-  ftl_.superblocks_.collect(victim_);
-  ++runs_;
-}
-
-void GarbageCollector::refresh(std::uint32_t superblock) {
-  ftl_.superblocks_[superblock].queued = true;
-  wishes_.push({superblock, Cause::kRefresh});
-  kick();
 }
 
 void GarbageCollector::host_is_quiet() {
@@ -150,7 +85,7 @@ void GarbageCollector::read_on() {
   if (victim_ == kNone || gives_way()) return;
   while (units_open_ < window_units_ && next_stripe_ < geometry_.superblock_stripes &&
          ftl_.superblocks_[victim_].valid > 0) {
-    read_stripe(next_stripe_++);
+    read_stripe((first_stripe_ + next_stripe_++) % geometry_.superblock_stripes);
   }
 }
 
@@ -165,6 +100,7 @@ void GarbageCollector::read_stripe(std::uint32_t stripe) {
       move->units.clear();
       move->retries = 0;
       move->epoch = epoch_;
+      move->copyback = nullptr;
     }
     for (; bits != 0; bits &= bits - 1) {
       const Place place = first + done + static_cast<std::uint32_t>(std::countr_zero(bits));
@@ -182,6 +118,7 @@ void GarbageCollector::read_stripe(std::uint32_t stripe) {
   move->row = geometry_.row_of_stripe(number);
   move->ready_at = base::kTimeZero;
   if (ftl_.reliability_.bit_errors()) draw_retries(*move);
+  if (copyback_) plan_copyback(*move);
   nand_.submit(*move);
 }
 
@@ -202,7 +139,10 @@ void GarbageCollector::array_done(DieJob& job) {
     Erasing* erasing = find_erasing(erase.superblock);
     const std::uint32_t die = erase.die;
     erases_.give(&erase);
-    if (ftl_.reliability_.erase_fails()) erasing->bad |= !ftl_.reliability_.take_spare(die);
+    for (std::uint32_t plane = 0; plane < geometry_.planes; ++plane) {
+      if (!ftl_.reliability_.erase_fails()) continue;
+      erasing->bad |= !ftl_.reliability_.take_spare(die * geometry_.planes + plane);
+    }
     if (++erasing->dies_done < geometry_.dies) {
       erase_next_die(*erasing);
     } else {
@@ -211,60 +151,42 @@ void GarbageCollector::array_done(DieJob& job) {
     return;
   }
   auto& move = static_cast<Move&>(job);
+  if (move.copyback != nullptr) {
+    Stripe* stripe = move.copyback;
+    --moves_open_;
+    moves_.give(&move);
+    ftl_.program_reserved(*stripe);
+    finish_victim_if_done();
+    return;
+  }
   const auto bytes = static_cast<std::uint32_t>(move.units.size()) * kUnitBytes;
   const Nand::Transfer out = nand_.transfer_out(move.die, bytes, true);
   scheduler_.at<&GarbageCollector::moved_in>(out.decoded, this,
                                              reinterpret_cast<std::uint64_t>(&move));
 }
 
-void GarbageCollector::superblock_erased(Erasing& erasing) {
-  const std::uint32_t superblock = erasing.superblock;
-  bool bad = erasing.bad;
-  if (ftl_.superblocks_[superblock].suspect) {
-    bad |= !ftl_.reliability_.take_spare(superblock % geometry_.dies);
-  }
-  erasing_.erase(erasing_.begin() + (&erasing - erasing_.data()));
-  ftl_.map_.erased(superblock);
-  if (bad && may_retire()) {
-    ftl_.superblocks_.retire(superblock);
-  } else {
-    ftl_.superblocks_.erased(superblock);
-  }
-  ++erased_;
-  if (wear_gap_ != 0) level_wear();
-  kick();
-  ftl_.space_changed();
-}
-
-// Only while the rest can hold all logical units and still be collected.
-bool GarbageCollector::may_retire() const {
-  const std::uint64_t in_use =
-      geometry_.superblocks - ftl_.superblocks_.retired_count() - ftl_.slc_limit_;
-  const std::uint64_t at_most = geometry_.data_units - geometry_.program_units;
-  return in_use > stop_at_ + 3 && (in_use - stop_at_ - 3) * at_most >= geometry_.logical_units;
-}
-
-// What never changes lies where nothing is ever erased: it is moved when the gap is too wide.
-void GarbageCollector::level_wear() {
-  const Superblocks& blocks = ftl_.superblocks_;
-  std::uint32_t most = 0;
-  std::uint32_t least = kNone;
-  for (std::uint32_t i = 0; i < blocks.count(); ++i) {
-    most = std::max(most, blocks[i].erases);
-    if (blocks[i].state != SuperblockState::kClosed || blocks[i].queued) continue;
-    if (least == kNone || blocks[i].erases < blocks[least].erases) least = i;
-  }
-  if (least == kNone || most - blocks[least].erases <= wear_gap_ || !wishes_.empty()) return;
-  ftl_.superblocks_[least].queued = true;
-  wishes_.push({least, Cause::kWear});
+// A whole stripe whose own die is next in the order of writing needs not leave it.
+void GarbageCollector::plan_copyback(Move& move) {
+  const bool whole = move.units.size() == geometry_.program_units && !move.slc;
+  if (!whole || ftl_.next_die(Stream::kGc) != move.die) return;
+  move.copyback = stripes_.take();
+  move.copyback->units = move.units;
+  move.copyback->stripe_owner = this;
+  copied_back_ += move.units.size();
+  ftl_.reserve(*move.copyback);
 }
 
 void GarbageCollector::job_dropped(DieJob& job) {
   if (job.job_class == JobClass::kErase) {
     erases_.give(static_cast<Erase*>(&job));
-  } else {
-    moves_.give(static_cast<Move*>(&job));
+    return;
   }
+  auto& move = static_cast<Move&>(job);
+  if (move.copyback != nullptr) {  // its places stay empty
+    ftl_.program_ended(geometry_.superblock_of(move.copyback->first));
+    stripes_.give(move.copyback);
+  }
+  moves_.give(&move);
 }
 
 void GarbageCollector::power_cut() {
@@ -330,6 +252,7 @@ void GarbageCollector::moved_in(std::uint64_t argument) {
     filling_->units.push_back(unit);
     if (filling_->units.size() == geometry_.program_units) program_filling();
   }
+  static_cast<void>(ftl_.dram_.pass(move->units.size() * kUnitBytes));
   moves_.give(move);
   read_on();
   finish_victim_if_done();
@@ -345,6 +268,7 @@ void GarbageCollector::program_filling() {
 
 void GarbageCollector::stripe_programmed(Stripe& stripe) {
   const auto count = static_cast<std::uint32_t>(stripe.units.size());
+  for (const Stripe::Unit& unit : stripe.units) ftl_.prefetch(unit.unit);
   for (std::uint32_t i = 0; i < count; ++i) {
     ftl_.rebind(stripe.units[i].unit, stripe.units[i].source, stripe.first + i);
   }
@@ -377,55 +301,10 @@ void GarbageCollector::finish_victim_if_done() {
   kick();
 }
 
-void GarbageCollector::erase_drained() {
-  for (std::size_t i = 0; i < draining_.size();) {
-    const std::uint32_t superblock = draining_[i];
-    if (ftl_.superblocks_[superblock].valid > 0) {
-      ++i;
-      continue;
-    }
-    draining_.erase(draining_.begin() + static_cast<std::ptrdiff_t>(i));
-    ftl_.superblocks_[superblock].state = SuperblockState::kErasing;
-    erasing_.push_back({superblock, false, 0, 0, false});
-    if (ftl_.superblocks_[superblock].readers == 0) start_erase(erasing_.back());
-  }
-}
-
 // Space is wanted, nothing may be collected and nothing is under way that would change that.
 void GarbageCollector::flush_if_stuck() {
   if (filling_ == nullptr || !erasing_.empty()) return;
   if (units_open_ == filling_->units.size()) program_filling();
-}
-
-void GarbageCollector::readers_left(std::uint32_t superblock) {
-  if (off_) return;
-  Erasing* erasing = find_erasing(superblock);
-  if (!erasing->started) start_erase(*erasing);
-}
-
-GarbageCollector::Erasing* GarbageCollector::find_erasing(std::uint32_t superblock) {
-  const auto found = std::find_if(erasing_.begin(), erasing_.end(), [&](const Erasing& each) {
-    return each.superblock == superblock;
-  });
-  NVMESIM_ASSERT(found != erasing_.end(), "a superblock that is not being erased");
-  return &*found;
-}
-
-void GarbageCollector::start_erase(Erasing& erasing) {
-  erasing.started = true;
-  for (std::uint32_t i = 0; i < erase_parallel_; ++i) erase_next_die(erasing);
-}
-
-void GarbageCollector::erase_next_die(Erasing& erasing) {
-  if (erasing.next_die == geometry_.dies) return;
-  Erase* erase = erases_.take();
-  erase->owner = this;
-  erase->job_class = JobClass::kErase;
-  erase->superblock = erasing.superblock;
-  erase->die = erasing.next_die++;
-  erase->row = 0;
-  erase->ready_at = base::kTimeZero;
-  nand_.submit(*erase);
 }
 
 }  // namespace nvmesim::models

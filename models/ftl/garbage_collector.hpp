@@ -62,6 +62,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
     std::vector<Stripe::Unit> units;
     std::uint32_t retries = 0;
     std::uint32_t epoch = 0;
+    Stripe* copyback = nullptr;  // what it goes to without leaving its die
   };
   struct Erase : DieJob {
     std::uint32_t superblock = 0;
@@ -95,6 +96,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   void read_on();
   void read_stripe(std::uint32_t stripe);
   void moved_in(std::uint64_t move);
+  void plan_copyback(Move& move);
   void program_filling();
   void finish_victim_if_done();
   void erase_drained();
@@ -113,6 +115,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint32_t erase_parallel_;
   std::uint32_t urgent_;
   bool yields_;
+  bool copyback_;
   std::uint32_t wear_gap_;
   std::uint32_t fold_start_;
 
@@ -122,7 +125,8 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   bool running_ = false;  // between start and stop threshold
   std::uint32_t victim_ = kNone;
   std::uint32_t victim_valid_ = 0;  // at its choice
-  std::uint32_t next_stripe_ = 0;   // of the victim, to be read
+  std::uint32_t next_stripe_ = 0;   // of the victim, to be read: so many have been,
+  std::uint32_t first_stripe_ = 0;  // from this one on and round
   std::uint32_t units_open_ = 0;    // read or being programmed
   std::uint32_t units_settled_ = 0;
   std::uint32_t moves_open_ = 0;
@@ -136,6 +140,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   ObjectPool<Erase> erases_;
 
   std::uint64_t runs_ = 0;
+  std::uint64_t copied_back_ = 0;
   std::uint64_t erased_ = 0;
   std::uint64_t refreshes_ = 0;
   std::uint64_t refresh_units_ = 0;

@@ -5,13 +5,11 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "models/ftl/initial_layout.hpp"
 #include "models/nand/geometry.hpp"
+#include "models/store/zeroed.hpp"
 
 namespace nvmesim::models {
 
@@ -24,6 +22,13 @@ class PlaceTable {
   bool valid(Place place) const;
   // Valid bits of `count` <= 64 places from `first`, all of one superblock, in the low bits.
   std::uint64_t valid_bits(Place first, std::uint32_t count) const;
+
+  void prefetch_valid(Place place) const {
+    const std::uint32_t number = geometry_.superblock_of(place);
+    const Block& block = blocks_[number];
+    if (!block.bits) return;
+    __builtin_prefetch(&block.bits[(place - number * geometry_.superblock_units) / 64], 1);
+  }
 
   void write_record(Place place, std::uint64_t unit);
   void set_valid(Place place);
@@ -57,23 +62,12 @@ class PlaceTable {
 
  private:
   enum class State : std::uint8_t { kInitial, kErased, kWritten };
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-  template <class T>
-  using Zeroed = std::unique_ptr<T[], Free>;
   struct Block {
     Zeroed<std::uint32_t> records;  // unit + 1; written only
     Zeroed<std::uint64_t> bits;     // written: valid; initial: not valid any more
     State state = State::kInitial;
   };
 
-  template <class T>
-  static Zeroed<T> zeroed(std::size_t count) {
-    void* memory = std::calloc(count, sizeof(T));
-    if (memory == nullptr) throw std::bad_alloc();
-    return Zeroed<T>(static_cast<T*>(memory));
-  }
   std::size_t words() const { return (geometry_.superblock_units + 63) / 64; }
   Block& written(std::uint32_t superblock);
 

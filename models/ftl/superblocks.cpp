@@ -44,7 +44,7 @@ std::uint32_t Superblocks::open(base::Time now, bool slc) {
   Superblock& block = table_[number];
   block.state = SuperblockState::kOpen;
   block.full = false;
-  block.suspect = false;
+  block.suspect = 0;
   block.slc = slc;
   if (slc) ++slc_used_;
   block.reads = 0;

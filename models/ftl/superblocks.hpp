@@ -32,7 +32,7 @@ struct Superblock {
   std::uint32_t readers = 0;        // reads whose data has not left the array: they bar the erase
   std::uint32_t erases = 0;
   std::uint32_t reads = 0;     // array reads since its erase, counted with reliability only
-  bool suspect = false;        // a program failed in it: a block goes bad at its erase
+  std::uint32_t suspect = 0;   // plane + 1 where a program failed: that block goes bad at its erase
   bool slc = false;            // used with one bit a cell
   bool queued = false;         // waits to be refreshed
   std::uint64_t sequence = 0;  // of its opening, unique in the drive's life

@@ -11,10 +11,20 @@ UnitMap::UnitMap(const Geometry& geometry, const InitialLayout& layout, InitialM
     : geometry_(geometry),
       layout_(layout),
       initial_mark_(initial_mark),
-      sparse_(!layout.contiguous() && geometry.logical_units > kDenseUnits),
       mapped_(layout.units()),
-      units_(sparse_ ? 0 : geometry.logical_units),
-      places_(geometry, layout) {}
+      units_(0),
+      places_(geometry, layout) {
+  forget_units();
+}
+
+// All units are where the layout has them.
+void UnitMap::forget_units() {
+  const bool small = geometry_.logical_units <= kDenseUnits;
+  sparse_ = !small && !layout_.contiguous();
+  overlay_.clear();
+  table_.reset(small ? new UnitTable(geometry_.logical_units) : nullptr);
+  units_ = SparseArray<UnitLeaf>(small || sparse_ ? 0 : geometry_.logical_units);
+}
 
 UnitMap::Mapped UnitMap::initial(std::uint64_t unit) const {
   if (forgotten_ || unit >= layout_.units()) return {};
@@ -22,7 +32,7 @@ UnitMap::Mapped UnitMap::initial(std::uint64_t unit) const {
   return {place, initial_mark_(geometry_, place)};
 }
 
-UnitMap::Mapped UnitMap::find(std::uint64_t unit) const {
+UnitMap::Mapped UnitMap::find_elsewhere(std::uint64_t unit) const {
   if (sparse_) {
     UnitOverlay::Value value;
     if (overlay_.find(unit, value)) return {value.place, value.mark};
@@ -43,7 +53,9 @@ UnitMap::UnitLeaf& UnitMap::touch_unit(std::uint64_t unit) {
 }
 
 void UnitMap::set(std::uint64_t unit, Mapped mapped) {
-  if (sparse_) {
+  if (table_) {
+    table_->set(unit, mapped);
+  } else if (sparse_) {
     overlay_.set(unit, {mapped.place, mapped.mark});
   } else {
     touch_unit(unit).set(unit, mapped);
@@ -102,18 +114,23 @@ void UnitMap::unbind_all() {
   forgotten_ = true;
   beyond_layout_ = false;
   mapped_ = 0;
-  overlay_.clear();
-  units_ = SparseArray<UnitLeaf>(sparse_ ? 0 : geometry_.logical_units);
+  forget_units();
   places_.clear_all_valid();
 }
 
 Place UnitMap::unbind_initial(std::uint64_t first) {
   if (sparse_ || forgotten_ || !layout_.contiguous() || geometry_.parity) return kNoPlace;
   if (first % 64 != 0 || first + 64 > layout_.units()) return kNoPlace;
-  if (units_.find(first).state != SparseArray<UnitLeaf>::State::kAbsent) return kNoPlace;
+  const bool absent = table_ ? table_->leaf_unknown(first)
+                             : units_.find(first).state == SparseArray<UnitLeaf>::State::kAbsent;
+  if (!absent) return kNoPlace;
   // The units never moved, so their places were never touched either.
   const Place place = layout_.place_of(first);
-  units_.clear_leaf(first);
+  if (table_) {
+    table_->clear_leaf(first);
+  } else {
+    units_.clear_leaf(first);
+  }
   places_.clear_valid_64(place);
   mapped_ -= 64;
   return place;
@@ -126,8 +143,8 @@ bool UnitMap::in_gap(std::uint64_t unit, std::uint64_t& end_of_gap) const {
     end_of_gap = geometry_.logical_units;
     return true;
   }
-  if (!units_.node_untouched(unit)) return false;
-  const std::uint64_t node = units_.kNodeSize;
+  const std::uint64_t node = table_ ? table_->kRegionUnits : units_.kNodeSize;
+  if (!(table_ ? table_->region_untouched(unit) : units_.node_untouched(unit))) return false;
   end_of_gap = std::min((unit / node + 1) * node, geometry_.logical_units);
   return true;
 }
@@ -140,10 +157,8 @@ void UnitMap::save(StateWriter& out) const {
 void UnitMap::load(StateReader& in) {
   forgotten_ = in.number("a flag", 1) != 0;
   beyond_layout_ = in.number("a flag", 1) != 0;
-  sparse_ = !layout_.contiguous() && geometry_.logical_units > kDenseUnits;
   mapped_ = forgotten_ ? 0 : layout_.units();
-  overlay_.clear();
-  units_ = SparseArray<UnitLeaf>(sparse_ ? 0 : geometry_.logical_units);
+  forget_units();
   places_.restart();
 }
 

@@ -2,18 +2,21 @@
 // that place was programmed. Physical (PlaceTable): place -> the record in its spare area, and
 // whether it is valid, that is, the current place of that unit. About nine bytes a touched unit.
 //
-// What the initial layout says is computed until something changes. The logical side then keeps a
-// dense leaf of 64 units, or, on a large drive in random order, an entry per changed unit.
-// Keeps the two directions and the valid bits consistent; counting per superblock is the caller's.
+// What the initial layout says is computed until something changes. The logical side then keeps
+// five bytes a unit: in one table on a drive of moderate size, in leaves of 64 units on a large
+// one; or, on a large drive in random order, an entry per changed unit. Keeps the two directions
+// and the valid bits consistent; counting per superblock is the caller's.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 
 #include "models/ftl/initial_layout.hpp"
 #include "models/ftl/place_table.hpp"
 #include "models/ftl/unit_overlay.hpp"
+#include "models/ftl/unit_table.hpp"
 #include "models/nand/geometry.hpp"
 #include "models/store/sparse_array.hpp"
 
@@ -23,16 +26,27 @@ class Superblocks;
 
 class UnitMap {
  public:
-  struct Mapped {
-    Place place = kNoPlace;  // kNoPlace: never written, or deallocated
-    std::uint8_t mark = 0;
-  };
+  using Mapped = MappedPlace;
 
   // `initial_mark(place)` is the mark under which an initial place counts as programmed.
   using InitialMark = std::uint8_t (*)(const Geometry&, Place);
   UnitMap(const Geometry& geometry, const InitialLayout& layout, InitialMark initial_mark);
 
-  Mapped find(std::uint64_t unit) const;
+  Mapped find(std::uint64_t unit) const {
+    Mapped mapped;
+    if (!table_) return find_elsewhere(unit);
+    return table_->find(unit, mapped) ? mapped : initial(unit);
+  }
+  // The unit will be looked up soon: its entry comes into the processor's cache meanwhile.
+  void prefetch(std::uint64_t unit) const {
+    if (table_) {
+      table_->prefetch(unit);
+    } else if (sparse_) {
+      overlay_.prefetch(unit);
+    }
+  }
+  // The same of the valid bit of a place.
+  void prefetch_valid(Place place) const { places_.prefetch_valid(place); }
   // The unit in the record of `place`; kNoUnit if none was written there since its erase.
   std::uint64_t record(Place place) const { return places_.record(place); }
   bool valid(Place place) const { return places_.valid(place); }
@@ -73,8 +87,7 @@ class UnitMap {
   static constexpr std::uint64_t kNoUnit = InitialLayout::kNoUnit;
 
  private:
-  // Five bytes a unit, side by side: a look-up touches one cache line as a rule. What is not known
-  // here is where the initial layout has it.
+  // A leaf of a large drive. What is not known here is where the initial layout has it.
   struct UnitLeaf {
     std::uint64_t known;
     std::array<std::uint8_t, 64 * 5> bytes;
@@ -94,10 +107,12 @@ class UnitMap {
       at[4] = mapped.mark;
     }
   };
-  // A drive of more units than this keeps entries, if its layout is random: 256 GiB.
+  // The most that a table is made for: 256 GiB.
   static constexpr std::uint64_t kDenseUnits = std::uint64_t{1} << 26;
 
   Mapped initial(std::uint64_t unit) const;
+  Mapped find_elsewhere(std::uint64_t unit) const;
+  void forget_units();
   UnitLeaf& touch_unit(std::uint64_t unit);
   void set(std::uint64_t unit, Mapped mapped);
   void validate(Place place, std::uint64_t unit);
@@ -107,10 +122,11 @@ class UnitMap {
   const Geometry& geometry_;
   const InitialLayout& layout_;
   InitialMark initial_mark_;
-  bool sparse_;
+  bool sparse_ = false;
   bool forgotten_ = false;      // the initial layout says nothing any more
   bool beyond_layout_ = false;  // a unit beyond the initial ones was bound
   std::uint64_t mapped_;
+  std::unique_ptr<UnitTable> table_;
   SparseArray<UnitLeaf> units_;
   UnitOverlay overlay_;
   PlaceTable places_;

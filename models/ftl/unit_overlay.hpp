@@ -28,6 +28,9 @@ class UnitOverlay {
       }
     }
   }
+  void prefetch(std::uint64_t unit) const {
+    if (size_ != 0) __builtin_prefetch(bytes_.data() + home(unit) * kEntry, 1);
+  }
   void set(std::uint64_t unit, Value value) {
     if ((size_ + 1) * 4 > (mask_ + 1) * 3) grow();
     std::size_t i = home(unit);

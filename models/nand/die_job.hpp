@@ -38,19 +38,30 @@ struct DieJob {
   std::uint32_t row = 0;    // page within the block: its type decides the read time
   std::uint32_t pages = 0;  // program: pages of data that are sent in
   bool slc = false;         // the block is used with one bit a cell
+  bool copyback = false;    // program: of what the read whose array_done() this is left in the die
   base::Time ready_at{0};   // the array must not begin before
 
   // Set by the die.
   base::Time submitted{0};
   base::Time begun{0};
+  base::Time commanded{0};                      // read: its command cycles were over
   std::array<base::Time, kDieCauses> waited{};  // from ready_at to begun
   std::uint32_t pages_in = 0;
   std::uint32_t passes = 0;          // program: begun so far
   std::uint32_t suspends = 0;        // of this job
+  bool polled = false;               // program or erase: its status poll is on the channel
   base::Time left{0};                // suspended: array time still to come
   DieCause found = DieCause::kRead;  // what the die was doing at submission
   DieJob* next = nullptr;
 };
+
+constexpr bool is_read(const DieJob& job) {
+  return job.job_class == JobClass::kHostRead || job.job_class == JobClass::kGcRead;
+}
+
+constexpr bool is_program(const DieJob& job) {
+  return job.job_class == JobClass::kHostProgram || job.job_class == JobClass::kGcProgram;
+}
 
 constexpr DieCause cause_of(JobClass job_class) {
   switch (job_class) {

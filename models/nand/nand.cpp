@@ -3,19 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
+#include <utility>
 
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
-namespace {
-
-base::Time ns(std::uint64_t count) {
-  return base::Time{static_cast<std::int64_t>(count) * 1000};
-}
-
-}  // namespace
-
 base::Time Nand::Die::spent_at(std::size_t cause_index, base::Time when) const {
   base::Time total = spent[cause_index];
   if (current != nullptr && static_cast<std::size_t>(cause) == cause_index && when > begun) {
@@ -35,20 +27,21 @@ Nand::Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& 
     : geometry_(geometry),
       scheduler_(scheduler),
       config_(config),
-      erase_(ns(config.erase_ns)),
-      slc_read_(ns(config.slc_read_ns)),
-      slc_program_(ns(config.slc_program_ns)),
-      command_(ns(config.command_ns)),
-      status_(ns(config.status_ns)),
-      ecc_(ns(config.ecc_ns)),
-      age_limit_(ns(std::uint64_t{config.age_limit_us} * 1000)),
+      erase_(base::nanoseconds(config.erase_ns)),
+      slc_read_(base::nanoseconds(config.slc_read_ns)),
+      slc_program_(base::nanoseconds(config.slc_program_ns)),
+      command_(base::nanoseconds(config.command_ns)),
+      status_(base::nanoseconds(config.status_ns)),
+      ecc_(base::nanoseconds(config.ecc_ns)),
+      age_limit_(base::nanoseconds(std::uint64_t{config.age_limit_us} * 1000)),
       pace_(base::Pace::bytes_per_second(std::uint64_t{config.channel_mb_per_s} * 1'000'000)),
       suspends_(config.program_suspend || config.erase_suspend),
       policy_(make_die_policy(config.die_policy, age_limit_)),
+      channel_policy_(make_channel_policy(config.channel_policy, age_limit_)),
       channels_(geometry.channels),
       dies_(geometry.dies) {
-  for (const std::uint32_t time : config.read_ns) read_.push_back(ns(time));
-  for (const std::uint32_t time : config.program_ns) program_.push_back(ns(time));
+  for (const std::uint32_t time : config.read_ns) read_.push_back(base::nanoseconds(time));
+  for (const std::uint32_t time : config.program_ns) program_.push_back(base::nanoseconds(time));
   for (std::uint32_t i = 0; i < geometry.channels; ++i) {
     const std::uint32_t number =
         order == ConstructionOrder::kForward ? i : geometry.channels - 1 - i;
@@ -73,6 +66,10 @@ void Nand::add_statistics(base::StatisticsRegistry& statistics, const std::strin
                  program_suspends_);
   statistics.add(name + ".nand.erase_suspends", "1", "erases that were suspended for a read",
                  erase_suspends_);
+  statistics.add(name + ".nand.cache_programs", "1",
+                 "programs whose data went in while another one was programmed", cache_programs_);
+  statistics.add(name + ".nand.copybacks", "1", "programs of data that never left its die",
+                 copybacks_);
   statistics.add(name + ".nand.energy_uj", "uJ", "energy of array operations and of transfers",
                  [this] { return energy_uj(); });
 }
@@ -82,7 +79,7 @@ std::uint64_t Nand::energy_uj() const {
   for (const auto& channel : channels_) bytes += channel->bytes;
   const std::uint64_t array =
       reads_ * config_.read_nj + programs_ * config_.program_nj + erases_ * config_.erase_nj;
-  return array / 1000 + bytes / 1'000'000 * config_.transfer_pj_per_byte;
+  return array / 1000 + bytes * config_.transfer_pj_per_byte / 1'000'000;
 }
 
 void Nand::submit(DieJob& job) {
@@ -93,11 +90,16 @@ void Nand::submit(DieJob& job) {
   job.pages_in = 0;
   job.passes = 0;
   job.suspends = 0;
+  job.polled = false;
   job.found = die.current != nullptr ? die.cause : DieCause::kRead;
   for (std::size_t i = 0; i < kDieCauses; ++i) job.waited[i] = die.spent_at(i, now);
   ++jobs_open_;
   if (die.current == nullptr) {
     begin(job.die, job);
+    return;
+  }
+  if (job.copyback) {
+    die.follow_up = &job;
     return;
   }
   const auto queue = static_cast<std::size_t>(job.job_class);
@@ -107,41 +109,62 @@ void Nand::submit(DieJob& job) {
   if (suspends_ && job.job_class == JobClass::kHostRead && die.phase == Phase::kArray) {
     consider_suspend(job.die);
   }
+  if (config_.cache_program && is_program(job)) load_next(job.die);
 }
 
-// A read that must wait for the registers is committed to its later beginning at once; a program
-// needs the channel then, so it gets an entry there.
+// A read that must wait for the registers is committed to its later beginning at once; what needs
+// the channel then gets an entry there.
 void Nand::begin(std::uint32_t number, DieJob& job) {
   Die& die = dies_[number];
   const base::Time now = scheduler_.now();
   base::Time start = std::max(now, job.ready_at);
   die.current = &job;
   die.cause = cause_of(job.job_class);
-  bool data_in_now = false;
-  switch (job.job_class) {
-    case JobClass::kHostRead:
-    case JobClass::kGcRead:
-      start = std::max(start, config_.cache_read ? die.out_older : die.out_newest);
-      ++reads_;
-      die.phase = Phase::kReading;
-      die.event = scheduler_.at<&Nand::array_done>(start + command_ + read_time(job), this, number);
-      break;
-    case JobClass::kHostProgram:
-    case JobClass::kGcProgram:
-      start = std::max(start, die.out_newest);
-      ++programs_;
-      die.phase = Phase::kDataIn;
-      data_in_now = start == now;
-      if (!data_in_now) die.event = scheduler_.at<&Nand::page_in>(start, this, number);
-      break;
-    case JobClass::kErase:
-      ++erases_;
-      start_array(number, start, command_ + erase_ + status_, start);
-      break;
+  const bool program = is_program(job);
+  if (is_read(job)) {
+    start = std::max(start, config_.cache_read ? die.out_older : die.out_newest);
+    ++reads_;
+    die.phase = Phase::kReading;
+  } else {
+    if (program) start = std::max(start, die.out_newest);
+    ++(program ? programs_ : erases_);
+    if (job.copyback) ++copybacks_;
+    die.phase = Phase::kDataIn;
   }
   die.begun = job.begun = start;
   account_wait(die, job);
-  if (data_in_now) page_in(number);
+  if (program && !job.copyback) {
+    die.in_since = start;
+    if (start == now) {
+      page_in(number);
+    } else {
+      die.event = scheduler_.at<&Nand::page_in>(start, this, number);
+    }
+  } else if (!config_.command_on_bus) {
+    commanded(number, start + command_);
+  } else if (start == now) {
+    command_in(number);
+  } else {
+    die.event = scheduler_.at<&Nand::command_in>(start, this, number);
+  }
+}
+
+void Nand::command_in(std::uint64_t argument) {
+  const auto number = static_cast<std::uint32_t>(argument);
+  commanded(number, channel_of(number).line.reserve(scheduler_.now(), command_) + command_);
+}
+
+void Nand::commanded(std::uint32_t number, base::Time when) {
+  Die& die = dies_[number];
+  DieJob& job = *die.current;
+  job.commanded = when;
+  if (is_read(job)) {
+    die.event = scheduler_.at<&Nand::array_done>(when + read_time(job), this, number);
+    return;
+  }
+  const base::Time time = is_program(job) ? program_time(job) : erase_;
+  ++job.passes;
+  start_array(number, when, time + polled_inside(), when - command_);
 }
 
 // The array of a program or an erase begins to work.
@@ -149,10 +172,12 @@ void Nand::start_array(std::uint32_t number, base::Time begin, base::Time durati
                        base::Time undisturbed) {
   Die& die = dies_[number];
   die.phase = Phase::kArray;
+  die.array_begin = begin;
   die.array_end = begin + duration;
   die.undisturbed = undisturbed;
   die.event = scheduler_.at<&Nand::array_done>(die.array_end, this, number);
   if (suspends_) consider_suspend(number);
+  if (config_.cache_program) load_next(number);
 }
 
 // Turns the readings of the die's clocks at submission into the wait by cause. What no job of the
@@ -184,28 +209,6 @@ base::Time Nand::read_time(const DieJob& job) const {
   return read_[read_.size() == 1 ? 0 : job.row % read_.size()];
 }
 
-// In SLC mode the pages of a program lie in as many wordlines.
-base::Time Nand::program_time(const DieJob& job) const {
-  if (job.slc) return slc_program_ * geometry_.program_rows;
-  return program_[job.row / geometry_.program_rows % program_.size()];
-}
-
-void Nand::page_in(std::uint64_t number) {
-  const auto die_number = static_cast<std::uint32_t>(number);
-  Die& die = dies_[die_number];
-  DieJob& job = *die.current;
-  Channel& channel = channel_of(die_number);
-  const base::Time duration = command_ + pace_(geometry_.page_bytes);
-  const base::Time end = channel.line.reserve(scheduler_.now(), duration) + duration;
-  channel.bytes += geometry_.page_bytes;
-  if (++job.pages_in < job.pages) {
-    die.event = scheduler_.at<&Nand::page_in>(end, this, number);
-    return;
-  }
-  ++job.passes;
-  start_array(die_number, end, program_time(job) + status_, end);
-}
-
 Nand::Transfer Nand::transfer_out(std::uint32_t die, std::uint32_t bytes, bool first) {
   const base::Time duration = pace_(bytes) + (first ? status_ : base::kTimeZero);
   Channel& channel = channel_of(die);
@@ -216,106 +219,69 @@ Nand::Transfer Nand::transfer_out(std::uint32_t die, std::uint32_t bytes, bool f
   return {start, end, end + ecc_};
 }
 
-void Nand::array_done(std::uint64_t number) {
-  const auto die_number = static_cast<std::uint32_t>(number);
-  Die& die = dies_[die_number];
+void Nand::array_done(std::uint64_t argument) {
+  const auto number = static_cast<std::uint32_t>(argument);
+  Die& die = dies_[number];
   DieJob& job = *die.current;
   const base::Time now = scheduler_.now();
   die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
   die.begun = now;
-  const bool read = die.phase == Phase::kReading;
-  if (read) {
+  if (die.phase == Phase::kReading) {
     die.out_older = die.out_newest;
-  } else if (job.passes > 0 && job.passes < config_.program_passes) {  // the data goes in again
-    job.pages_in = 0;
-    die.phase = Phase::kDataIn;
-    page_in(number);
-    return;
+  } else {
+    if (config_.command_on_bus && poll_status(number)) return;
+    const bool again = is_program(job) && job.passes < config_.program_passes && !job.copyback;
+    if (again) {  // the data goes in once more
+      job.pages_in = 0;
+      die.in_since = now;
+      die.phase = Phase::kDataIn;
+      page_in(number);
+      return;
+    }
   }
+  finish_current(number);
+}
+
+void Nand::finish_current(std::uint32_t number) {
+  Die& die = dies_[number];
+  DieJob& job = *die.current;
   die.phase = Phase::kIdle;
   --jobs_open_;
   job.owner->array_done(job);  // may submit to this die: current still bars it
   die.current = nullptr;
+  if (die.follow_up != nullptr) {
+    begin(number, *std::exchange(die.follow_up, nullptr));
+    return;
+  }
+  if (die.loading != nullptr) {
+    take_loaded(number);
+    return;
+  }
   if (die.suspended != nullptr) {
-    const bool aged = now - die.suspended->submitted >= age_limit_;
+    const bool aged = scheduler_.now() - die.suspended->submitted >= age_limit_;
     if (aged || die.heads[static_cast<std::size_t>(JobClass::kHostRead)] == nullptr) {
-      resume(die_number);
+      resume(number);
       return;
     }
     die.waiting -= 1;
     DieJob*& head = die.heads[static_cast<std::size_t>(JobClass::kHostRead)];
     DieJob& next = *head;
     head = next.next;
-    begin(die_number, next);
+    begin(number, next);
     return;
   }
-  if (die.waiting > 0) serve_next(die_number);
+  if (die.waiting > 0) serve_next(number);
 }
 
 void Nand::serve_next(std::uint32_t number) {
   Die& die = dies_[number];
-  const std::span<const DieJob* const, kJobClasses> heads(die.heads);
-  const std::size_t queue = policy_->pick(heads, scheduler_.now());
+  const std::size_t queue = policy_->pick(die.heads, scheduler_.now());
   NVMESIM_ASSERT(queue < kJobClasses && die.heads[queue] != nullptr,
                  "a die policy picked an empty queue");
   DieJob& job = *die.heads[queue];
   die.heads[queue] = job.next;
   --die.waiting;
   begin(number, job);
-}
-
-// A host read waits behind a program or an erase in the array: suspend it now, later or never.
-void Nand::consider_suspend(std::uint64_t argument) {
-  const auto number = static_cast<std::uint32_t>(argument);
-  Die& die = dies_[number];
-  if (die.phase != Phase::kArray) return;
-  if (die.heads[static_cast<std::size_t>(JobClass::kHostRead)] == nullptr) return;
-  DieJob& job = *die.current;
-  const bool erase = job.job_class == JobClass::kErase;
-  if (!(erase ? config_.erase_suspend : config_.program_suspend)) return;
-  const base::Time now = scheduler_.now();
-  const base::Time cost = ns(erase ? config_.erase_suspend_ns : config_.program_suspend_ns);
-  if (job.suspends >= config_.suspend_limit || now - job.submitted >= age_limit_) return;
-  const base::Time from = std::max(now, die.undisturbed);
-  if (die.array_end - from <= cost) return;
-  if (from > now) {
-    if (!scheduler_.pending(die.retry)) {
-      die.retry = scheduler_.at<&Nand::consider_suspend>(from, this, number);
-    }
-    return;
-  }
-  ++job.suspends;
-  ++(erase ? erase_suspends_ : program_suspends_);
-  job.left = die.array_end - now;
-  scheduler_.cancel(die.event);
-  die.phase = Phase::kSuspending;
-  die.event = scheduler_.at<&Nand::suspended>(now + cost, this, number);
-}
-
-void Nand::suspended(std::uint64_t argument) {
-  const auto number = static_cast<std::uint32_t>(argument);
-  Die& die = dies_[number];
-  const base::Time now = scheduler_.now();
-  die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
-  die.suspended = die.current;
-  die.current = nullptr;
-  DieJob*& head = die.heads[static_cast<std::size_t>(JobClass::kHostRead)];
-  DieJob& next = *head;
-  head = next.next;
-  --die.waiting;
-  begin(number, next);
-}
-
-void Nand::resume(std::uint32_t number) {
-  Die& die = dies_[number];
-  const base::Time now = scheduler_.now();
-  DieJob& job = *die.suspended;
-  die.suspended = nullptr;
-  die.current = &job;
-  die.cause = cause_of(job.job_class);
-  die.begun = now;
-  const base::Time resumed = now + ns(config_.resume_ns);
-  start_array(number, now, ns(config_.resume_ns) + job.left, resumed + ns(config_.suspend_gap_ns));
 }
 
 void Nand::drop(DieJob* job) {
@@ -332,8 +298,11 @@ void Nand::power_cut() {
     if (die.current != nullptr && now > die.begun) {
       die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
     }
+    scheduler_.cancel(die.load_event);
     drop(die.current);
     drop(die.suspended);
+    drop(die.loading);
+    drop(die.follow_up);
     for (DieJob*& head : die.heads) {
       for (DieJob* job = head; job != nullptr;) {
         DieJob* next = job->next;
@@ -342,7 +311,7 @@ void Nand::power_cut() {
       }
       head = nullptr;
     }
-    die.current = die.suspended = nullptr;
+    die.current = die.suspended = die.loading = die.follow_up = nullptr;
     die.waiting = 0;
     die.phase = Phase::kIdle;
     die.out_newest = die.out_older = now;

@@ -3,9 +3,12 @@
 //
 // A read occupies its die for command + tR; then its data waits in the page registers for the
 // channel. With cache_read the array may read the next page while one page's data waits. A
-// program first takes its data in, page by page (so that reads of other dies get between), then
-// occupies the array for tPROG, as many times as it has passes. Command cycles of reads and erases
-// are part of the array's time and do not occupy the channel.
+// program first takes its data in, page by page (so that reads of other dies get between; a
+// ChannelPolicy says who goes first), then occupies the array for tPROG, as many times as it has
+// passes. With cache_program the data of the next program goes in while one is in the array; that
+// one then follows at once, and neither is suspended. A copyback programs what a read has left in
+// the die, right behind it. Command cycles of reads and erases and status polls of programs and
+// erases take time; with command_on_bus they also wait for the channel and occupy it.
 //
 // A program or an erase that is in the array may be suspended for the host's reads: after the
 // suspend time the die serves all reads that wait, then goes on with what was left, plus the time
@@ -20,6 +23,7 @@
 #include <vector>
 
 #include "models/media_factory.hpp"
+#include "models/nand/channel_policy.hpp"
 #include "models/nand/die_job.hpp"
 #include "models/nand/die_policy.hpp"
 #include "models/nand/geometry.hpp"
@@ -42,6 +46,7 @@ class Nand {
   Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& scheduler,
        base::StatisticsRegistry& statistics, const std::string& name, ConstructionOrder order);
 
+  // A copyback from array_done() of its read only.
   void submit(DieJob& job);
   // From array_done() of a read only: sends `bytes` of the page registers over the channel. The
   // first transfer of a job also carries its status poll.
@@ -57,19 +62,26 @@ class Nand {
   std::uint64_t energy_uj() const;
 
  private:
-  enum class Phase : std::uint8_t { kIdle, kDataIn, kReading, kArray, kSuspending };
+  enum class Phase : std::uint8_t { kIdle, kDataIn, kReading, kArray, kStatus, kSuspending };
   struct Die {
     std::array<DieJob*, kJobClasses> heads{};
     std::array<DieJob*, kJobClasses> tails{};
     std::uint32_t waiting = 0;
     DieJob* current = nullptr;
     DieJob* suspended = nullptr;
+    DieJob* loading = nullptr;    // the program behind the current one: its data goes in already,
+    bool loaded = false;          // or is in
+    DieJob* follow_up = nullptr;  // a copyback behind the current read
     Phase phase = Phase::kIdle;
     DieCause cause = DieCause::kRead;  // of the current job
     base::Time begun{0};
-    base::Time array_end{0};    // program or erase in the array
+    base::Time array_begin{0};  // program or erase in the array, from here
+    base::Time array_end{0};    // to here
     base::Time undisturbed{0};  // no suspend before
+    base::Time in_since{0};     // data to be programmed waits for the channel
+    base::Time loaded_at{0};
     base::Scheduler::Handle event;
+    base::Scheduler::Handle load_event;
     base::Scheduler::Handle retry;               // looks again whether to suspend
     std::array<base::Time, kDieCauses> spent{};  // by jobs that have ended
     base::Time out_newest{0};  // when the registers of the last read will be empty,
@@ -88,6 +100,13 @@ class Nand {
   void add_statistics(base::StatisticsRegistry& statistics, const std::string& name);
   void begin(std::uint32_t number, DieJob& job);
   void account_wait(const Die& die, DieJob& job) const;
+  void command_in(std::uint64_t number);
+  void commanded(std::uint32_t number, base::Time when);
+  base::Time polled_inside() const { return config_.command_on_bus ? base::kTimeZero : status_; }
+  bool poll_status(std::uint32_t number);
+  void load_next(std::uint32_t number);
+  void take_loaded(std::uint32_t number);
+  void finish_current(std::uint32_t number);
   void start_array(std::uint32_t number, base::Time begin, base::Time duration,
                    base::Time undisturbed);
   base::Time read_time(const DieJob& job) const;
@@ -115,6 +134,7 @@ class Nand {
   base::Pace pace_;
   bool suspends_;
   std::unique_ptr<DiePolicy> policy_;
+  std::unique_ptr<ChannelPolicy> channel_policy_;
   std::vector<std::unique_ptr<Channel>> channels_;
   std::vector<Die> dies_;
   std::uint64_t jobs_open_ = 0;
@@ -123,6 +143,8 @@ class Nand {
   std::uint64_t erases_ = 0;
   std::uint64_t program_suspends_ = 0;
   std::uint64_t erase_suspends_ = 0;
+  std::uint64_t cache_programs_ = 0;
+  std::uint64_t copybacks_ = 0;
 };
 
 }  // namespace nvmesim::models

@@ -16,7 +16,8 @@ Reliability::Reliability(const ReliabilityConfig& config, const Geometry& geomet
       soft_decode_(std::int64_t{config.soft_decode_ns} * 1000),
       errors_(seed, name + ".bit_errors"),
       failures_(seed, name + ".failures"),
-      spares_(geometry.dies, config.spare_blocks_per_die) {
+      planes_(geometry.planes),
+      spares_(geometry.dies * geometry.planes, config.spare_blocks_per_plane) {
   if (config.factory_bad_per_million > 0) {
     base::Random factory(seed, name + ".factory_bad");
     for (std::uint32_t& spare : spares_) {
@@ -91,10 +92,10 @@ bool Reliability::erase_fails() {
          failures_.chance(config_.erase_fail_per_million, 1'000'000);
 }
 
-bool Reliability::take_spare(std::uint32_t die) {
+bool Reliability::take_spare(std::uint32_t plane) {
   ++grown_bad_;
-  if (spares_[die] == 0) return false;
-  --spares_[die];
+  if (spares_[plane] == 0) return false;
+  --spares_[plane];
   return true;
 }
 

@@ -1,7 +1,7 @@
 // What goes wrong in the array. The raw bit error rate of a read grows with wear, retention and
 // reads since the erase; against the decoder's limit it says how many read retries, each at better
 // voltages, and whether a soft decode are needed, or that the data is lost. Programs and erases
-// fail at random: the block goes bad and a spare of its die takes its place, while there is one.
+// fail at random: the block goes bad and a spare of its plane takes its place, while there is one.
 #pragma once
 
 #include <cstdint>
@@ -48,11 +48,17 @@ class Reliability {
   bool refresh_due(const Age& age) const;
 
   bool program_fails();
+  // Of one block.
   bool erase_fails();
-  // A block of the die is bad. False if the die has no spare left.
-  bool take_spare(std::uint32_t die);
-  std::uint32_t spares(std::uint32_t die) const { return spares_[die]; }
-  void set_spares(std::uint32_t die, std::uint32_t count) { spares_[die] = count; }
+  // Planes are numbered die by die. One of those of the die, at random.
+  std::uint32_t draw_plane(std::uint32_t die) {
+    return die * planes_ + static_cast<std::uint32_t>(failures_.below(planes_));
+  }
+  // The block of a superblock on that plane is bad. False if the plane has no spare left.
+  bool take_spare(std::uint32_t plane);
+  std::uint32_t planes() const { return static_cast<std::uint32_t>(spares_.size()); }
+  std::uint32_t spares(std::uint32_t plane) const { return spares_[plane]; }
+  void set_spares(std::uint32_t plane, std::uint32_t count) { spares_[plane] = count; }
 
   void count_lost() { ++lost_; }
   void count_rebuilt() { ++rebuilt_; }
@@ -62,7 +68,8 @@ class Reliability {
   base::Time soft_decode_;
   base::Random errors_;
   base::Random failures_;
-  std::vector<std::uint32_t> spares_;  // by die
+  std::uint32_t planes_;               // of a die
+  std::vector<std::uint32_t> spares_;  // by plane
   std::uint64_t retries_ = 0;
   std::uint64_t retried_ = 0;
   std::uint64_t soft_ = 0;

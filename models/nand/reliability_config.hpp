@@ -26,7 +26,7 @@ struct ReliabilityConfig {
   std::uint32_t soft_decode_ns = 40'000;
   std::uint32_t refresh_reads = 0;
   std::uint32_t refresh_days = 0;
-  std::uint32_t spare_blocks_per_die = 16;
+  std::uint32_t spare_blocks_per_plane = 4;
   std::uint32_t factory_bad_per_million = 0;
   std::uint32_t program_fail_per_million = 0;
   std::uint32_t erase_fail_per_million = 0;
@@ -38,7 +38,7 @@ BOOST_DESCRIBE_STRUCT(ReliabilityConfig, (),
                        wear_rber_ppb_per_kcycle, retention_rber_ppb_per_day,
                        read_rber_ppb_per_kread, variation_percent, ecc_limit_ppb,
                        retry_gain_percent, max_retries, limited_retries, soft_limit_ppb,
-                       soft_decode_ns, refresh_reads, refresh_days, spare_blocks_per_die,
+                       soft_decode_ns, refresh_reads, refresh_days, spare_blocks_per_plane,
                        factory_bad_per_million, program_fail_per_million, erase_fail_per_million))
 
 }  // namespace nvmesim::models

@@ -27,7 +27,10 @@ void FtlState::save(const Ftl& ftl, StateWriter& out) {
     out.number(frontier.open ? frontier.superblock : 0);
     out.number(frontier.open ? frontier.next_program : 0);
   }
-  for (std::uint32_t die = 0; die < shape.dies; ++die) out.number(ftl.reliability_.spares(die));
+  out.number(ftl.reliability_.planes());
+  for (std::uint32_t plane = 0; plane < ftl.reliability_.planes(); ++plane) {
+    out.number(ftl.reliability_.spares(plane));
+  }
 }
 
 void FtlState::save_superblock(const Ftl& ftl, std::uint32_t number, StateWriter& out) {
@@ -86,7 +89,7 @@ void FtlState::load_superblock(Ftl& ftl, std::uint32_t number, StateReader& in) 
       in.number("a state", static_cast<std::uint64_t>(SuperblockState::kRetired)));
   if (block.state == SuperblockState::kCollecting) in.fail("a superblock is being collected");
   block.full = in.number("a flag", 1) != 0;
-  block.suspect = in.number("a flag", 1) != 0;
+  block.suspect = static_cast<std::uint32_t>(in.number("a plane", ftl.reliability_.planes()));
   block.slc = in.number("a flag", 1) != 0;
   if (block.slc && block.state == SuperblockState::kFree) in.fail("a free superblock has a mode");
   block.erases = static_cast<std::uint32_t>(in.number("an erase count", 0xFFFF'FFFF));
@@ -159,8 +162,9 @@ void FtlState::load_order(Ftl& ftl, StateReader& in) {
   }
   std::sort(closed.begin(), closed.end());
   for (const auto& each : closed) blocks.announce_closed(each.second);
-  for (std::uint32_t die = 0; die < ftl.geometry_.dies; ++die) {
-    ftl.reliability_.set_spares(die,
+  in.expect("the number of planes", ftl.reliability_.planes());
+  for (std::uint32_t plane = 0; plane < ftl.reliability_.planes(); ++plane) {
+    ftl.reliability_.set_spares(plane,
                                 static_cast<std::uint32_t>(in.number("a count of spares", 65'536)));
   }
 }

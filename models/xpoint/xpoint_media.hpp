@@ -74,6 +74,10 @@ class XpointMedia : public Media {
   base::Timeline& die_of(std::uint64_t place);
   Channel& channel_of(std::uint64_t place) { return *channels_[place % channels_.size()]; }
   base::Time read_time();
+  base::Time mapping_time() const { return base::nanoseconds(config_.mapping_ns); }
+  static std::uint64_t as_argument(void* pointer) {
+    return reinterpret_cast<std::uint64_t>(pointer);
+  }
   void start_read(MediaCommand& command);
   void start_write(MediaCommand& command);
   void start_range(MediaCommand& command);

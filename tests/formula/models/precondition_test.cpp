@@ -182,5 +182,36 @@ TEST_CASE("a drive of 8 TB in its random steady state takes less than 500 MB, al
   CHECK(resident() - before < 500'000'000);
 }
 
+TEST_CASE("both directions of the mapping take less than ten bytes for 4 KiB written") {
+  MediaConfig config;
+  config.capacity_bytes = 6ull << 30;
+  config.keep_data = false;
+  config.nand.channels = 4;
+  config.nand.dies_per_channel = 2;
+  config.nand.pages_per_block = 256;
+  config.ftl.over_provisioning_percent = 20;
+  config.write_buffer.bytes = 256 * kUnitBytes;
+  Rig rig(config, ConstructionOrder::kForward, 1s);
+  constexpr std::uint64_t kAtOnce = 64;
+  std::uint64_t next = 0;
+  const auto write_up_to = [&](std::uint64_t end) {
+    rig.write(next, kAtOnce).then = [&, end](Rig::Io& io) {
+      next += kAtOnce;
+      if (next >= end) return;
+      rig.set(io, MediaOp::kWrite, next * kUnitBytes, kAtOnce * kUnitBytes, 1);
+      rig.start(io);
+    };
+    rig.run();
+  };
+  write_up_to(rig.media->capacity_units() / 8);  // all that is there once is there now
+  const std::uint64_t before = resident();
+  const std::uint64_t from = next;
+  write_up_to(rig.media->capacity_units());
+  const std::uint64_t grown = resident() - before;
+  INFO(grown << " bytes for " << next - from << " units");
+  CHECK(grown < (next - from) * 10);
+  CHECK(grown > (next - from) * 8);  // nothing was there already
+}
+
 }  // namespace
 }  // namespace nvmesim::models

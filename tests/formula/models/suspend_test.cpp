@@ -1,80 +1,15 @@
 // What a host read costs behind a program, an erase or a move of the collector, with and without
 // suspend; multi-pass and one-shot programs. The NAND is driven directly, times to the picosecond.
-#include <deque>
-
-#include "models/nand/nand.hpp"
+#include "tests/formula/models/nand_bench.hpp"
 #include "tests/unit/models/rig.hpp"
 
 namespace nvmesim::models {
 namespace {
 
-using base::Time;
-
-constexpr Time kCommand = 500ns;
-constexpr Time kStatus = 300ns;
-constexpr Time kRead = 40us;
-constexpr Time kPageIn = kCommand + 8us;
-constexpr Time kProgram = 400us;
-constexpr Time kErase = 3500us;
 constexpr Time kSuspendProgram = 20us;
 constexpr Time kSuspendErase = 50us;
 constexpr Time kResume = 5us;
 constexpr Time kGap = 60us;
-
-NandConfig one_die() {
-  NandConfig config;
-  config.channels = 1;
-  config.dies_per_channel = 1;
-  config.planes_per_die = 2;
-  config.pages_per_block = 12;
-  config.page_bytes = 8192;
-  config.channel_mb_per_s = 1024;
-  config.suspend_gap_ns = 60'000;
-  return config;
-}
-
-// Jobs at given times; remembers when the array was done with each.
-class Bench : public DieJobOwner {
- public:
-  explicit Bench(const NandConfig& config)
-      : shape(Geometry::make(config, 64, 0, 8)),
-        nand(config, shape, scheduler, statistics, "media", ConstructionOrder::kForward) {}
-
-  struct Job : DieJob {
-    Time done{0};
-    bool dropped = false;
-    Bench* bench = nullptr;
-  };
-  Job& at(Time when, JobClass job_class) {
-    Job& job = jobs.emplace_back();
-    job.bench = this;
-    job.owner = this;
-    job.job_class = job_class;
-    job.pages = 2 * shape.program_rows;
-    scheduler.at(when, base::Callback(
-                           [](void* object, std::uint64_t) {
-                             auto* each = static_cast<Job*>(object);
-                             each->bench->nand.submit(*each);
-                           },
-                           &job, 0));
-    return job;
-  }
-  void array_done(DieJob& job) override { static_cast<Job&>(job).done = scheduler.now(); }
-  void job_dropped(DieJob& job) override { static_cast<Job&>(job).dropped = true; }
-  std::uint64_t statistic(const std::string& name) const {
-    for (const auto& each : statistics.statistics()) {
-      if (each.name == "media.nand." + name) return each.value();
-    }
-    FAIL("no statistic is called " << name);
-    return 0;
-  }
-
-  base::Scheduler scheduler{"scheduler"};
-  base::StatisticsRegistry statistics;
-  Geometry shape;
-  std::deque<Job> jobs;
-  Nand nand;
-};
 
 TEST_CASE("without suspend a read waits for the program, the erase or the move in front of it") {
   Bench bench(one_die());

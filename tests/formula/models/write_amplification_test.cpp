@@ -117,6 +117,9 @@ TEST_CASE("write amplification of greedy collection at 12 % over-provisioning") 
 TEST_CASE("write amplification of greedy collection at 28 % over-provisioning") {
   check(28, "greedy");
 }
+TEST_CASE("write amplification of fifo collection at 7 % over-provisioning") {
+  check(7, "fifo");
+}
 TEST_CASE("write amplification of fifo collection at 12 % over-provisioning") {
   check(12, "fifo");
 }

@@ -163,6 +163,22 @@ TEST_CASE("five hundred power cuts of a volatile drive keep all that was flushed
   CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
 }
 
+TEST_CASE("two hundred power cuts in cache programs, copybacks and reading ahead lose nothing") {
+  MediaConfig config = tiny();
+  config.nand.cache_program = true;
+  config.nand.command_on_bus = true;
+  config.ftl.copyback = true;
+  config.read_cache.bytes = 64 * kUnitBytes;
+  config.read_cache.ahead_units = 8;
+  config.dram.mb_per_s = 1000;
+  Cutter cutter(config, 4, true);
+  cutter.run(200);
+  CHECK(cutter.wrong() == 0);
+  CHECK(cutter.lost() == 0);
+  CHECK(cutter.rig().statistic("nand.cache_programs") > 20);
+  CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
+}
+
 TEST_CASE("a volatile drive without Flush loses data in a power cut") {
   MediaConfig config = tiny();
   config.write_buffer.power_loss_protection = false;

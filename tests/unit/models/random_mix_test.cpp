@@ -226,6 +226,35 @@ TEST_CASE("random mix through an SLC cache on a full drive") {
   run_mix(config, 10);
 }
 
+MediaConfig everything() {
+  MediaConfig config = small_drive(4000);
+  config.ftl.prefill_percent = 80;
+  config.ftl.copyback = true;
+  config.nand.cache_program = true;
+  config.nand.command_on_bus = true;
+  config.nand.channel_policy = "read_first";
+  config.read_cache.bytes = 100 * kUnitBytes;
+  config.read_cache.ahead_units = 16;
+  config.dram.mb_per_s = 800;
+  return config;
+}
+
+TEST_CASE("random mix with read cache, reading ahead, cache programs and copybacks") {
+  run_mix(everything(), 11);
+}
+
+TEST_CASE("random mix with all that, suspends, bit errors and a volatile buffer") {
+  MediaConfig config = everything();
+  config.nand.program_suspend = true;
+  config.nand.erase_suspend = true;
+  config.nand.program_passes = 2;
+  config.reliability.bit_errors = true;
+  config.reliability.rber_ppb = 9'000'000;
+  config.reliability.program_fail_per_million = 10'000;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 12);
+}
+
 TEST_CASE("the order in which channels are constructed changes nothing") {
   // Both drives in one simulation, each with its own host, must act alike at every instant.
   base::Scheduler scheduler("scheduler", base::kTimeZero);

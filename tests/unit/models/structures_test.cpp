@@ -10,6 +10,7 @@
 #include "models/ftl/policies/greedy.hpp"
 #include "models/ftl/policies/windowed.hpp"
 #include "models/ftl/unit_overlay.hpp"
+#include "models/ftl/unit_table.hpp"
 #include "models/nand/policies/fifo.hpp"
 #include "models/nand/policies/read_first.hpp"
 #include "models/ring.hpp"
@@ -179,6 +180,35 @@ TEST_CASE("a unit overlay behaves like a map") {
     model[unit] = i;
   }
   CHECK(overlay.size() == model.size());
+}
+
+TEST_CASE("a unit table behaves like a map that knows nothing at first") {
+  constexpr std::uint64_t kUnits = 100'000;
+  UnitTable table(kUnits);
+  std::map<std::uint64_t, std::pair<Place, std::uint8_t>> model;
+  base::Random random(8, "table");
+  for (int i = 0; i < 100'000; ++i) {
+    const std::uint64_t unit = random.below(kUnits / 2) + kUnits / 2;
+    if (random.chance(1, 500)) {
+      const std::uint64_t first = std::min(unit / 64 * 64, kUnits - 64);
+      table.clear_leaf(first);
+      for (std::uint64_t each = first; each < first + 64; ++each) model[each] = {kNoPlace, 0};
+    } else if (random.chance(1, 2)) {
+      const auto place = static_cast<Place>(random.below(0xFFFF'FFFE));
+      const auto mark = static_cast<std::uint8_t>(random.below(256));
+      table.set(unit, {place, mark});
+      model[unit] = {place, mark};
+    }
+    MappedPlace mapped;
+    const auto known = model.find(unit);
+    REQUIRE(table.find(unit, mapped) == (known != model.end()));
+    if (known == model.end()) continue;
+    CHECK(mapped.place == known->second.first);
+    CHECK(mapped.mark == known->second.second);
+  }
+  CHECK(table.region_untouched(0));
+  CHECK_FALSE(table.region_untouched(kUnits - 1));
+  CHECK(table.leaf_unknown(0));
 }
 
 TEST_CASE("the other policies pick only what is allowed, windowed among the oldest") {

@@ -29,6 +29,29 @@ TEST_CASE("a superblock that was read too often is written anew and reads on as 
   rig.nand().ftl().check_invariants();
 }
 
+TEST_CASE("with copyback a superblock without a hole is moved within its dies") {
+  MediaConfig config = small_drive();
+  config.reliability.refresh_reads = 50;
+  config.ftl.copyback = true;
+  config.nand.read_nj = config.nand.program_nj = config.nand.erase_nj = 0;
+  config.nand.transfer_pj_per_byte = 1'000'000;  // energy is bytes on the channels
+  Rig rig(config);
+  rig.write(0, 256, 7);
+  rig.run();
+  for (int i = 0; i < 50; ++i) {
+    rig.read(5);
+    rig.run();
+  }
+  CHECK(rig.statistic("ftl.refresh_units") == 256);
+  CHECK(rig.statistic("ftl.copyback_units") == 256);
+  CHECK(rig.statistic("nand.copybacks") == 64);
+  CHECK(rig.statistic("nand.energy_uj") == (256 + 50) * kUnitBytes);  // the writes and the reads
+  auto& all = rig.read(0, 256);
+  rig.run();
+  for (std::size_t i = 0; i < 256; ++i) CHECK(Rig::version(all, i) == 7);
+  rig.nand().ftl().check_invariants();
+}
+
 TEST_CASE("data that is too old is written anew when it is read") {
   MediaConfig config = small_drive();
   config.ftl.prefill_percent = 50;
@@ -76,7 +99,7 @@ TEST_CASE("factory bad blocks take spares; a die without spares retires superblo
   MediaConfig config = small_drive();
   config.ftl.over_provisioning_percent = 150;
   config.reliability.factory_bad_per_million = 20'000;
-  config.reliability.spare_blocks_per_die = 2;
+  config.reliability.spare_blocks_per_plane = 1;
   config.reliability.erase_fail_per_million = 20'000;
   config.reliability.program_fail_per_million = 5'000;
   Rig rig(config);
@@ -127,7 +150,9 @@ TEST_CASE("collection that yields begins no move while a read is open, unless sp
   rig.run();
   rig.nand().ftl().check_invariants();
   CHECK(rig.statistic("ftl.gc_runs") > 5);
-  CHECK(least_free < 6);  // it let free space fall below its threshold
+  // Reads are open all the time, so it moves nothing before no more than gc_urgent_superblocks are
+  // left; its threshold of 6 means nothing until then.
+  CHECK(least_free <= 1);
 }
 
 // Time until 240 units, written in order, are in the buffer, which holds 64.

@@ -22,7 +22,8 @@
 
 namespace nvmesim::system_ {
 
-// How the simulation itself runs; nothing of it may change a result.
+// How the simulation itself runs. It changes no result, except that hang_after_ms ends a run in
+// which nothing moves any more: a shorter one may give up what would have gone on.
 struct SimulationConfig {
   std::uint64_t quantum_ns = 1'000'000'000;
   std::uint64_t hang_after_ms = 300'000;

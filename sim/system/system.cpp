@@ -2,10 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
-
-#include "device/persistent_state.hpp"
 namespace nvmesim::system_ {
 namespace {
 
@@ -69,25 +65,6 @@ void System::build_device() {
   endpoint_->attach(*controller_);
   endpoint_->set_link(*link_);
   if (switch_) endpoint_->set_switch(*switch_);
-  if (!config_.device.state_file.empty()) load_state();
-}
-
-// The drive as an earlier run left it; as new if there is no such file yet.
-void System::load_state() {
-  const std::string& path = config_.device.state_file;
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return;
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  controller_->restore(device::read_state(text, path), path);
-}
-
-void System::save_state() const {
-  std::ofstream stream(config_.device.state_file, std::ios::binary | std::ios::trunc);
-  stream << device::write_state(controller_->save()) << std::flush;
-  if (!stream) {
-    throw base::UserError(
-        fmt::format("device.state_file: '{}' cannot be written", config_.device.state_file));
-  }
 }
 
 void System::bind() {
@@ -193,7 +170,6 @@ bool System::run(std::function<void()> scenario) {
   });
   scheduler_.simulate();
   if (wire_trace_) wire_trace_->finish();
-  if (!config_.device.state_file.empty()) save_state();
   if (scenario_error_) std::rethrow_exception(scenario_error_);
   return scenario_ended_;
 }

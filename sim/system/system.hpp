@@ -110,8 +110,6 @@ class System {
  private:
   class Enumeration;
   void build_device();
-  void load_state();
-  void save_state() const;
   void bind();
   void bind_link();
   void bind_drive();

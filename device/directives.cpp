@@ -11,10 +11,20 @@ using spec::Status;
 Directives::Directives(Core& core) : core_(core), spaces_(core.namespaces.count()) {}
 
 bool Directives::streams_enabled(std::uint32_t nsid) const {
-  return spaces_[nsid - 1].streams;
+  if (nsid != spec::kNsidAll) return spaces_[nsid - 1].streams;
+  for (std::uint32_t each = 1; each <= spaces_.size(); ++each) {
+    if (core_.namespaces.find(each) != nullptr && !spaces_[each - 1].streams) return false;
+  }
+  return true;
 }
 
 void Directives::enable_streams(std::uint32_t nsid, bool enabled) {
+  if (nsid == spec::kNsidAll) {
+    for (std::uint32_t each = 1; each <= spaces_.size(); ++each) {
+      if (core_.namespaces.find(each) != nullptr) enable_streams(each, enabled);
+    }
+    return;
+  }
   Space& space = spaces_[nsid - 1];
   if (!enabled) space = Space{};
   space.streams = enabled;
@@ -37,11 +47,12 @@ std::uint32_t Directives::open_shared() const {
 
 spec::StreamsParameters Directives::parameters(std::uint32_t nsid) const {
   const ManagementConfig& config = core_.config.management;
-  const Space& space = spaces_[nsid - 1];
   spec::StreamsParameters data{};
   data.msl = static_cast<std::uint16_t>(config.streams);
   data.nssa = static_cast<std::uint16_t>(config.streams - allocated());
   data.nsso = static_cast<std::uint16_t>(open_shared());
+  if (nsid == spec::kNsidAll) return data;  // the rest is of one namespace
+  const Space& space = spaces_[nsid - 1];
   data.sws = config.stream_write_blocks;
   data.sgs = static_cast<std::uint16_t>(config.stream_granularity);
   data.nsa = static_cast<std::uint16_t>(space.allocated);

@@ -18,6 +18,7 @@ class Directives {
  public:
   explicit Directives(Core& core);
 
+  // These three take NSID FFFFFFFFh for all namespaces.
   bool streams_enabled(std::uint32_t nsid) const;
   void enable_streams(std::uint32_t nsid, bool enabled);
   spec::StreamsParameters parameters(std::uint32_t nsid) const;

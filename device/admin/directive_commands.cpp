@@ -68,11 +68,22 @@ void allocate(Core& core, Command& command) {
   }
 }
 
+// NSID FFFFFFFFh names all namespaces of this controller: for enabling, and for what is common.
+bool takes_all(const Command& command) {
+  const spec::DirectiveFields fields{command.sqe.cdw11};
+  static_assert(kEnable == kReturnParameters);
+  const bool receive =
+      command.sqe.opc == static_cast<std::uint8_t>(spec::AdminOpcode::kDirectiveReceive);
+  return fields.operation() == kReturnParameters &&
+         (receive || fields.type() == spec::kDirectiveIdentify);
+}
+
 // False if the command was rejected.
 bool check(Core& core, Command& command, const char* section) {
   const spec::DirectiveFields fields{command.sqe.cdw11};
   const bool streams = fields.type() == spec::kDirectiveStreams;
-  if (core.namespaces.find(command.sqe.nsid) == nullptr) {
+  const bool all = command.sqe.nsid == spec::kNsidAll && takes_all(command);
+  if (!all && core.namespaces.find(command.sqe.nsid) == nullptr) {
     core.reject(command, Status::kInvalidNamespace, "NSID names no namespace", section);
   } else if (!streams && fields.type() != spec::kDirectiveIdentify) {
     core.reject(command, Status::kInvalidField, "this directive type is not supported", section);

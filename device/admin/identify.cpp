@@ -42,8 +42,11 @@ void fill_power_states(const Core& core, spec::IdentifyController& data) {
 void fill_management(const Core& core, spec::IdentifyController& data) {
   const ControllerConfig& config = core.config;
   const ManagementConfig& management = config.management;
-  data.cmic =
-      static_cast<std::uint8_t>((core.subsystem.size() > 1 ? 2 : 0) | (management.ana ? 8 : 0));
+  // Namespaces that several controllers may share say that there may be several.
+  const bool several = core.subsystem.size() > 1 ||
+                       std::any_of(config.namespaces.begin(), config.namespaces.end(),
+                                   [](const NamespaceConfig& space) { return space.shared; });
+  data.cmic = static_cast<std::uint8_t>((several ? 2 : 0) | (management.ana ? 8 : 0));
   data.oaes = management.oaes;
   data.ctratt = spec::kCtrattHostIdentifier128;
   if (management.endurance_group) {
@@ -82,6 +85,7 @@ void fill_management(const Core& core, spec::IdentifyController& data) {
     data.anatt = static_cast<std::uint8_t>(management.anatt_s);
     data.anacap = 0x1F;  // every state can be reported
     data.anagrpmax = data.nanagrpid = management.ana_groups;
+    data.mnan = core.namespaces.count();  // the size of the log page follows from it
   }
   if ((config.lpa & 0x10) != 0) data.pels = management.persistent_events / 100 + 1;  // 64 KiB
   if (management.format) data.fna = 4;  // cryptographic erase; per namespace

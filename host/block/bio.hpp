@@ -54,7 +54,11 @@ struct Bio {
   bool sync = false;            // REQ_SYNC
   std::uint8_t write_hint = 0;  // expected lifetime: 0 not set, 1 none, 2 short to 5 extreme
   bool polled = false;          // REQ_POLLED: to a polling queue where there is one
-  IoBuffer buffer;              // reads and writes; at least sectors * 512 bytes
+  // More follow from the same task at once: it is gathered with them (the kernel's plug), merged
+  // where they touch, and issued when one without it comes to the processor, or on unplug().
+  bool plugged = false;
+  bool failover = false;  // who submits it sends it again when its path to the data fails
+  IoBuffer buffer;        // reads and writes; at least sectors * 512 bytes
   // Or the data lies in these pieces, in order; they outlive the bio. `buffer` is not used then.
   std::span<const IoBuffer> pieces;
   CpuId cpu;  // where it is submitted
@@ -68,6 +72,7 @@ struct Bio {
   // Results. `stages` opens at submit() and ends at done(): its total is the latency.
   BlockStatus status = BlockStatus::kOk;
   base::StageRecord stages;
+  bool path_error = false;            // it ended because of its path; only with `failover`
   bool ended_in_block_layer = false;  // a flush to a drive without volatile cache
   base::Time submit_cost{0};  // its own part of Stage::kSubmit; the rest waited for the processor
 
@@ -78,6 +83,7 @@ struct Bio {
   Bio* next = nullptr;              // in a list of waiting bios
   Bio* next_open = nullptr;         // among the open bios of the device, oldest first
   Bio* previous_open = nullptr;
+  Bio* merged = nullptr;             // the next bio of the same request
   const Request* request = nullptr;  // the one made last
   std::string_view waiting_for;      // for the hang report; empty while requests are out
 };
@@ -88,10 +94,12 @@ struct BlockLimits {
   std::uint32_t max_sectors = 2560;            // per request; longer bios are split
   std::uint32_t chunk_sectors = 0;             // requests do not cross multiples of it; 0: they may
   std::uint32_t max_segments = 127;            // pieces of memory of one request
+  std::uint32_t max_discard_segments = 1;      // ranges of one discard
   std::uint64_t boundary_mask = 4095;          // between two pieces both addresses have it clear
   std::uint64_t max_discard_sectors = 0;       // 0: no discard
   std::uint64_t max_write_zeroes_sectors = 0;  // 0: no write zeroes
   bool write_cache = false;                    // volatile: flushes and FUA reach the drive
+  bool mergeable = true;                       // a request may be made of several bios
   std::uint32_t queue_depth = 0;               // tags of one hardware queue
   std::uint32_t hardware_queues = 0;
 };
@@ -117,6 +125,8 @@ class BlockDevice {
   // Takes a bio whose range lies within the device (else it ends with kIoError). done() comes
   // from an entry, never inside the call.
   virtual void submit(Bio& bio) = 0;
+  // Nothing more follows from this processor: bios that are gathered there are issued.
+  virtual void unplug(CpuId /*cpu*/) {}
 
   // Memory for data. Buffers are for reuse: freeing returns them to the kernel's page allocator.
   virtual IoBuffer allocate_buffer(std::uint32_t bytes) = 0;

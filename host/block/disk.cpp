@@ -5,10 +5,16 @@
 namespace nvmesim::host {
 namespace {
 
+bool carries(const Request& request, const Bio& bio) {
+  const Bio* part = request.bio;
+  while (part != nullptr && part != &bio) part = part->merged;
+  return part != nullptr;
+}
+
 std::string_view stage_of(const Bio& bio) {
   if (!bio.waiting_for.empty()) return bio.waiting_for;
   const Request* request = bio.request;
-  if (request == nullptr || !request->allocated || request->bio != &bio) return "other parts";
+  if (request == nullptr || !request->allocated || !carries(*request, bio)) return "other parts";
   if (request->state == RequestState::kInFlight) return "the drive";
   if (request->flush_step == FlushStep::kWaiting) return "a flush before it";
   return "being issued again";

@@ -12,6 +12,7 @@ class Disk : public BlockDevice {
   Disk(std::string name, TagSet& set);
 
   RequestQueue& queue() { return queue_; }
+  const RequestQueue& queue() const { return queue_; }
   void set_capacity(std::uint64_t sectors) { queue_.set_capacity(sectors); }
   // Logical and physical block size, request sizes, write cache; depth and queues are the tag
   // set's.
@@ -21,6 +22,7 @@ class Disk : public BlockDevice {
   std::uint64_t capacity_sectors() const override { return queue_.capacity_sectors(); }
   const BlockLimits& limits() const override { return queue_.limits(); }
   std::uint32_t cpus() const override { return machine_.cpus(); }
+  void unplug(CpuId cpu) override { queue_.unplug(cpu); }
   void submit(Bio& bio) override { queue_.submit(bio); }
   IoBuffer allocate_buffer(std::uint32_t bytes) override;
   void free_buffer(const IoBuffer& buffer) override;

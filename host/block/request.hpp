@@ -1,6 +1,8 @@
 // A request: what the block layer hands to a driver. Each tag of a hardware queue has one, made
 // with the tag set and used again and again. A bio becomes one request, or several if it is longer
-// than the limits allow; a driver's own commands are requests without a bio.
+// than the limits allow; bios that were gathered and touch become one together (linked by
+// Bio::merged, in the order of their sectors; discards in that of their coming). A driver's own
+// commands are requests without a bio.
 #pragma once
 
 #include <array>
@@ -44,8 +46,8 @@ struct Request {
   Bio* bio = nullptr;
   std::uint64_t sector = 0;
   std::uint64_t sectors = 0;
-  // Data in host memory. Nothing for flush, discard and write zeroes. A bio in pieces: no address;
-  // they are the bytes from data_offset on of bio->pieces.
+  // Data in host memory. Nothing for flush, discard and write zeroes. A bio in pieces, or several
+  // bios: no address; they are the bytes from data_offset on of the bios' data.
   std::uint64_t data_address = 0;
   std::uint64_t data_offset = 0;
   std::uint32_t data_bytes = 0;
@@ -70,7 +72,8 @@ struct Request {
   std::uint64_t result = 0;
   base::Time timeout{0};  // the tag set's unless set before it is issued
 
-  // Where its time goes: the bio's record, or its own if it is one of several or has no bio.
+  // Where its time goes: the bio's record, or its own if it is one of several, has several bios or
+  // none.
   base::StageRecord& stages() { return own_record ? record : bio->stages; }
 
   // The block layer's own from here.

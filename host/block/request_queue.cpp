@@ -52,7 +52,8 @@ RequestQueue::RequestQueue(TagSet& set)
       timeout_timer_(scheduler_, base::Callback::of<&RequestQueue::timeout_expired>(this)),
       timeout_work_(base::Callback::of<&RequestQueue::timeout_work>(this)),
       freeze_wait_(machine_.threads),
-      freeze_end_(machine_.threads) {
+      freeze_end_(machine_.threads),
+      plugs_(machine_.config().cpus) {
   set_hw_queues(set.hw_queues());
   set_.queues_.push_back(this);
 }

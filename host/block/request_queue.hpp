@@ -29,6 +29,15 @@ class RequestQueue {
 
   // --- bios
   void submit(Bio& bio);
+  void unplug(CpuId cpu);
+  // How a generation of the kernel gathers: so many requests at most, and whether a bio is compared
+  // with the newest of them only.
+  struct PlugRules {
+    std::uint32_t most_requests = 16;
+    bool newest_only = false;
+  };
+  std::uint32_t nomerges() const { return machine_.config().nomerges; }
+  void set_plug_rules(const PlugRules& rules) { plug_rules_ = rules; }
   void set_capacity(std::uint64_t sectors) { capacity_sectors_ = sectors; }
   std::uint64_t capacity_sectors() const { return capacity_sectors_; }
 
@@ -94,6 +103,9 @@ class RequestQueue {
   std::uint64_t entered() const { return entered_; }
   std::uint64_t requests_issued() const { return requests_issued_; }
   std::uint64_t bios_split() const { return bios_split_; }
+  // Bios that went with another one's request, and times that gathered requests were issued.
+  std::uint64_t bios_merged() const { return bios_merged_; }
+  std::uint64_t plug_flushes() const { return plug_flushes_; }
   std::uint64_t flushes_ended_here() const { return flushes_ended_here_; }
   std::uint64_t requeues() const { return requeues_; }
   std::uint64_t timeouts() const { return timeouts_; }
@@ -101,7 +113,6 @@ class RequestQueue {
   std::uint64_t flush_commands() const;
   // Open bios are linked by next_open.
   const Bio* oldest_open() const { return oldest_open_; }
-  void add_statistics(base::StatisticsRegistry& registry, const std::string& prefix) const;
 
  private:
   friend class TagSet;
@@ -132,7 +143,26 @@ class RequestQueue {
     std::uint32_t empty_looks = 0;
   };
 
+  // What a processor's task has gathered (plug.cpp).
+  struct Plug {
+    List list;
+    std::uint32_t requests = 0;
+  };
+  void plugged_slice_ended(Bio& bio);
+  bool merge(Plug& plug, Bio& bio);
+  bool mergeable(const Request& request, const Bio& bio) const;
+  static void merge_into(Request& request, Bio& bio);
+  bool within_limits(const Request& request, const Bio& bio, bool in_front) const;
+  bool pieces_fit(const Bio& first, const Bio& second) const;
+  bool may_be_gathered(const Bio& bio) const;
+  bool full(const Plug& plug) const;
+  bool hold(Plug& plug, Bio& bio);
+  void flush_plug(Plug& plug, std::uint32_t paid);
+  void flush_plug_of(std::uint64_t cpu) { flush_plug(plugs_[cpu], 0); }
+  void open_merged(Request& request);
+  void end_merged(Request& request, BlockStatus status);
   // bios
+  void admit(Bio& bio);
   void slice_ended(std::uint64_t bio);
   void enter(Bio& bio);
   bool valid(const Bio& bio) const;
@@ -193,6 +223,11 @@ class RequestQueue {
   std::uint64_t requests_issued_ = 0;
   std::uint64_t flush_commands_before_ = 0;  // of hardware queues that went away
   std::uint64_t bios_split_ = 0;
+  std::vector<Plug> plugs_;          // by processor
+  std::uint32_t requests_held_ = 0;  // in all of them
+  PlugRules plug_rules_;
+  std::uint64_t bios_merged_ = 0;
+  std::uint64_t plug_flushes_ = 0;
   std::uint64_t flushes_ended_here_ = 0;
   std::uint64_t requeues_ = 0;
   std::uint64_t timeouts_ = 0;

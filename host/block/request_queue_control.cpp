@@ -181,18 +181,4 @@ std::uint64_t RequestQueue::flush_commands() const {
   return commands;
 }
 
-void RequestQueue::add_statistics(base::StatisticsRegistry& registry,
-                                  const std::string& prefix) const {
-  registry.add(prefix + ".requests_issued", "1", "Requests handed to the driver, repeats included.",
-               requests_issued_);
-  registry.add(prefix + ".bios_split", "1", "Bios longer than one request may be.", bios_split_);
-  registry.add(prefix + ".flushes_ended_here", "1",
-               "Flushes that ended in the block layer: the drive has no volatile cache.",
-               flushes_ended_here_);
-  registry.add(prefix + ".flush_commands", "1", "Flush commands sent to the drive.",
-               [this] { return flush_commands(); });
-  registry.add(prefix + ".requeues", "1", "Requests sent again.", requeues_);
-  registry.add(prefix + ".timeouts", "1", "Requests that ran into their timeout.", timeouts_);
-}
-
 }  // namespace nvmesim::host

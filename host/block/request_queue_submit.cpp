@@ -25,10 +25,12 @@ void RequestQueue::submit(Bio& bio) {
   bio.requests_open = 0;
   bio.block_data = 0;
   bio.request = nullptr;
+  bio.merged = nullptr;
   bio.waiting_for = "processor time to be submitted";
   open_bio(bio);
   base::Time cost = bio.engine_cost + block_cost_;
-  if (bio.op != BioOp::kFlush || limits_.write_cache) cost += driver_cost_;
+  // Of a gathered bio the driver hears later, if at all.
+  if ((bio.op != BioOp::kFlush || limits_.write_cache) && !bio.plugged) cost += driver_cost_;
   bio.submit_cost = cost;
   machine_.cpu(bio.cpu).run(
       CpuPriority::kTask, cost,
@@ -38,6 +40,12 @@ void RequestQueue::submit(Bio& bio) {
 void RequestQueue::slice_ended(std::uint64_t argument) {
   Bio& bio = *reinterpret_cast<Bio*>(argument);
   bio.stages.stamp(base::Stage::kSubmit, scheduler_.now());
+  if (bio.plugged || requests_held_ != 0) [[unlikely]]
+    return plugged_slice_ended(bio);
+  admit(bio);
+}
+
+void RequestQueue::admit(Bio& bio) {
   if (freeze_depth_ != 0 && !dying_) {
     bio.waiting_for = "a frozen queue";
     bio.next = nullptr;
@@ -205,6 +213,8 @@ void RequestQueue::tag_granted(Bio& bio) {
 
 void RequestQueue::end_bio_part(Request& request, BlockStatus status) {
   Bio& bio = *request.bio;
+  if (bio.merged != nullptr) [[unlikely]]
+    return end_merged(request, status);
   request.stages().stamp(base::Stage::kComplete, scheduler_.now());
   if (status != BlockStatus::kOk && bio.status == BlockStatus::kOk) bio.status = status;
   if (--bio.requests_open != 0) return;

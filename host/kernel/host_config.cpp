@@ -25,6 +25,7 @@ std::span<const base::ParamInfo> HostConfig::params() {
       {"storage_d3", "", 0, 1, "Firmware wants drives shut down in suspend."},
       {"aer", "", 0, 1,
        "The kernel handles PCIe errors: it logs them, and resets the bus after fatal ones."},
+      {"nomerges", "", 0, 2, "As in sysfs: 2 merges no bios; 0 and 1 merge those of one batch."},
       {"memory_bytes", "bytes", 16 * std::int64_t{base::kMiB}, 1024 * std::int64_t{base::kGiB},
        "Host memory; only what is touched is really taken."},
       {"memory_read_latency_ns", "ns", 0, kMillisecond,

@@ -33,6 +33,8 @@ struct HostConfig {
   bool aspm = true;
   bool storage_d3 = false;
   bool aer = true;
+  // Of every disk's queue, as in sysfs: 2 merges no bios. 0 and 1 are the same without a scheduler.
+  std::uint32_t nomerges = 0;
 
   std::uint64_t memory_bytes = 4 * base::kGiB;
   // From a DMA read's arrival to its completion leaving, root complex included.
@@ -55,7 +57,7 @@ struct HostConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(HostConfig, (),
-                      (cpus, smp, aspm, storage_d3, aer, memory_bytes, memory_read_latency_ns,
+                      (cpus, smp, aspm, storage_d3, aer, nomerges, memory_bytes, memory_read_latency_ns,
                        memory_read_ns_per_kib, block_layer_ns, driver_ns, mmio_write_ns,
                        interrupt_ns, context_switch_ns, completion_ns, poll_ns, iommu))
 

@@ -131,11 +131,20 @@ bool CommandBuilder::discard(Request& request, const CommandTarget& target,
     iod.discard_ranges = spare_page_;
   }
   machine_.memory.zero(iod.discard_ranges, kRangeTableBytes);
-  machine_.memory.store(iod.discard_ranges,
-                        DsmRange{0, blocks(request, target), start_lba(request, target)});
+  std::uint32_t ranges = 0;
+  const unsigned shift = target.lba_shift - kSectorShift;
+  for (const Bio* bio = request.bio; bio != nullptr; bio = bio->merged) {
+    // A bio that was split gave a part of itself.
+    const bool alone = request.bio->merged == nullptr;
+    const std::uint64_t sector = alone ? request.sector : bio->sector;
+    const std::uint64_t sectors = alone ? request.sectors : bio->sectors;
+    machine_.memory.store(
+        iod.discard_ranges + ranges++ * sizeof(DsmRange),
+        DsmRange{0, static_cast<std::uint32_t>(sectors >> shift), sector >> shift});
+  }
   entry.opc = static_cast<std::uint8_t>(NvmOpcode::kDatasetManagement);
   entry.nsid = target.nsid;
-  entry.cdw10 = 0;  // one range, 0's based
+  entry.cdw10 = ranges - 1;  // 0's based
   entry.cdw11 = kDsmAttributeAd;
   return true;
 }

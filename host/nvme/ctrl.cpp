@@ -38,6 +38,7 @@ NvmeCtrl::NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, Q
       fw_act_work_(base::Callback::of<&NvmeCtrl::fw_act_work>(this)),
       ana_work_(base::Callback::of<&NvmeCtrl::ana_work>(this)),
       ka_work_(nvme_wq, machine.scheduler(), base::Callback::of<&NvmeCtrl::keep_alive_work>(this)),
+      anatt_work_(nvme_wq, machine.scheduler(), base::Callback::of<&NvmeCtrl::anatt_work>(this)),
       state_wq_(machine.threads),
       scan_lock_(machine.threads),
       shutdown_timeout_s_(config.shutdown_timeout),
@@ -60,6 +61,7 @@ bool NvmeCtrl::change_ctrl_state(CtrlState to) {
   if (!may_change(state_, to, facts_)) return false;
   state_ = to;
   state_wq_.wake_all();
+  if (to == CtrlState::kLive) kick_heads();
   return true;
 }
 
@@ -281,6 +283,7 @@ void NvmeCtrl::start_ctrl() {
 }
 
 void NvmeCtrl::stop_ctrl() {
+  anatt_work_.cancel_sync();
   nvme_wq_.cancel_work_sync(ana_work_);
   ka_work_.cancel_sync();
   nvme_wq_.flush_work(async_event_work_);

@@ -114,6 +114,8 @@ class NvmeCtrl {
   void completion_seen() { comp_seen_ = true; }
   // status without its phase bit. From an entry.
   void complete_async_event(std::uint16_t status, std::uint32_t result);
+  // A request that came by a head ended with an error of the path: its bios go back to the head.
+  void path_failed(Request& request);
 
   // --- all namespaces' queues
   void start_freeze();
@@ -135,6 +137,7 @@ class NvmeCtrl {
   const std::string& firmware() const { return firmware_; }
   const std::string& subsystem_nqn() const { return nqn_; }
   std::uint32_t version() const { return version_; }
+  const Quirks& quirks() const { return quirks_; }
   std::uint32_t ctrl_config() const { return ctrl_config_; }
   std::uint32_t shutdown_timeout_s() const { return shutdown_timeout_s_; }
   std::uint16_t composite_temperature_k() const { return composite_temperature_k_; }
@@ -150,6 +153,10 @@ class NvmeCtrl {
   const std::vector<std::unique_ptr<NvmeNs>>& namespaces() const { return namespaces_; }
   std::uint64_t async_events() const { return async_events_; }
   std::uint64_t resets() const { return resets_; }
+  // Over all disks, those that are gone included.
+  std::uint64_t sum_of_disks(std::uint64_t (RequestQueue::*counter)() const) const;
+  // Bios that went back to their heads.
+  std::uint64_t failovers() const;
 
   void log_info(std::string_view text) { log(PrintLevel::kInfo, text); }
   void log_warning(std::string_view text) { log(PrintLevel::kWarning, text); }
@@ -183,6 +190,10 @@ class NvmeCtrl {
   int init_ana();
   int read_ana_log();
   void ana_work();
+  void anatt_work();
+  // multipath (multipath.cpp)
+  bool wants_heads() const;
+  void kick_heads();
   struct StreamParameters {
     std::uint16_t msl;
     std::uint16_t nssa;
@@ -231,6 +242,8 @@ class NvmeCtrl {
   void scan_ns_sequential();
   void validate_or_alloc_ns(std::uint32_t nsid);
   int identify_ns_descriptors(std::uint32_t nsid, NsIds& ids);
+  int identify_ns(std::uint32_t nsid, NsIds& ids, device::spec::IdentifyNamespace& id);
+  int read_guard_type(std::uint32_t nsid, device::spec::IdentifyNamespace& id);
   void validate_ns(NvmeNs& ns, NsIds ids);
   void alloc_ns(std::uint32_t nsid, NsIds ids);
   int update_ns_info(NvmeNs& ns, const device::spec::IdentifyNamespace& id);
@@ -255,6 +268,7 @@ class NvmeCtrl {
   Work fw_act_work_;
   Work ana_work_;
   DelayedWork ka_work_;
+  DelayedWork anatt_work_;
   WaitQueue state_wq_;
   Mutex scan_lock_;
 

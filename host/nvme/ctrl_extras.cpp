@@ -32,6 +32,7 @@ struct AnaGroup {
 };
 static_assert(sizeof(AnaGroup) == 32);
 constexpr unsigned kAnaOptimized = 1;
+constexpr unsigned kAnaChange = 15;
 
 // Directives (NVMe 1.4, section 9).
 constexpr std::uint32_t kDirectiveIdentify = 0;
@@ -98,19 +99,33 @@ int NvmeCtrl::read_ana_log() {
   AnaHeader header{};
   std::memcpy(&header, ana_log_.data(), sizeof header);
   ana_states_.clear();
+  bool changing = false;
   std::size_t at = sizeof header;
   for (unsigned i = 0; i < header.groups && at + sizeof(AnaGroup) <= ana_log_.size(); ++i) {
     AnaGroup group{};
     std::memcpy(&group, ana_log_.data() + at, sizeof group);
     if (group.id == 0 || group.id > identify_.anagrpmax) break;
     ana_states_.emplace_back(group.id, group.state & 0xfu);
+    changing |= (group.state & 0xfu) == kAnaChange;
     at += sizeof group + std::size_t{group.namespaces} * 4;
   }
+  // A group that is in transition has its time (ANATT), twice, to come out of it.
+  if (changing)
+    anatt_work_.modify(identify_.anatt * base::Time(2s));
+  else
+    anatt_work_.cancel();
+  for (const auto& ns : namespaces_) ns->ana_pending = false;
+  kick_heads();
   return 0;
 }
 
 void NvmeCtrl::ana_work() {
   if (state_ == CtrlState::kLive) read_ana_log();
+}
+
+void NvmeCtrl::anatt_work() {
+  log_info("ANATT timeout, resetting controller.");
+  reset_ctrl();
 }
 
 unsigned NvmeCtrl::ana_state(std::uint32_t group) const {

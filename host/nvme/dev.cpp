@@ -210,7 +210,26 @@ void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::stri
   registry.add(at + "shadow_doorbells", "1", "doorbell values that only a shadow got",
                sum(&NvmeQueue::shadow_writes));
   registry.add(at + "injected_failures", "1", "completions that fail_request made fail", injected_);
+  registry.add(at + "failovers", "1", "bios that went back to their heads: errors of the path",
+               [this] { return ctrl_.failovers(); });
   registry.add(at + "host_aborted", "1", "commands given up by the host", host_aborted_);
+  const auto disks = [this](std::uint64_t (RequestQueue::*counter)() const) {
+    return [this, counter] { return ctrl_.sum_of_disks(counter); };
+  };
+  registry.add(at + "requests_issued", "1", "requests handed to the driver, repeats included",
+               disks(&RequestQueue::requests_issued));
+  registry.add(at + "bios_split", "1", "bios longer than one request may be",
+               disks(&RequestQueue::bios_split));
+  registry.add(at + "bios_merged", "1", "bios that went with another one's request",
+               disks(&RequestQueue::bios_merged));
+  registry.add(at + "plug_flushes", "1", "times that gathered requests were issued",
+               disks(&RequestQueue::plug_flushes));
+  registry.add(at + "flushes_ended_here", "1",
+               "flushes that ended in the block layer: the drive has no volatile cache",
+               disks(&RequestQueue::flushes_ended_here));
+  registry.add(at + "flush_commands", "1", "Flush commands sent to the drive",
+               disks(&RequestQueue::flush_commands));
+  registry.add(at + "requeues", "1", "requests sent again", disks(&RequestQueue::requeues));
 }
 
 }  // namespace nvmesim::host

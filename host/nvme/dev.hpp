@@ -204,6 +204,7 @@ class NvmeDev : public PciErrorHandlers, private CtrlBus, private QueueOwner {
   bool integrity_holds(const Request& request);
   void unmap(Request& request);
   void map_for_drive(const Request& request, bool map);
+  void add_segment(std::uint64_t address, std::uint64_t bytes);
   const std::vector<DataSegment>& segments_of(const Request& request);
   bool use_sgl(const Request& request, std::size_t segments, bool simple) const;
   Tracepoints::Place trace_place(const Request& request) const;

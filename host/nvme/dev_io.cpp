@@ -124,6 +124,13 @@ QueueResult NvmeDev::fail_nonready(Request& request) {
   return QueueResult::kOk;
 }
 
+void NvmeDev::add_segment(std::uint64_t address, std::uint64_t bytes) {
+  if (!segments_.empty() && segments_.back().address + segments_.back().bytes == address)
+    segments_.back().bytes += bytes;
+  else
+    segments_.push_back({address, bytes});
+}
+
 // Pieces of memory with the data of a request.
 const std::vector<DataSegment>& NvmeDev::segments_of(const Request& request) {
   segments_.clear();
@@ -133,20 +140,22 @@ const std::vector<DataSegment>& NvmeDev::segments_of(const Request& request) {
   }
   std::uint64_t skip = request.data_offset;
   std::uint64_t left = request.data_bytes;
-  for (const IoBuffer& piece : request.bio->pieces) {
-    if (left == 0) break;
-    if (skip >= piece.bytes) {
-      skip -= piece.bytes;
-      continue;
+  for (const Bio* bio = request.bio; bio != nullptr && left != 0; bio = bio->merged) {
+    std::uint64_t of_bio =
+        std::min<std::uint64_t>(left, std::uint64_t{bio->sectors} * kSectorBytes);
+    left -= of_bio;
+    const IoBuffer whole{bio->buffer.address, static_cast<std::uint32_t>(of_bio)};
+    for (const IoBuffer& piece : bio->pieces.empty() ? std::span(&whole, 1) : bio->pieces) {
+      if (of_bio == 0) break;
+      if (skip >= piece.bytes) {
+        skip -= piece.bytes;
+        continue;
+      }
+      const std::uint64_t bytes = std::min<std::uint64_t>(piece.bytes - skip, of_bio);
+      add_segment(piece.address + skip, bytes);
+      of_bio -= bytes;
+      skip = 0;
     }
-    const std::uint64_t address = piece.address + skip;
-    const std::uint64_t bytes = std::min<std::uint64_t>(piece.bytes - skip, left);
-    if (!segments_.empty() && segments_.back().address + segments_.back().bytes == address)
-      segments_.back().bytes += bytes;
-    else
-      segments_.push_back({address, bytes});
-    left -= bytes;
-    skip = 0;
   }
   return segments_;
 }
@@ -337,11 +346,22 @@ void NvmeDev::complete_rq(Request& request) {
   unmap(request);
   commands_.finish(request);
   if (ctrl_.identify_data().kas != 0) ctrl_.completion_seen();
-  const bool no_retry = request.failfast_driver || request.queue->dying();
-  if (decide_disposition(request.status, no_retry, request.retries, config_.max_retries) ==
-      Disposition::kRetry) {
-    retry_rq(request);
-    return;
+  if (request.status == 0) [[likely]]
+    return request.queue->end_request(request, status);
+  Attempt attempt;
+  attempt.failfast = request.failfast_driver;
+  attempt.dying = request.queue->dying();
+  attempt.multipath = request.bio != nullptr && request.bio->failover;
+  attempt.retries = request.retries;
+  attempt.max_retries = config_.max_retries;
+  switch (decide_disposition(request.status, attempt)) {
+    case Disposition::kRetry:
+      return retry_rq(request);
+    case Disposition::kFailover:
+      ctrl_.path_failed(request);
+      break;
+    case Disposition::kComplete:
+      break;
   }
   request.queue->end_request(request, status);
 }

@@ -18,6 +18,7 @@ GenerationFacts facts_of(Generation generation) {
   facts.queue_count_limited_by_parameters = true;
   facts.path_error_fails_queue_count = true;
   facts.second_identify_namespace = true;
+  facts.independent_identify = true;
   facts.events_reset_and_wait = true;
   facts.events_only_live = true;
   facts.rescan_on_late_change = true;
@@ -29,6 +30,7 @@ GenerationFacts facts_of(Generation generation) {
   facts.shadow_doorbells_zeroed = true;
   facts.shadow_loop_bound_right = true;
   facts.subsystem_reset_states = true;
+  facts.plug_newest_only = true;
   facts.cmb_switched_off = true;
   facts.shared_tags_one_queue = true;
   return facts;

@@ -41,6 +41,8 @@ struct GenerationFacts {
   bool path_error_fails_queue_count = false;
   // Identify CNS 00h is sent a second time when the block device is updated.
   bool second_identify_namespace = false;
+  // Where CAP.CRIMS is set, a namespace is asked for by Identify CNS 08h first (else CNS 00h).
+  bool independent_identify = false;
   // A persistent internal error resets the controller, and after a firmware activation notice the
   // next event request waits for its end.
   bool events_reset_and_wait = false;
@@ -64,6 +66,9 @@ struct GenerationFacts {
   bool shadow_loop_bound_right = false;
   // A subsystem reset goes through RESETTING, CONNECTING and LIVE (else a plain register write).
   bool subsystem_reset_states = false;
+  // The block layer gathers up to 32 requests of a batch and compares a bio with the newest only
+  // (else 16, and with all of them).
+  bool plug_newest_only = false;
   // A controller memory buffer is switched off again when it cannot be used.
   bool cmb_switched_off = false;
   // The limit of one I/O queue for drives that share tags between queues works.

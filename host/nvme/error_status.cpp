@@ -39,11 +39,21 @@ BlockStatus error_status(std::uint16_t status) {
   }
 }
 
-Disposition decide_disposition(std::uint16_t status, bool no_retry, std::uint32_t retries,
-                               std::uint32_t max_retries) {
-  if (status == 0 || no_retry || (status & kStatusDoNotRetry) != 0 || retries >= max_retries)
+bool is_path_error(std::uint16_t status) {
+  return (status & 0x700) == 0x300;
+}
+
+bool is_ana_error(std::uint16_t status) {
+  const unsigned code = status & kStatusMask;
+  return code >= 0x301 && code <= 0x303;  // persistent loss, inaccessible, transition
+}
+
+Disposition decide_disposition(std::uint16_t status, const Attempt& attempt) {
+  if (status == 0 || attempt.failfast || (status & kStatusDoNotRetry) != 0 ||
+      attempt.retries >= attempt.max_retries)
     return Disposition::kComplete;
-  return Disposition::kRetry;
+  if (attempt.multipath && (is_path_error(status) || attempt.dying)) return Disposition::kFailover;
+  return attempt.dying && !attempt.multipath ? Disposition::kComplete : Disposition::kRetry;
 }
 
 }  // namespace nvmesim::host

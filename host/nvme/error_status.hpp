@@ -19,10 +19,23 @@ inline constexpr std::uint16_t kHostAborted = 0x371;
 
 BlockStatus error_status(std::uint16_t status);
 
-enum class Disposition : std::uint8_t { kComplete, kRetry };
+enum class Disposition : std::uint8_t {
+  kComplete,
+  kRetry,     // down the same path
+  kFailover,  // back to who chose the path
+};
 
-// no_retry: the request was marked to fail fast, or its queue is being taken down.
-Disposition decide_disposition(std::uint16_t status, bool no_retry, std::uint32_t retries,
-                               std::uint32_t max_retries);
+struct Attempt {
+  bool failfast = false;   // the request was marked never to be tried again
+  bool dying = false;      // its queue is being taken down
+  bool multipath = false;  // it came by a head, which may choose another path
+  std::uint32_t retries = 0;
+  std::uint32_t max_retries = 0;
+};
+Disposition decide_disposition(std::uint16_t status, const Attempt& attempt);
+// Of the path, not of the command; and that of them by which the drive says that the namespace is
+// not accessible through this controller now.
+bool is_path_error(std::uint16_t status);
+bool is_ana_error(std::uint16_t status);
 
 }  // namespace nvmesim::host

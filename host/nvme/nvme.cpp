@@ -56,7 +56,7 @@ void Nvme::shutdown() {
 std::vector<BlockDevice*> Nvme::disks() const {
   std::vector<BlockDevice*> disks;
   for (const auto& dev : devices_)
-    for (const auto& ns : dev->ctrl().namespaces()) disks.push_back(&ns->disk);
+    for (const auto& ns : dev->ctrl().namespaces()) disks.push_back(&ns->seen_disk());
   return disks;
 }
 
@@ -66,7 +66,7 @@ std::vector<NvmeListEntry> Nvme::list() const {
     const NvmeCtrl& ctrl = dev->ctrl();
     for (const auto& ns : ctrl.namespaces()) {
       NvmeListEntry entry;
-      entry.node = fmt::format("/dev/{}", ns->disk.name());
+      entry.node = fmt::format("/dev/{}", ns->seen_disk().name());
       entry.serial = ctrl.serial();
       entry.model = ctrl.model();
       entry.namespace_id = ns->nsid;

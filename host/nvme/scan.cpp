@@ -2,6 +2,7 @@
 // removing those that are gone.
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <utility>
 
 #include "host/nvme/ctrl.hpp"
@@ -17,9 +18,15 @@ constexpr std::size_t kListEntries = 1024;
 constexpr std::uint32_t kNoLimitNsid = 0xffff'ffff;
 constexpr int kGone = 0xb | kStatusDoNotRetry;  // invalid namespace, do not retry
 constexpr std::uint32_t kUnlimited = 0xffff'ffff;
+constexpr unsigned kCapCrims = 60;  // NVMe 2.0: ready independent of media
+constexpr std::uint32_t kCtrattExtendedLba = 1u << 15;
+// Extended LBA formats of Identify Namespace, NVM command set (CNS 05h): dwords of which bits 8:7
+// are the guard type, 0 for 16 bits.
+constexpr std::size_t kExtendedFormats = 12;
+constexpr unsigned kGuardShift = 7;
 
 // Reads the first 4 KiB, as the search for partitions does. In a thread.
-void read_first_page(Machine& machine, Disk& disk) {
+void read_first_page(Machine& machine, BlockDevice& disk) {
   if (disk.capacity_sectors() < kPageBytes / kSectorBytes) return;
   Completion ended(machine.threads);
   Bio bio;
@@ -121,12 +128,40 @@ int NvmeCtrl::identify_ns_descriptors(std::uint32_t nsid, NsIds& ids) {
   return 0;
 }
 
+// What is known of a namespace before its disk is set up. A namespace whose media is not ready is
+// passed over for now (-EAGAIN); one without capacity is not attached to this controller.
+int NvmeCtrl::identify_ns(std::uint32_t nsid, NsIds& ids, IdentifyNamespace& id) {
+  if (facts_.independent_identify && bits(cap, kCapCrims, kCapCrims) != 0) {
+    IdentifyNamespaceIndependent common{};
+    const int status =
+        identify(static_cast<std::uint8_t>(Cns::kIndependentNamespace), nsid, 0, bytes_of(common));
+    if (status != 0) return status;
+    return (common.nstat & 1u) != 0 ? 0 : -EAGAIN;
+  }
+  const int status = identify(static_cast<std::uint8_t>(Cns::kNamespace), nsid, 0, bytes_of(id));
+  if (status != 0) return status;
+  if (id.ncap == 0) return kGone;
+  if (!quirks_.bogus_ids) complete_ns_ids(id, version_, ids);
+  return 0;
+}
+
+// Protection information with a guard of more than 16 bits is none that this host knows.
+int NvmeCtrl::read_guard_type(std::uint32_t nsid, IdentifyNamespace& id) {
+  if (!facts_.lbafee || (identify_.ctratt & kCtrattExtendedLba) == 0) return 0;
+  std::array<std::byte, kIdentifyBytes> data{};
+  const int status = identify(static_cast<std::uint8_t>(Cns::kCommandSetNamespace), nsid, 0, data);
+  if (status != 0) return std::min(status, 0);
+  std::uint32_t format = 0;
+  std::memcpy(&format, data.data() + kExtendedFormats + (id.flbas & 15u) * sizeof format,
+              sizeof format);
+  if (bits(format, kGuardShift + 1, kGuardShift) != 0) id.dps = 0;
+  return 0;
+}
+
 void NvmeCtrl::validate_ns(NvmeNs& ns, NsIds ids) {
   IdentifyNamespace id{};
-  int status = identify(static_cast<std::uint8_t>(Cns::kNamespace), ns.nsid, 0, bytes_of(id));
-  if (status == 0 && id.ncap == 0) status = kGone;
+  int status = identify_ns(ns.nsid, ids, id);
   if (status == 0) {
-    if (!quirks_.bogus_ids) complete_ns_ids(id, version_, ids);
     if (!(ids == ns.ids)) {
       log_error(fmt::format("identifiers changed for nsid {}", ns.nsid));
       status = kGone;
@@ -139,22 +174,26 @@ void NvmeCtrl::validate_ns(NvmeNs& ns, NsIds ids) {
 
 void NvmeCtrl::alloc_ns(std::uint32_t nsid, NsIds ids) {
   IdentifyNamespace id{};
-  if (identify(static_cast<std::uint8_t>(Cns::kNamespace), nsid, 0, bytes_of(id)) != 0) return;
-  if (id.ncap == 0) return;  // not attached to this controller
-  if (!quirks_.bogus_ids) complete_ns_ids(id, version_, ids);
+  if (identify_ns(nsid, ids, id) != 0) return;
   if (!ids_are_unique(ids)) {
     log_error(fmt::format("duplicate IDs for nsid {}", nsid));
     return;
   }
   const unsigned head = free_head();
-  auto created = std::make_unique<NvmeNs>(nsid, head, fmt::format("{}n{}", name_, head), *tagset);
+  const std::string name = fmt::format("{}n{}", name_, head);
+  // The path of a head is named after its controller too (one here), and hidden.
+  const std::string path = fmt::format("{}c{}n{}", name_, instance_, head);
+  auto created = std::make_unique<NvmeNs>(*this, nsid, head, wants_heads() ? path : name, *tagset);
   NvmeNs& ns = *created;
+  if (wants_heads()) ns.head_disk = std::make_unique<NsHead>(name, ns, machine_);
   ns.ids = ids;
+  if (facts_.plug_newest_only)
+    ns.disk.queue().set_plug_rules({.most_requests = 32, .newest_only = true});
   if (update_ns_info(ns, id) != 0) return;
   const auto place = std::find_if(namespaces_.begin(), namespaces_.end(),
                                   [nsid](const auto& other) { return other->nsid > nsid; });
   namespaces_.insert(place, std::move(created));
-  read_first_page(machine_, ns.disk);
+  read_first_page(machine_, ns.seen_disk());
 }
 
 int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
@@ -163,7 +202,10 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
     const int status =
         identify(static_cast<std::uint8_t>(Cns::kNamespace), ns.nsid, 0, bytes_of(current));
     if (status != 0) return status;
+    if (current.ncap == 0) return kGone;
   }
+  const int guard = read_guard_type(ns.nsid, current);
+  if (guard != 0) return guard;
   ns.info = derive_ns_info(current, limits_, quirks_, config_.integrity);
   if (streams_ != 0) {
     StreamParameters streams{};
@@ -191,7 +233,10 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
   // A Write Zeroes command counts its blocks in 16 bits.
   limits.max_write_zeroes_sectors =
       std::min(limits_.max_zeroes_sectors / block_sectors, std::uint64_t{0x10000}) * block_sectors;
+  limits.max_discard_segments = limits_.max_discard_segments;
   limits.write_cache = limits_.volatile_cache;
+  // Protection information in host memory is one piece per request, and a bio brings one.
+  limits.mergeable = !ns.info.integrity;
 
   RequestQueue& queue = ns.disk.queue();
   queue.freeze_start();
@@ -251,6 +296,7 @@ void NvmeCtrl::remove_ns(NvmeNs& ns) {
   queue.freeze_start();
   queue.wait_freeze();
   queue.unfreeze();
+  if (removed->head_disk) removed->head_disk->kick();
   removed_.push_back(std::move(removed));
 }
 
@@ -261,6 +307,13 @@ void NvmeCtrl::remove_namespaces() {
   change_ctrl_state(CtrlState::kDeletingNoIo);
   std::scoped_lock lock(scan_lock_);
   while (!namespaces_.empty()) remove_ns(*namespaces_.front());
+}
+
+std::uint64_t NvmeCtrl::sum_of_disks(std::uint64_t (RequestQueue::*counter)() const) const {
+  std::uint64_t sum = 0;
+  for (const auto* list : {&namespaces_, &removed_})
+    for (const auto& ns : *list) sum += (ns->disk.queue().*counter)();
+  return sum;
 }
 
 void NvmeCtrl::free_namespaces() {

@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "host/nvme/dev.hpp"
+#include "host/nvme/hwmon.hpp"
+#include "sim/base/parse.hpp"
 
 namespace nvmesim::host {
 
@@ -135,48 +137,63 @@ void add_controller(Collector& out, const NvmeDev& dev, bool later) {
 }
 
 void add_namespace(Collector& out, const NvmeCtrl& ctrl, const NvmeNs& ns) {
+  // The path's own disk has what is of the path.
   out.below(fmt::format("/sys/block/{}", ns.disk.name()));
   if (ctrl.has_ana()) {
     out.add("ana_grpid", ns.info.ana_group);
     out.add("ana_state", ana_name(ctrl.ana_state(ns.info.ana_group)));
   }
+  if (ns.head_disk) out.below(fmt::format("/sys/block/{}", ns.head_disk->name()));
   if (any(ns.ids.eui64)) out.add("eui", hex(ns.ids.eui64, " "));
   if (any(ns.ids.nguid)) out.add("nguid", uuid(ns.ids.nguid));
   out.add("nsid", ns.nsid);
+  out.add("queue/nomerges", ns.disk.queue().nomerges());
   if (any(ns.ids.uuid) || any(ns.ids.nguid))
     out.add("uuid", uuid(any(ns.ids.uuid) ? ns.ids.uuid : ns.ids.nguid));
   out.add("wwid", wwid(ctrl, ns));
 }
 
-std::int64_t millidegrees(std::uint16_t kelvin) {
-  return std::int64_t{kelvin} * 1000 - 273'150;
-}
-
 void add_temperatures(Collector& out, NvmeCtrl& ctrl) {
-  SmartLog log{};
-  if (ctrl.get_log(kNsidAll, static_cast<std::uint8_t>(LogPageId::kSmart), bytes_of(log)) != 0)
-    return;
-  const IdentifyController& id = ctrl.identify_data();
+  Hwmon hwmon(ctrl);
+  if (hwmon.update() != 0) return;
   out.below(fmt::format("/sys/class/nvme/{}/hwmon0", ctrl.name()));
   out.add("name", "nvme");
-  out.add("temp1_alarm", (log.critical_warning & kWarningTemperature) != 0 ? 1 : 0);
-  if (id.cctemp != 0) out.add("temp1_crit", millidegrees(id.cctemp));
-  out.add("temp1_input", millidegrees(log.composite_temperature));
-  out.add("temp1_label", "Composite");
-  if (id.wctemp != 0) {
-    constexpr std::uint32_t kUnder = 1u << 20;
-    std::uint32_t value = 0;
-    if (ctrl.get_features(FeatureId::kTemperatureThreshold, 0, &value) == 0)
-      out.add("temp1_max", millidegrees(static_cast<std::uint16_t>(value)));
-    if (ctrl.get_features(FeatureId::kTemperatureThreshold, kUnder, &value) == 0)
-      out.add("temp1_min", millidegrees(static_cast<std::uint16_t>(value)));
+  out.add("temp1_alarm", hwmon.alarm() ? 1 : 0);
+  const std::uint16_t critical = ctrl.identify_data().cctemp;
+  if (critical != 0) out.add("temp1_crit", Hwmon::millidegrees(critical));
+  for (unsigned channel = 0; channel < Hwmon::kChannels; ++channel) {
+    if (!hwmon.present(channel)) continue;
+    const auto name = [channel](const char* what) {
+      return fmt::format("temp{}_{}", channel + 1, what);
+    };
+    out.add(name("input"), hwmon.input(channel));
+    out.add(name("label"), channel == 0 ? "Composite" : fmt::format("Sensor {}", channel));
+    if (!hwmon.has_thresholds(channel)) continue;
+    std::int64_t value = 0;
+    if (hwmon.threshold(channel, false, value) == 0) out.add(name("max"), value);
+    if (hwmon.threshold(channel, true, value) == 0) out.add(name("min"), value);
   }
-  for (std::size_t i = 0; i < log.temperature_sensor.size(); ++i) {
-    const std::uint16_t kelvin = log.temperature_sensor[i];
-    if (kelvin == 0) continue;
-    out.add(fmt::format("temp{}_input", i + 2), millidegrees(kelvin));
-    out.add(fmt::format("temp{}_label", i + 2), fmt::format("Sensor {}", i + 1));
-  }
+}
+
+// "hwmon0/temp3_max" and its like: the channel and which threshold.
+int store_threshold(NvmeDev& dev, std::string_view attribute, std::string_view value) {
+  constexpr std::string_view kStart = "hwmon0/temp";
+  const std::string_view rest = attribute.substr(kStart.size());
+  const auto number = base::parse_unsigned(rest.substr(0, 1));
+  const std::string_view what = rest.substr(std::min<std::size_t>(1, rest.size()));
+  const bool under = what == "_min";
+  if (!number || *number == 0 || (what != "_max" && !under)) return -ENOENT;
+  const auto channel = static_cast<unsigned>(*number - 1);
+  Hwmon hwmon(dev.ctrl());
+  const int status = hwmon.update();
+  if (status != 0) return status > 0 ? -EIO : status;
+  if (channel >= Hwmon::kChannels || !hwmon.has_thresholds(channel)) return -ENOENT;
+  if (!hwmon.writable()) return -EACCES;
+  const bool negative = value.starts_with('-');
+  const auto magnitude = base::parse_unsigned(value.substr(negative ? 1 : 0));
+  if (!magnitude || *magnitude > 1'000'000'000) return -EINVAL;
+  const auto millidegrees = static_cast<std::int64_t>(*magnitude);
+  return hwmon.set_threshold(channel, under, negative ? -millidegrees : millidegrees);
 }
 
 }  // namespace
@@ -188,6 +205,23 @@ std::vector<SysfsAttribute> sysfs_attributes(NvmeDev& dev, bool later_generation
   if (hwmon && !dev.removed()) add_temperatures(out, dev.ctrl());
   for (const auto& ns : dev.ctrl().namespaces()) add_namespace(out, dev.ctrl(), *ns);
   return attributes;
+}
+
+int sysfs_store(NvmeDev& dev, std::string_view attribute, std::string_view value, bool hwmon) {
+  if (dev.removed()) return -ENODEV;
+  if (attribute == "reset_controller") return dev.ctrl().reset_ctrl_sync();
+  if (attribute == "rescan_controller") {
+    dev.ctrl().queue_scan();
+    return 0;
+  }
+  if (attribute == "hmb") {
+    if (dev.ctrl().identify_data().hmpre == 0) return -ENOENT;
+    if (value != "0" && value != "1") return -EINVAL;
+    const int status = dev.set_host_memory(value == "1");
+    return status > 0 ? -EIO : status;
+  }
+  if (hwmon && attribute.starts_with("hwmon0/temp")) return store_threshold(dev, attribute, value);
+  return -ENOENT;
 }
 
 }  // namespace nvmesim::host

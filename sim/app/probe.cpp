@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstring>
 
 #include "host/nvme/dev.hpp"
 #include "host/nvme/sysfs.hpp"
@@ -30,6 +31,22 @@ void print_list(const std::vector<host::NvmeListEntry>& entries) {
   }
 }
 
+// name=value, in order; the first that is refused is the user's mistake.
+void store(system_::System& system, const std::vector<std::string>& settings) {
+  host::NvmeDev& dev = *system.driver().devices().front();
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == setting.npos)
+      throw base::UserError(fmt::format("--store {}: attribute=value is expected", setting));
+    const int status = host::sysfs_store(dev, setting.substr(0, equals), setting.substr(equals + 1),
+                                         system.config().driver.hwmon);
+    if (status != 0)
+      throw base::UserError(
+          fmt::format("--store {}: refused: {}", setting, std::strerror(-status)));
+  }
+  dev.ctrl().flush_scan();
+}
+
 }  // namespace
 
 int probe(const Arguments& arguments) {
@@ -38,6 +55,9 @@ int probe(const Arguments& arguments) {
       "trace-admin",
       "print register accesses, admin commands and interrupts as they pass the link")(
       "doorbells", "with --trace-admin: doorbell writes too")(
+      "store", po::value<std::vector<std::string>>()->composing(),
+      "write an attribute of the controller in sysfs, as reset_controller=1, hmb=0, "
+      "hwmon0/temp1_max=70000; may be repeated")(
       "sysfs", "print what sysfs shows of controllers and namespaces")(
       "tracepoints", "print the kernel's trace events nvme_setup_cmd, nvme_sq, nvme_complete_rq")(
       "shutdown", "shut the controller down at the end, as a reboot does");
@@ -66,6 +86,8 @@ int probe(const Arguments& arguments) {
   std::vector<host::NvmeListEntry> entries;
   const bool ended = system.run([&] {
     up = system.boot();
+    if (up && values.count("store") != 0)
+      store(system, values["store"].as<std::vector<std::string>>());
     entries = system.driver().list();
     if (values.count("sysfs") != 0) {
       for (const auto& dev : system.driver().devices()) {

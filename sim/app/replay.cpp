@@ -21,7 +21,10 @@ po::options_description replay_options() {
       "max-open", po::value<std::string>()->default_value("65536"),
       "with arrival times: later requests wait while so many are open")(
       "engine-cost-ns", po::value<std::string>()->default_value("550"),
-      "CPU time of the system call above the block layer, per request");
+      "CPU time of the system call above the block layer, per request")(
+      "plug-us", po::value<std::string>()->default_value("0"),
+      "with arrival times: requests of one CPU so close together are gathered and merged (0: "
+      "none)");
   return options;
 }
 
@@ -44,6 +47,7 @@ void refuse_idle_options(const po::variables_map& values, const workload::Trace&
                                 : "the trace has no arrival times";
   refuse("speed", why);
   refuse("max-open", why);
+  refuse("plug-us", why);
 }
 
 boost::json::object describe(const std::string& path, const workload::Trace& trace,
@@ -62,6 +66,7 @@ boost::json::object describe(const std::string& path, const workload::Trace& tra
   facts["speed"] = config.speed;
   facts["max_open"] = config.max_open;
   facts["engine_cost_ns"] = config.engine_cost_ns;
+  facts["plug_us"] = config.plug_us;
   return facts;
 }
 
@@ -93,6 +98,7 @@ int replay_with(const Arguments& arguments, system_::SystemHooks hooks) {
   workload::parse_speed(config.speed);  // refuse it before anything is read
   config.max_open = static_cast<std::uint32_t>(unsigned_option(values, "max-open", 1, 1 << 24));
   config.engine_cost_ns = unsigned_option(values, "engine-cost-ns", 0, 1'000'000'000);
+  config.plug_us = unsigned_option(values, "plug-us", 0, 1'000'000);
   if (values.count("closed-loop") != 0) {
     config.closed_loop =
         static_cast<std::uint32_t>(unsigned_option(values, "closed-loop", 1, 65536));

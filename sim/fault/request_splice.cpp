@@ -21,6 +21,10 @@ tlm::tlm_sync_enum RequestSplice::forward(Lane& lane, tlm::tlm_generic_payload& 
     return lane.pass_forward(payload, phase, delay);
   }
   ++disturbed_;
+  if (rule_.action == RequestRule::Action::kChange) {
+    rule_.change(payload);
+    return lane.pass_forward(payload, phase, delay);
+  }
   disturb(lane, payload, base::from_sc_time(sc_core::sc_time_stamp()) + base::from_sc_time(delay));
   phase = tlm::END_REQ;
   return tlm::TLM_UPDATED;

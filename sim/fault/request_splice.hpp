@@ -1,10 +1,11 @@
-// A splice that does one thing to one request: the n-th that matches is dropped, held back or
-// failed. The first brick of fault rules; it knows no NVMe.
+// A splice that does one thing to one request: the n-th that matches is dropped, held back, failed
+// or changed. The first brick of fault rules; it knows no NVMe.
 //
 // Dropped: a posted request comes back to its sender and is never delivered; any other is never
 // answered (who waits for it needs a time limit). Delayed: delivered later, so that what was sent
 // behind it overtakes it, which the protocol may forbid. Failed: not delivered, answered with the
 // given status at the same instant (a read with all ones); a posted request just comes back.
+// Changed: delivered as usual, with the data that `change` left in it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@
 namespace nvmesim::fault {
 
 struct RequestRule {
-  enum class Action : std::uint8_t { kDrop, kDelay, kFail };
+  enum class Action : std::uint8_t { kDrop, kDelay, kFail, kChange };
 
   // Absent: every request. Called once for each request that passes, in order.
   std::function<bool(base::Splice::Direction, const tlm::tlm_generic_payload&)> when;
@@ -28,6 +29,7 @@ struct RequestRule {
   Action action = Action::kDrop;
   base::Time delay{0};                                                // kDelay
   tlm::tlm_response_status status = pcie::kStatusUnsupportedRequest;  // kFail
+  std::function<void(tlm::tlm_generic_payload&)> change{};            // kChange: of a write
 };
 
 class RequestSplice : public base::Splice {

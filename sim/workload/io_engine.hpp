@@ -43,6 +43,7 @@ struct IoRequest {
   bool fua = false;
   bool preflush = false;
   bool sync = false;
+  bool plugged = false;  // another one follows on this processor before anything else happens there
   bool measured = true;  // false: read-back
   std::uint16_t cpu = 0;
   std::uint16_t group = 0;  // of results: a section of the job file

@@ -27,10 +27,13 @@ class Job {
       std::uint16_t cpu, std::uint64_t run_seed);
 
   void start(base::Time now);
-  // The next request to submit at `now`; none while the depth is used up, while it waits for a
-  // flush, or when it is done.
+  // The next request to submit at `now`; none while the depth is used up (or has not run down to
+  // iodepth_low since), while it waits for a flush, or when it is done. Requests taken at one
+  // instant share system calls, `iodepth_batch` of them each.
   std::optional<IoRequest> next(base::Time now);
   void ended(const EndedIo& io);
+  // Requests that one system call submits at most.
+  std::uint32_t batch() const { return options_.batch; }
 
   // Nothing more will be submitted.
   bool done(base::Time now) const;
@@ -41,6 +44,7 @@ class Job {
   Direction pick_direction();
   bool fits(Direction direction) const;  // into the bytes that are left
   base::Time cost(base::Time now);
+  bool filling();
   bool budget_left() const;
   std::uint64_t budget_bytes() const {
     return options_.io_bytes != 0 ? options_.io_bytes : region_.bytes;
@@ -60,6 +64,9 @@ class Job {
   base::Time busy_until_{0};                // of the process, by its engine's costs
   Direction direction_ = Direction::kRead;  // of the next I/O
   std::uint32_t open_ = 0;
+  bool full_ = false;          // and iodepth_low not reached yet
+  std::uint32_t in_call_ = 0;  // requests of the system call of last_call_
+  base::Time last_call_{-1};
   std::uint64_t issued_ = 0;
   std::uint64_t issued_bytes_ = 0;
   std::uint32_t writes_since_flush_ = 0;

@@ -34,6 +34,8 @@ struct JobOptions {
   std::uint32_t read_percent = 50;  // rwmixread, when it both reads and writes
   std::array<std::uint64_t, kDirectionCount> block_bytes{4096, 4096, 4096};
   std::uint32_t iodepth = 1;
+  std::uint32_t batch = 1;      // iodepth_batch: so many are submitted by one system call
+  std::uint32_t low_depth = 0;  // iodepth_low: a full depth is let run down to it; 0 = at once
   std::uint32_t numjobs = 1;
   bool size_given = false;
   Amount size;                 // region and bytes to transfer; not given: to the end of the drive

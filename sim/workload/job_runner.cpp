@@ -79,12 +79,31 @@ void JobRunner::begin() {
 
 // Fills the depth of a clone.
 void JobRunner::pump(std::size_t index) {
+  if (jobs_[index]->batch() > 1) return pump_batches(index);
   while (!stopping()) {
     auto request = jobs_[index]->next(scheduler().now());
     if (!request) return;
     request->tag = index;
     submit(*request);
   }
+}
+
+// Whether a request shares its system call with the next is known only with that one.
+void JobRunner::pump_batches(std::size_t index) {
+  std::optional<IoRequest> held;
+  std::uint32_t in_call = 0;
+  while (!stopping()) {
+    auto request = jobs_[index]->next(scheduler().now());
+    if (!request) break;
+    request->tag = index;
+    if (held) {
+      held->plugged = ++in_call < jobs_[index]->batch();
+      if (!held->plugged) in_call = 0;
+      submit(*held);
+    }
+    held = request;
+  }
+  if (held) submit(*held);
 }
 
 void JobRunner::request_ended(const EndedIo& io) {

@@ -30,6 +30,7 @@ class JobRunner final : public Runner {
   std::size_t result_groups() const override { return file_.jobs.size(); }
 
   void pump(std::size_t index);
+  void pump_batches(std::size_t index);
 
   const JobFile file_;
   std::vector<std::unique_ptr<Job>> jobs_;  // clones, in the order of the file

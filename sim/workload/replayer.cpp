@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/base/assert.hpp"
 #include "sim/base/parse.hpp"
@@ -86,11 +87,24 @@ void Replayer::arrive() {
       scheduler().at<&Replayer::arrive>(due, this);
       return;
     }
-    if (engine().open() >= config_.max_open) return;  // request_ended() goes on
+    if (engine().open() >= config_.max_open) break;  // request_ended() goes on
     if (due < now) ++backlog_.late_submissions;
     last_due_ = due;
     submit_next(due);
   }
+  unplug();
+}
+
+// Nothing more comes for now.
+void Replayer::unplug() {
+  if (std::exchange(plugged_, false)) device().unplug(host::CpuId{plugged_cpu_});
+}
+
+// After `request` was submitted: whether what follows in the trace came from the same task.
+bool Replayer::plug_goes_on(const TraceRequest& request, base::Time due) const {
+  if (config_.plug_us == 0 || depth_ > 0 || next_ >= count_) return false;
+  if (trace_.requests[next_].cpu != request.cpu) return false;
+  return next_due() - due <= std::chrono::microseconds{config_.plug_us};
 }
 
 void Replayer::request_ended(const EndedIo& io) {
@@ -155,6 +169,9 @@ void Replayer::submit_next(base::Time due) {
   remaining_ -= part;
   sector_ = (sector_ + part) % capacity_;
   if (remaining_ == 0) ++next_;
+  io.plugged = plug_goes_on(request, due);
+  plugged_ = io.plugged;
+  plugged_cpu_ = io.cpu;
   submit(io);
   backlog_.open_max = std::max(backlog_.open_max, engine().open());
   backlog_.waiting_for_tag_max = std::max(backlog_.waiting_for_tag_max, device().waiting_for_tag());

@@ -27,6 +27,9 @@ struct ReplayConfig {
   std::uint32_t closed_loop = 0;     // requests kept in flight; 0 = open loop
   std::uint32_t max_open = 65536;    // open loop: later requests wait in the replayer
   std::uint64_t engine_cost_ns = 0;  // CPU time above the block layer, per request
+  // Open loop: requests of one CPU that arrive within so many us of each other, with none of
+  // another CPU in between, come from one task under a plug. 0 = no plugs.
+  std::uint64_t plug_us = 0;
 };
 
 class Replayer final : public Runner {
@@ -50,6 +53,8 @@ class Replayer final : public Runner {
   void arrive();
   void open_request(const TraceRequest& request);
   void submit_next(base::Time due);
+  bool plug_goes_on(const TraceRequest& request, base::Time due) const;
+  void unplug();
 
   const Trace& trace_;
   const ReplayConfig config_;
@@ -62,6 +67,8 @@ class Replayer final : public Runner {
   std::uint64_t sector_ = 0;     // of what is left of request next_
   std::uint64_t remaining_ = 0;  // sectors of it; 0 = nothing submitted yet
   bool armed_ = false;
+  std::uint16_t plugged_cpu_ = 0;
+  bool plugged_ = false;  // something is gathered there, and what releases it is still to come
   base::Time last_due_{0};
   base::Time all_issued_{0};  // those that have ended, without their own submission software
   ReplayFacts facts_;

@@ -106,6 +106,33 @@ TEST_CASE("the identify directive tells what is supported and enabled") {
   CHECK(bench.byte(32) == 3);
   CHECK(bench.byte(33) == 0);
 }
+TEST_CASE("NSID FFFFFFFFh enables streams for all namespaces and asks what they share") {
+  Ready bench;
+  const auto all = spec::kNsidAll;
+  bench.check_rejected(0, bench.directive(AdminOpcode::kDirectiveReceive, 1, 1, 0, 0, all),
+                       Status::kInvalidField);
+  REQUIRE(bench.status(0, bench.directive(AdminOpcode::kDirectiveSend, 0, 1, 0, 0x101, all)) ==
+          Status::kSuccess);
+  CHECK(bench.write(3) == Status::kSuccess);
+  REQUIRE(bench.status(0, bench.directive(AdminOpcode::kDirectiveReceive, 1, 1, 0, 0, all)) ==
+          Status::kSuccess);
+  const auto shared = bench.port.load<spec::StreamsParameters>(kData);
+  const auto own = bench.parameters();
+  CHECK(shared.msl == own.msl);
+  CHECK(shared.nsso == 1);
+  CHECK(shared.nso == 0);
+  CHECK(shared.sws == 0);
+  CHECK(own.nso == 1);
+  CHECK(own.sws != 0);
+  // Streams of one namespace are told and released by its own NSID.
+  bench.check_rejected(0, bench.directive(AdminOpcode::kDirectiveReceive, 1, 2, 0, 0, all),
+                       Status::kInvalidNamespace);
+  bench.check_rejected(0, bench.directive(AdminOpcode::kDirectiveSend, 1, 2, 0, 0, all),
+                       Status::kInvalidNamespace);
+  REQUIRE(bench.status(0, bench.directive(AdminOpcode::kDirectiveSend, 0, 1, 0, 0x100, all)) ==
+          Status::kSuccess);
+  CHECK(bench.write(3) == Status::kInvalidField);
+}
 TEST_CASE("a write opens its stream, release closes it") {
   Ready bench;
   bench.enable_streams();

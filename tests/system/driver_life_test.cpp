@@ -47,7 +47,7 @@ TEST_CASE("a drive without power states is shut down in suspend and reset in res
   });
 }
 
-TEST_CASE("a second suspend finds nothing to do, and a resume without suspend is refused") {
+TEST_CASE("a resume without suspend is refused, and I/O goes on") {
   DriverRig rig;
   rig.after_boot([&] {
     CHECK(rig.dev().resume() == -EBUSY);

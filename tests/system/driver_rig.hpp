@@ -1,5 +1,5 @@
 // The driver on a whole system whose drive and link can be made to fail: a small p4800x, the log of
-// the host, fault rules at the controller, and bios from a thread.
+// the host, fault rules at the controller, bios from a thread, and verified jobs.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,9 @@
 #include "host/nvme/dev.hpp"
 #include "sim/fault/rules.hpp"
 #include "sim/system/system.hpp"
+#include "sim/workload/job_runner.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/system/identify_edit.hpp"
 
 namespace nvmesim::test {
 
@@ -21,9 +23,12 @@ namespace spec = device::spec;
 class DriverRig {
  public:
   explicit DriverRig(std::vector<std::string> settings = {},
-                     std::vector<fault::RequestRule> link_faults = {}) {
+                     std::vector<fault::RequestRule> link_faults = {},
+                     const std::vector<IdentifyEdit>& identify = {},
+                     const std::string& drive = "p4800x") {
     system_::ConfigRequest request;
-    request.drive = "p4800x";
+    request.drive = drive;
+    for (const IdentifyEdit& edit : identify) link_faults.push_back(edit.link_rule());
     request.settings = {"host.cpus=4", "device.controller.max_io_queues=4",
                         "device.media.capacity_bytes=1073741824", "simulation.check_protocol=true"};
     for (std::string& setting : settings) request.settings.push_back(std::move(setting));
@@ -32,6 +37,7 @@ class DriverRig {
     hooks.link_faults = std::move(link_faults);
     system = std::make_unique<system_::System>(system_::load_config(request), std::move(hooks));
     rules = std::make_unique<fault::Rules>(system->scheduler());
+    for (const IdentifyEdit& edit : identify) edit.arm(*rules);
     rules->arm(system->controller().points());
   }
 
@@ -67,6 +73,44 @@ class DriverRig {
     return bio.status;
   }
   BlockStatus read() { return io(BioOp::kRead); }
+  // A bio of the test's own, to its end.
+  BlockStatus end(host::Bio& bio) {
+    host::Completion ended(machine().threads);
+    bio.done = base::Callback::of<&host::Completion::complete>(&ended);
+    system->disk()->submit(bio);
+    ended.wait();
+    return bio.status;
+  }
+
+  // A fio job of several sections on the disk, its data verified and read back: nothing may fail.
+  workload::WorkloadResult verified_job(std::string_view text) {
+    const workload::JobFile file = workload::parse_job(text, "test");
+    workload::RunnerConfig run;
+    run.verify = true;
+    workload::JobRunner runner(system->scheduler(), *system->disk(), file, run);
+    CHECK_FALSE(system->run_workload(runner).has_value());
+    const workload::WorkloadResult result = runner.result();
+    CHECK(result.complete);
+    CHECK(result.requests_failed == 0);
+    CHECK(result.requests_lost() == 0);
+    REQUIRE(result.verified.has_value());
+    CHECK(result.verified->passed());
+    CHECK(result.verified->sectors_checked > 0);
+    return result;
+  }
+  // Writes and reads of several sizes, deep, on all processors.
+  workload::WorkloadResult verified_traffic() {
+    return verified_job(
+        "[global]\nrw=randrw\nioengine=io_uring\niodepth=16\nsize=8m\nnumber_ios=150\n"
+        "[small]\nbs=4k\nnumjobs=4\noffset_increment=16m\n"
+        "[large]\nbs=128k\noffset=128m\n");
+  }
+  std::uint64_t statistic(std::string_view name) const {
+    for (const base::Statistic& each : system->statistics().statistics())
+      if (each.name == name) return each.value();
+    FAIL("no statistic " << name);
+    return 0;
+  }
 
   unsigned logged(std::string_view text) const {
     return static_cast<unsigned>(std::count_if(log.begin(), log.end(), [&](const auto& line) {

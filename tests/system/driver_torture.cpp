@@ -2,17 +2,21 @@
 // breaks into at a random moment. After each round: every request ended exactly once; those that
 // succeeded left what they wrote; nothing is held any more.
 //
-//   driver_torture KIND [ROUNDS [SEED]]     KIND: load, reset, suspend, flr, remove
+//   driver_torture KIND [ROUNDS [SEED [SETTING...]]]     KIND: load, reset, suspend, flr, remove
 //
+// Settings (path.to.key=value) give the drive more to go wrong: shadow doorbells, a controller
+// memory buffer, a shared namespace.
 // The same arguments give the same run. Exit status 1 if anything is wrong, with one line for each.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "host/nvme/dev.hpp"
 #include "sim/base/random.hpp"
@@ -30,13 +34,15 @@ constexpr std::uint32_t kSectors = 8;
 
 class Torture {
  public:
-  Torture(std::string kind, unsigned rounds, std::uint64_t seed)
+  Torture(std::string kind, unsigned rounds, std::uint64_t seed,
+          const std::vector<std::string>& settings)
       : kind_(std::move(kind)), rounds_(rounds), random_(seed, "torture") {
     system_::ConfigRequest request;
     request.drive = "p4800x";
     request.seed = seed;
     request.settings = {fmt::format("host.cpus={}", kCpus), "device.controller.max_io_queues=4",
                         "device.media.capacity_bytes=1073741824", "simulation.check_protocol=true"};
+    request.settings.insert(request.settings.end(), settings.begin(), settings.end());
     system_ = std::make_unique<system_::System>(system_::load_config(request));
     for (unsigned i = 0; i < kCpus * kDepth; ++i) {
       Slot& slot = slots_.emplace_back();
@@ -237,7 +243,8 @@ int sc_main(int argc, char** argv) {
     return value;
   };
   try {
-    Torture torture(kind, static_cast<unsigned>(number(2, 10)), number(3, 1));
+    const std::vector<std::string> settings(argv + std::min(argc, 4), argv + argc);
+    Torture torture(kind, static_cast<unsigned>(number(2, 10)), number(3, 1), settings);
     return torture.run();
   } catch (const std::exception& error) {
     fmt::print(stderr, "driver_torture: {}\n", error.what());

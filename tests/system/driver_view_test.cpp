@@ -18,7 +18,7 @@ std::string value_of(const std::vector<host::SysfsAttribute>& attributes, std::s
 
 }  // namespace
 
-TEST_CASE("each persona brings up a disk as the drive that it plays") {
+TEST_CASE("each persona names a drive of the table") {
   for (const system_::Persona& persona : system_::personas()) {
     system_::ConfigRequest request;
     request.drive = "p4800x";

@@ -35,8 +35,8 @@ void FakeDevice::submit(host::Bio& bio) {
   if (bio.op == host::BioOp::kRead) job.read = ++reads_;
   open_max_ = std::max(open_max_, ++open_);
   jobs_.push_back(job);
-  seen_.push_back(
-      {bio.op, bio.sector, bio.sectors, scheduler_.now(), bio.cpu.value(), bio.fua, bio.preflush});
+  seen_.push_back({bio.op, bio.sector, bio.sectors, scheduler_.now(), bio.cpu.value(), bio.fua,
+                   bio.preflush, bio.plugged, bio.engine_cost, open_});
   bio.stages.open(scheduler_.now());
   bio.submit_cost = bio.engine_cost;
   base::Time from = scheduler_.now();

@@ -50,6 +50,9 @@ class FakeDevice final : public host::BlockDevice {
     std::uint16_t cpu;
     bool fua;
     bool preflush;
+    bool plugged;
+    base::Time engine_cost;
+    std::uint64_t open;  // with it
   };
 
   FakeDevice(base::Scheduler& scheduler, const FakeConfig& config);
@@ -59,6 +62,7 @@ class FakeDevice final : public host::BlockDevice {
   const host::BlockLimits& limits() const override { return limits_; }
   std::uint32_t cpus() const override { return config_.cpus; }
   void submit(host::Bio& bio) override;
+  void unplug(host::CpuId cpu) override { unplugged_.push_back(cpu.value()); }
   host::IoBuffer allocate_buffer(std::uint32_t bytes) override;
   void free_buffer(const host::IoBuffer& buffer) override;
   void write_buffer(const host::IoBuffer& buffer, std::uint32_t offset,
@@ -72,6 +76,7 @@ class FakeDevice final : public host::BlockDevice {
   const std::vector<Seen>& seen() const { return seen_; }
   std::size_t buffers() const { return buffers_.size(); }
   std::uint64_t open_max() const { return open_max_; }
+  const std::vector<std::uint16_t>& unplugged() const { return unplugged_; }
 
  private:
   struct Job {
@@ -114,6 +119,7 @@ class FakeDevice final : public host::BlockDevice {
   Store now_;
   Store before_;  // what the last write of a sector replaced; for stale reads only
   std::map<std::uint64_t, std::vector<std::byte>> buffers_;  // by address
+  std::vector<std::uint16_t> unplugged_;
   std::vector<Seen> seen_;
 };
 

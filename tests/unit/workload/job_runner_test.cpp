@@ -273,4 +273,40 @@ TEST_CASE("the same job gives the same requests at the same times") {
   }
 }
 
+TEST_CASE(
+    "a batch is one system call: its first request pays for it, all but its last are plugged") {
+  const Run run("[j]\nrw=write\nbs=4k\nsize=80k\nioengine=io_uring\niodepth=20\niodepth_batch=8\n");
+  REQUIRE(run.seen().size() == 20);
+  for (std::size_t i = 0; i < 20; ++i) {
+    CHECK(run.seen()[i].at == 0ns);
+    CHECK(run.seen()[i].plugged == (i % 8 != 7 && i != 19));
+    CHECK(run.seen()[i].engine_cost == (i % 8 == 0 ? 550ns : 199ns));
+  }
+}
+
+TEST_CASE("without iodepth_batch nothing is plugged and each request pays its system call") {
+  const Run run("[j]\nrw=write\nsize=1m\nioengine=io_uring\niodepth=20\n");
+  for (const auto& seen : run.seen()) {
+    CHECK_FALSE(seen.plugged);
+    CHECK(seen.engine_cost >= 550ns);
+  }
+}
+
+TEST_CASE("a full depth runs down to iodepth_low before it is filled again") {
+  const Run run(
+      "[j]\nrw=randread\nsize=4m\nioengine=libaio\niodepth=16\niodepth_low=4\n"
+      "iodepth_batch=16\n",
+      {.latency = 10us, .jitter = 30us});
+  REQUIRE(run.seen().size() == 1024);
+  std::size_t fills = 0;
+  for (std::size_t i = 1; i < run.seen().size(); ++i) {
+    const auto& seen = run.seen()[i];
+    if (run.seen()[i - 1].open != 16) continue;
+    ++fills;
+    CHECK(seen.open == 5);
+    CHECK_FALSE(run.seen()[i - 1].plugged);
+  }
+  CHECK(fills == (1024 - 16 + 11) / 12);
+}
+
 }  // namespace nvmesim::test

@@ -371,4 +371,37 @@ TEST_CASE("progress runs from 0 to the whole") {
   CHECK(replayer.progress().total == 100);
 }
 
+TEST_CASE("requests of one CPU that arrive close together are plugged, up to the last of them") {
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {});
+  Trace trace;
+  const base::Time times[] = {0us, 1us, 2us, 9us, 10us, 11us, 11us};
+  const std::uint16_t cpus[] = {0, 0, 0, 0, 1, 1, 0};
+  for (std::size_t i = 0; i < std::size(times); ++i) {
+    trace.requests.push_back(request(times[i], BioOp::kRead, 8 * i, 8));
+    trace.requests.back().cpu = cpus[i];
+  }
+  workload::ReplayConfig config;
+  config.plug_us = 2;
+  Replayer replayer(scheduler, device, trace, config);
+  CHECK(run_to_end(replayer) == 1);
+  std::vector<bool> plugged;
+  for (const auto& seen : device.seen()) plugged.push_back(seen.plugged);
+  CHECK(plugged == std::vector<bool>{true, true, false, false, true, false, false});
+  CHECK(device.unplugged().empty());
+}
+
+TEST_CASE("a replay that may open no more lets go of what is plugged") {
+  base::Scheduler scheduler("scheduler");
+  FakeDevice device(scheduler, {});
+  const Trace trace = every(1us, 6);
+  workload::ReplayConfig config;
+  config.plug_us = 2;
+  config.max_open = 2;
+  Replayer replayer(scheduler, device, trace, config);
+  CHECK(run_to_end(replayer) == 1);
+  CHECK(device.seen().size() == 6);
+  CHECK_FALSE(device.unplugged().empty());
+}
+
 }  // namespace nvmesim::test

@@ -32,12 +32,35 @@ TEST_CASE("each status of the whole 11-bit space has the block status that Linux
 TEST_CASE(
     "a failed request is retried unless it may not, the drive forbids it, or it has had its "
     "turns") {
-  CHECK(decide_disposition(0, false, 0, 5) == Disposition::kComplete);
-  CHECK(decide_disposition(0x281, false, 0, 5) == Disposition::kRetry);
-  CHECK(decide_disposition(0x281, false, 4, 5) == Disposition::kRetry);
-  CHECK(decide_disposition(0x281, false, 5, 5) == Disposition::kComplete);
-  CHECK(decide_disposition(0x281, true, 0, 5) == Disposition::kComplete);
-  CHECK(decide_disposition(0x281 | kStatusDoNotRetry, false, 0, 5) == Disposition::kComplete);
-  CHECK(decide_disposition(kHostAborted, false, 0, 5) == Disposition::kRetry);
-  CHECK(decide_disposition(0x281, false, 0, 0) == Disposition::kComplete);
+  const auto decide = [](std::uint16_t status, Attempt attempt) {
+    return decide_disposition(status, attempt);
+  };
+  const Attempt first{.max_retries = 5};
+  CHECK(decide(0, first) == Disposition::kComplete);
+  CHECK(decide(0x281, first) == Disposition::kRetry);
+  CHECK(decide(0x281, {.retries = 4, .max_retries = 5}) == Disposition::kRetry);
+  CHECK(decide(0x281, {.retries = 5, .max_retries = 5}) == Disposition::kComplete);
+  CHECK(decide(0x281, {.failfast = true, .max_retries = 5}) == Disposition::kComplete);
+  CHECK(decide(0x281, {.dying = true, .max_retries = 5}) == Disposition::kComplete);
+  CHECK(decide(0x281 | kStatusDoNotRetry, first) == Disposition::kComplete);
+  CHECK(decide(kHostAborted, first) == Disposition::kRetry);
+  CHECK(decide(0x281, {}) == Disposition::kComplete);
+}
+
+TEST_CASE("behind a head, errors of the path and a dying queue lead to another path") {
+  for (unsigned code = 0; code <= kStatusMask; ++code) {
+    const auto status = static_cast<std::uint16_t>(code);
+    INFO("status " << std::hex << code);
+    const Disposition found = decide_disposition(status, {.multipath = true, .max_retries = 5});
+    CHECK(found == (code == 0              ? Disposition::kComplete
+                    : (code >> 8 & 7) == 3 ? Disposition::kFailover
+                                           : Disposition::kRetry));
+    CHECK(is_ana_error(status) == (code == 0x301 || code == 0x302 || code == 0x303));
+  }
+  CHECK(decide_disposition(0x281, {.dying = true, .multipath = true, .max_retries = 5}) ==
+        Disposition::kFailover);
+  CHECK(decide_disposition(0x302 | kStatusDoNotRetry, {.multipath = true, .max_retries = 5}) ==
+        Disposition::kComplete);
+  CHECK(decide_disposition(0x302, {.failfast = true, .multipath = true, .max_retries = 5}) ==
+        Disposition::kComplete);
 }

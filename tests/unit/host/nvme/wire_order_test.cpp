@@ -59,6 +59,23 @@ void for_firmware_activation(Generation generation) {
   CHECK(std::count(wire.begin(), wire.end(), "02 nsid ffffffff 7f0003 0") == 1);
 }
 
+// The drive reports a persistent internal error.
+void persistent_error(Generation generation, std::uint64_t resets) {
+  ScriptedRig rig(config_of(generation));
+  rig.device.identify.oaes = 1 << 8;
+  REQUIRE(rig.run([&] {
+    CHECK(rig.boot());
+    rig.machine.threads.msleep(1);
+    rig.device.fire_event(0x000300);
+    rig.machine.threads.msleep(100);
+    CHECK(rig.ctrl().resets() == resets);
+    CHECK(rig.ctrl().state() == host::CtrlState::kLive);
+    CHECK(rig.device.event_requested());
+    CHECK(rig.read_block() == host::BlockStatus::kOk);
+  }));
+  CHECK(rig.logged("resetting controller due to persistent internal error") == (resets == 2));
+}
+
 }  // namespace
 
 TEST_CASE("probe of a plain device goes over the wire in the order of 5.15") {
@@ -249,6 +266,14 @@ TEST_CASE("a firmware activation that takes longer than announced ends in a rese
   }));
   CHECK(rig.logged("Fw activation timeout, reset controller"));
   CHECK(rig.ctrl().resets() == 2);
+}
+
+TEST_CASE("a persistent internal error is for user space in 5.15: the next event is asked for") {
+  persistent_error(Generation::v5_15, 1);
+}
+
+TEST_CASE("a persistent internal error resets the controller in 6.1") {
+  persistent_error(Generation::v6_1, 2);
 }
 
 TEST_CASE("a device that never becomes ready is given up after the time it asked for") {

@@ -211,6 +211,7 @@ int linux_kernel(const Arguments& all) {
   run_with.seed = config.seed;
   system_::LinuxOptions kernel;
   kernel.memory_bytes = run_with.memory_mib * base::kMiB;
+  kernel.free_running = !run_with.terminal;
   kernel.date_ns = kDateNs;
   LinuxRun run(std::move(run_with));
   system_::LinuxSystem system(config, kernel, watch.hooks());
@@ -221,7 +222,7 @@ int linux_kernel(const Arguments& all) {
   try {
     if (!system.run(run)) why_not = "the kernel sleeps, and nothing will wake it";
   } catch (const bridge::PeerError& error) {
-    if (!run.ended()) why_not = error.what();
+    if (!run.ended_soon()) why_not = error.what();
   }
   const int status = run.finish(why_not);
   watch.commit();

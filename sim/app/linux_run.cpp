@@ -84,9 +84,9 @@ bool has_debugger(pid_t pid) {
 
 LinuxRun::LinuxRun(LinuxRunOptions options)
     : options_(std::move(options)),
-      stdout_(directory_.create("stdout")),
-      stderr_(directory_.create("stderr")),
-      console_(directory_.create("console")),
+      stdout_{directory_.create("stdout")},
+      stderr_{directory_.create("stderr")},
+      console_{directory_.create("console")},
       status_(directory_.create("status")) {
   directory_.create("init", bridge::guest_init(), true);
   directory_.create("getrandom.so", bridge::guest_getrandom());
@@ -123,7 +123,8 @@ std::vector<std::string> LinuxRun::arguments() const {
                                 "virtio_uml.device=pci:1234",
                                 "umid=nvmesim",
                                 "uml_dir=./",
-                                "stderr=1",
+                                "earlyprintk",  // to descriptor 1
+                                "keep_bootcon",
                                 "con=null",
                                 "ssl=null",
                                 "panic=1"};
@@ -139,7 +140,7 @@ void LinuxRun::start() {
                          fmt::format("NVMESIM_SEED={}", options_.seed),
                          "TMPDIR=" + directory_.path()};
   const bridge::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  command.descriptors = {{null.get(), 0}, {console_.get(), 1}, {console_.get(), 2}};
+  command.descriptors = {{null.get(), 0}, {console_.file.get(), 1}, {console_.file.get(), 2}};
   if (options_.terminal) {
     command.descriptors.push_back({STDIN_FILENO, kTerminalIn});
     command.descriptors.push_back({STDOUT_FILENO, kTerminalOut});
@@ -161,16 +162,23 @@ bool LinuxRun::ended() {
   return process_->ended();
 }
 
+bool LinuxRun::ended_soon() {
+  pollfd wait{ended_fd(), POLLIN, 0};
+  ::poll(&wait, 1, 1000);
+  return ended();
+}
+
 void LinuxRun::attend() {
   show(stdout_, STDOUT_FILENO);
   show(stderr_, STDERR_FILENO);
   show(console_, options_.kernel_messages ? STDERR_FILENO : -1);
 }
 
-// What came since the last time. The kernel appends; we read on.
-void LinuxRun::show(bridge::Fd& from, int to) {
+// What came since the last time.
+void LinuxRun::show(Output& from, int to) {
   char chunk[65536];
-  for (ssize_t count; (count = ::read(from.get(), chunk, sizeof chunk)) > 0;) {
+  for (ssize_t count; (count = ::pread(from.file.get(), chunk, sizeof chunk, from.shown)) > 0;) {
+    from.shown += count;
     const std::string_view text(chunk, static_cast<std::size_t>(count));
     if (&from == &console_) {
       constexpr std::size_t kKept = 16384;

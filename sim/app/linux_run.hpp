@@ -40,6 +40,8 @@ class LinuxRun : public bridge::KernelOwner {
 
   int ended_fd() override { return process_->ended_fd(); }
   bool ended() override;
+  // A kernel that ends closes its sockets a little before it is gone.
+  bool ended_soon();
   void attend() override;
   bool idle(std::uint64_t ns) override;
 
@@ -54,17 +56,22 @@ class LinuxRun : public bridge::KernelOwner {
   void hold_for_debugger(const std::string& why, base::Time now);
 
  private:
+  // A file to which the kernel appends.
+  struct Output {
+    bridge::Fd file;
+    off_t shown = 0;
+  };
   std::vector<std::string> arguments() const;
   std::string command_file() const;
-  void show(bridge::Fd& from, int to);
+  void show(Output& from, int to);
   std::string how_it_ended();
   std::string last_panic();
 
   const LinuxRunOptions options_;
   bridge::RunDirectory directory_;
-  bridge::Fd stdout_;
-  bridge::Fd stderr_;
-  bridge::Fd console_;
+  Output stdout_;
+  Output stderr_;
+  Output console_;
   bridge::Fd status_;
   std::unique_ptr<bridge::KernelProcess> process_;
   std::optional<termios> terminal_;

@@ -16,6 +16,7 @@ bridge::LinuxHostConfig host_config(const SystemConfig& config, const LinuxOptio
   result.memory.read_latency = std::chrono::nanoseconds(config.host.memory_read_latency_ns);
   result.memory.read_pace =
       base::Pace(std::uint64_t{config.host.memory_read_ns_per_kib} * 1000, base::kKiB);
+  result.free_running = options.free_running;
   result.date_ns = options.date_ns;
   return result;
 }

@@ -13,6 +13,7 @@ namespace nvmesim::system_ {
 
 struct LinuxOptions {
   std::uint64_t memory_bytes = 512 * base::kMiB;  // of the kernel
+  bool free_running = true;                       // bridge::LinuxHostConfig
   std::uint64_t date_ns = 0;                      // what its calendar shows at its time 0
 };
 

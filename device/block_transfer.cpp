@@ -27,10 +27,6 @@ namespace {
 
 constexpr std::byte kOnes{0xFF};
 
-Command& owner_of(models::MediaCommand& media) {
-  return *reinterpret_cast<Command*>(media.client_data);
-}
-
 std::uint64_t stride_of(const Command& command) {
   const BlockWork& work = *command.work;
   return command.space->format.block_bytes() + (work.extended ? work.tuple_bytes : 0);
@@ -50,12 +46,6 @@ std::uint64_t metadata_place(const Command& command, std::uint64_t index) {
 std::uint64_t first_block(const Command& command, const MediaPart& part) {
   const std::uint64_t byte = part.unit.value() * kUnitBytes + part.offset;
   return (byte - command.media.first_byte) >> command.space->format.block_shift;
-}
-
-Status status_of(MediaStatus status, MediaOp op) {
-  if (status == MediaStatus::kOk) return Status::kSuccess;
-  if (status == MediaStatus::kNoSpace) return Status::kWriteFault;
-  return op == MediaOp::kRead ? Status::kUnrecoveredReadError : Status::kWriteFault;
 }
 
 }  // namespace

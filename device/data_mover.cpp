@@ -16,30 +16,19 @@ using spec::Status;
 
 namespace {
 
-Command& owner_of(models::MediaCommand& media) {
-  return *reinterpret_cast<Command*>(media.client_data);
-}
-
 // Where a part begins in the transfer: all parts but the first and last are whole units.
 std::uint64_t transfer_offset(const Command& command, const MediaPart& part) {
   const auto index = static_cast<std::uint64_t>(&part - command.media.parts.data());
   return index == 0 ? 0 : command.media.parts[0].bytes + (index - 1) * kUnitBytes;
 }
 
-Status status_of(MediaStatus status, MediaOp op) {
-  switch (status) {
-    case MediaStatus::kOk:
-      return Status::kSuccess;
-    case MediaStatus::kUncorrectable:
-    case MediaStatus::kIntegrity:
-      return op == MediaOp::kRead ? Status::kUnrecoveredReadError : Status::kWriteFault;
-    case MediaStatus::kNoSpace:
-      return Status::kWriteFault;
-  }
-  return Status::kInternalError;
-}
-
 }  // namespace
+
+Status status_of(MediaStatus status, MediaOp op) {
+  if (status == MediaStatus::kOk) return Status::kSuccess;
+  if (status == MediaStatus::kNoSpace) return Status::kWriteFault;
+  return op == MediaOp::kRead ? Status::kUnrecoveredReadError : Status::kWriteFault;
+}
 
 DataMover::DataMover(Core& core)
     : core_(core), zeroes_(core.buffers.take()), scratch_(core.buffers.take()) {

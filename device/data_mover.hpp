@@ -11,6 +11,14 @@
 
 namespace nvmesim::device {
 
+// How a command ends that met this at the media.
+spec::Status status_of(models::MediaStatus status, models::MediaOp op);
+
+// Whose media command it is.
+inline Command& owner_of(models::MediaCommand& media) {
+  return *reinterpret_cast<Command*>(media.client_data);
+}
+
 class DataMover : public models::MediaClient {
  public:
   explicit DataMover(Core& core);

@@ -11,9 +11,9 @@ using spec::Status;
 
 namespace {
 
-constexpr std::uint32_t kEnable = 1u << 0;  // dword 11: EHM
-constexpr std::uint32_t kReturn = 1u << 1;  // MR
-constexpr std::uint32_t kEntryBytes = 16;
+constexpr std::uint32_t kEnableBuffer = 1u << 0;  // dword 11: EHM
+constexpr std::uint32_t kReturn = 1u << 1;        // MR
+constexpr std::uint32_t kDescriptorBytes = 16;
 constexpr std::uint32_t kMostEntries = 65'536;  // where HMMAXD sets no limit
 
 }  // namespace
@@ -23,7 +23,7 @@ bool HostMemoryBuffer::offered() const {
 }
 
 void HostMemoryBuffer::set(Command& command) {
-  const bool wanted = (command.sqe.cdw11 & kEnable) != 0;
+  const bool wanted = (command.sqe.cdw11 & kEnableBuffer) != 0;
   if (state_ == State::kReadingList || state_ == State::kWithdrawing ||
       (wanted && state_ == State::kLent)) {
     core_.reject(command, Status::kCommandSequenceError, "the buffer is enabled already",
@@ -62,13 +62,13 @@ void HostMemoryBuffer::enable(Command& command) {
 }
 
 void HostMemoryBuffer::read_list() {
-  const std::uint64_t address = list_ + std::uint64_t{entries_read_} * kEntryBytes;
+  const std::uint64_t address = list_ + std::uint64_t{entries_read_} * kDescriptorBytes;
   const std::uint64_t in_page = models::kUnitBytes - address % models::kUnitBytes;
   page_entries_ =
-      std::min(entries_ - entries_read_, static_cast<std::uint32_t>(in_page / kEntryBytes));
+      std::min(entries_ - entries_read_, static_cast<std::uint32_t>(in_page / kDescriptorBytes));
   buffer_ = core_.buffers.take();
-  core_.port.dma_read(address, {buffer_->data(), std::size_t{page_entries_} * kEntryBytes}, buffer_,
-                      base::Callback::of<&HostMemoryBuffer::list_arrived>(this));
+  core_.port.dma_read(address, {buffer_->data(), std::size_t{page_entries_} * kDescriptorBytes},
+                      buffer_, base::Callback::of<&HostMemoryBuffer::list_arrived>(this));
 }
 
 // False for an address or size that the specification does not allow. A piece below HMMINDS is
@@ -95,7 +95,7 @@ void HostMemoryBuffer::list_arrived() {
     return;
   }
   for (std::uint32_t i = 0; i < page_entries_; ++i) {
-    if (!take(buffer_->data() + std::size_t{i} * kEntryBytes)) {
+    if (!take(buffer_->data() + std::size_t{i} * kDescriptorBytes)) {
       refuse(Status::kInvalidField, "a piece of the buffer does not start at a page");
       return;
     }

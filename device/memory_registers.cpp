@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kPageMask = 0xFFF;
 constexpr std::uint64_t kCre = 1u << 0;             // CMBMSC
 constexpr std::uint64_t kCmse = 1u << 1;            // CMBMSC and PMRMSC
-constexpr std::uint32_t kEnable = 1u << 0;          // PMRCTL
+constexpr std::uint32_t kRegionEnable = 1u << 0;    // PMRCTL
 constexpr std::uint32_t kNotReady = 1u << 8;        // PMRSTS
 constexpr std::uint32_t kCmbAddressBad = 1u << 0;   // CMBSTS.CBAI
 constexpr std::uint32_t kPmrAddressBad = 1u << 12;  // PMRSTS.CBAI
@@ -129,15 +129,15 @@ void MemoryRegisters::write_pmrmsc(std::uint64_t value) {
 }
 
 void MemoryRegisters::write_pmrctl(std::uint32_t value) {
-  if ((pmrctl_ & kEnable) == (value & kEnable)) return;
-  pmrctl_ = value & kEnable;
+  if ((pmrctl_ & kRegionEnable) == (value & kRegionEnable)) return;
+  pmrctl_ = value & kRegionEnable;
   core_.scheduler.cancel(pmr_timer_);
   pmr_timer_ = core_.scheduler.after<&MemoryRegisters::pmr_changed>(
       std::chrono::microseconds(core_.config.pmr.ready_latency_us), this);
 }
 
 void MemoryRegisters::pmr_changed() {
-  if ((pmrctl_ & kEnable) != 0) {
+  if ((pmrctl_ & kRegionEnable) != 0) {
     pmrsts_ &= ~kNotReady;
   } else {
     pmrsts_ |= kNotReady;

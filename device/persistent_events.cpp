@@ -8,11 +8,11 @@
 namespace nvmesim::device {
 
 namespace {
-constexpr std::uint8_t kSupported[] = {spec::kEventSmartSnapshot,   spec::kEventFirmwareCommit,
-                                       spec::kEventTimestamp,       spec::kEventPowerOnOrReset,
-                                       spec::kEventChangeNamespace, spec::kEventFormatStart,
-                                       spec::kEventFormatEnd,       spec::kEventSanitizeStart,
-                                       spec::kEventSanitizeEnd,     spec::kEventThermalExcursion};
+constexpr std::uint8_t kRecordedTypes[] = {
+    spec::kEventSmartSnapshot,   spec::kEventFirmwareCommit,  spec::kEventTimestamp,
+    spec::kEventPowerOnOrReset,  spec::kEventChangeNamespace, spec::kEventFormatStart,
+    spec::kEventFormatEnd,       spec::kEventSanitizeStart,   spec::kEventSanitizeEnd,
+    spec::kEventThermalExcursion};
 }  // namespace
 
 void PersistentEvents::add(const Core& core, std::uint8_t type, std::span<const std::byte> data) {
@@ -47,7 +47,7 @@ std::vector<std::byte> PersistentEvents::page(const Core& core) const {
   std::copy(identity.serial_number.begin(), identity.serial_number.end(), header.sn.begin());
   std::copy(identity.model_number.begin(), identity.model_number.end(), header.mn.begin());
   std::copy(identity.subnqn.begin(), identity.subnqn.end(), header.subnqn.begin());
-  for (const std::uint8_t type : kSupported) {
+  for (const std::uint8_t type : kRecordedTypes) {
     header.supported_events[type / 8] |= static_cast<std::uint8_t>(1u << (type % 8));
   }
   std::vector<std::byte> page(header.bytes);

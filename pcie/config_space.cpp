@@ -26,9 +26,6 @@ ConfigBlock::ConfigBlock(ConfigSpace& space, unsigned offset, unsigned bytes)
   space_.blocks_.push_back(this);
 }
 
-std::uint32_t ConfigBlock::value(unsigned reg) const {
-  return space_.at(offset_ + reg).value;
-}
 void ConfigBlock::set(unsigned reg, std::uint32_t value) {
   space_.at(offset_ + reg).value = value;
 }
@@ -69,13 +66,6 @@ ExtendedCapability::ExtendedCapability(ConfigSpace& space, std::uint16_t id, uns
 }
 
 ConfigSpace::ConfigSpace() = default;
-
-ConfigSpace::Register& ConfigSpace::at(unsigned offset) {
-  return registers_[offset / 4];
-}
-const ConfigSpace::Register& ConfigSpace::at(unsigned offset) const {
-  return registers_[offset / 4];
-}
 
 unsigned ConfigSpace::place(unsigned bytes) {
   const unsigned offset = next_free_;

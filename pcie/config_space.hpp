@@ -97,8 +97,8 @@ class ConfigSpace {
     std::uint32_t write_one_clears = 0;
     bool sticky = false;
   };
-  Register& at(unsigned offset);
-  const Register& at(unsigned offset) const;
+  Register& at(unsigned offset) { return registers_[offset / 4]; }
+  const Register& at(unsigned offset) const { return registers_[offset / 4]; }
   unsigned place(unsigned bytes);
   unsigned place_extended(unsigned bytes);
 
@@ -109,5 +109,9 @@ class ConfigSpace {
   unsigned next_extended_ = 0x100;
   unsigned last_extended_ = 0;
 };
+
+inline std::uint32_t ConfigBlock::value(unsigned reg) const {
+  return space_.at(offset_ + reg).value;
+}
 
 }  // namespace nvmesim::pcie

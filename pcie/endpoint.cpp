@@ -12,7 +12,7 @@
 namespace nvmesim::pcie {
 namespace {
 
-constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kLeastBarBytes = 4096;
 
 void require(bool condition, std::string_view name, std::string_view rule) {
   if (!condition) throw base::UserError(fmt::format("endpoint.{} must {}", name, rule));
@@ -76,7 +76,7 @@ std::span<const base::ParamInfo> EndpointConfig::params() {
 }
 
 void EndpointConfig::validate() const {
-  require(std::has_single_bit(bar0_bytes) && bar0_bytes >= kPageBytes, "bar0_bytes",
+  require(std::has_single_bit(bar0_bytes) && bar0_bytes >= kLeastBarBytes, "bar0_bytes",
           "be a power of two of at least 4096");
   require(msix_vectors <= 2048, "msix_vectors", "be 0 to 2048");
   require(msi_vectors == 0 || (std::has_single_bit(msi_vectors) && msi_vectors <= 32),

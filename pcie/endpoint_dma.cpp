@@ -9,7 +9,7 @@
 namespace nvmesim::pcie {
 namespace {
 
-constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kBoundary = 4096;              // no request crosses one (2.2.7)
 constexpr std::uint64_t kGivenUp = ~std::uint64_t{0};  // a payload's tag: nobody waits for it
 
 }  // namespace
@@ -46,7 +46,7 @@ void Endpoint::launch(TlpPayload& payload) {
 
 void Endpoint::dma_read(std::uint64_t address, std::span<std::byte> into, base::BufferRef keep,
                         base::Callback done) {
-  NVMESIM_ASSERT(!into.empty() && address % kPageBytes + into.size() <= kPageBytes,
+  NVMESIM_ASSERT(!into.empty() && address % kBoundary + into.size() <= kBoundary,
                  "a DMA read is empty or crosses a 4 KiB boundary");
   const std::uint32_t tags = requests_for(into.size());
   if (tags <= tag_limit_ - std::min(tags_used_, tag_limit_) && waiting_.empty()) [[likely]] {
@@ -131,7 +131,7 @@ void Endpoint::part_ended(std::uint64_t index) {
 
 void Endpoint::dma_write(std::uint64_t address, std::span<const std::byte> from,
                          base::BufferRef keep, WriteOptions options, base::Callback sent) {
-  NVMESIM_ASSERT(!from.empty() && address % kPageBytes + from.size() <= kPageBytes,
+  NVMESIM_ASSERT(!from.empty() && address % kBoundary + from.size() <= kBoundary,
                  "a DMA write is empty or crosses a 4 KiB boundary");
   TlpPayload* payload = start(tlm::TLM_WRITE_COMMAND, address, from.size(), sent);
   if (keep == nullptr && from.size() <= TlpPool::kInlineBytes) {

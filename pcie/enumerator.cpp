@@ -14,7 +14,7 @@ namespace nvmesim::pcie {
 namespace {
 
 constexpr unsigned kCommand = 0x04;
-constexpr unsigned kBar0 = 0x10;
+constexpr unsigned kFirstBar = 0x10;
 constexpr unsigned kDevicesPerBus = 32;
 constexpr unsigned kMaxCapabilities = 48;
 constexpr std::uint32_t kNobody = ~std::uint32_t{0};
@@ -43,7 +43,7 @@ struct Allocator {
 
 void size_bars(ConfigAccess& access, FunctionInfo& function) {
   for (unsigned i = 0; i < kBars; ++i) {
-    const unsigned offset = kBar0 + 4 * i;
+    const unsigned offset = kFirstBar + 4 * i;
     const std::uint32_t before = access.read32(function.id, offset);
     access.write32(function.id, offset, ~std::uint32_t{0});
     const std::uint32_t low = access.read32(function.id, offset);
@@ -98,7 +98,7 @@ void assign_bars(ConfigAccess& access, FunctionInfo& function, Kind kind, Alloca
     BarInfo& bar = function.bars[order[i]];
     bar.address = address;
     address += bar.bytes;
-    const unsigned offset = kBar0 + 4 * order[i];
+    const unsigned offset = kFirstBar + 4 * order[i];
     access.write32(function.id, offset, static_cast<std::uint32_t>(bar.address));
     if (bar.is_64bit) {
       access.write32(function.id, offset + 4, static_cast<std::uint32_t>(bar.address >> 32));

@@ -7,9 +7,9 @@
 namespace nvmesim::pcie {
 namespace {
 
-constexpr Identity kIdentity{0x8086, 0x2030, 0, 0, 0x060400, 0};
+constexpr Identity kRootPortIdentity{0x8086, 0x2030, 0, 0, 0x060400, 0};
 // What the port could do; the link in front of it decides.
-constexpr PciExpressCapability::Link kWidest{5, 16, 4096};
+constexpr PciExpressCapability::Link kRootPortWidest{5, 16, 4096};
 
 }  // namespace
 
@@ -21,8 +21,9 @@ RootPort::RootPort(sc_core::sc_module_name name, unsigned index, RootComplex& ro
       index_(index),
       root_(root),
       scheduler_(scheduler),
-      header_(space_, kIdentity, base::Callback::of<&RootPort::bridge_control_written>(this)),
-      express_(space_, PciExpressPort::kRootPort, kWidest,
+      header_(space_, kRootPortIdentity,
+              base::Callback::of<&RootPort::bridge_control_written>(this)),
+      express_(space_, PciExpressPort::kRootPort, kRootPortWidest,
                {{},
                 {},
                 base::Callback::of<&RootPort::slot_control_written>(this),
@@ -106,7 +107,8 @@ void RootPort::error_received(MessageCode code, RequesterId source) {
 void RootPort::set_link(Link& link) {
   link_ = &link;
   link.add_listener(*this);
-  express_.describe({link.config().generation, link.config().lanes, kWidest.max_payload_bytes});
+  express_.describe(
+      {link.config().generation, link.config().lanes, kRootPortWidest.max_payload_bytes});
   express_.set_link_status(link.generation(), link.lanes(), link.up());
 }
 

@@ -10,8 +10,8 @@
 namespace nvmesim::pcie {
 namespace {
 
-constexpr Identity kIdentity{0x10B5, 0x8747, 0, 0, 0x060400, 0};
-constexpr PciExpressCapability::Link kWidest{5, 16, 4096};
+constexpr Identity kSwitchIdentity{0x10B5, 0x8747, 0, 0, 0x060400, 0};
+constexpr PciExpressCapability::Link kSwitchWidest{5, 16, 4096};
 
 std::uint64_t argument(base::GenericPayload& payload) {
   return reinterpret_cast<std::uint64_t>(&payload);
@@ -48,8 +48,9 @@ SwitchPort::SwitchPort(sc_core::sc_module_name name, Switch& owner, unsigned ind
       from_link("from_link", this, scheduler),
       switch_(owner),
       index_(index),
-      header_(space_, kIdentity, base::Callback::of<&SwitchPort::bridge_control_written>(this)),
-      express_(space_, PciExpressPort::kSwitchDownstream, kWidest,
+      header_(space_, kSwitchIdentity,
+              base::Callback::of<&SwitchPort::bridge_control_written>(this)),
+      express_(space_, PciExpressPort::kSwitchDownstream, kSwitchWidest,
                {{}, {}, base::Callback::of<&SwitchPort::slot_control_written>(this)}, 10) {}
 
 void SwitchPort::request_from_link(base::GenericPayload& payload) {
@@ -82,8 +83,8 @@ Switch::Switch(sc_core::sc_module_name name, const SwitchConfig& config, base::S
       ports("ports"),
       config_(validated(config)),
       scheduler_(scheduler),
-      header_(space_, kIdentity),
-      express_(space_, PciExpressPort::kSwitchUpstream, kWidest, {}, 10) {
+      header_(space_, kSwitchIdentity),
+      express_(space_, PciExpressPort::kSwitchUpstream, kSwitchWidest, {}, 10) {
   ports.init(config_.ports, [this, &scheduler](const char* port_name, std::size_t index) {
     return new SwitchPort(port_name, *this, static_cast<unsigned>(index), scheduler);
   });

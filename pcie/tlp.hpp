@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <typeinfo>
 
 #include "sim/base/payload_pool.hpp"
 #include "sim/base/strong_id.hpp"
@@ -81,8 +82,11 @@ struct Tlp : tlm::tlm_extension<Tlp> {
 using TlpPool = base::PayloadPool<Tlp>;
 using TlpPayload = TlpPool::Payload;
 
-// The attributes of any payload; those of a plain memory access if it has none.
+// The attributes of any payload; those of a plain memory access if it has none. Nearly all payloads
+// are pooled ones, whose extension is a member: no search for those.
 inline const Tlp& tlp_of(const tlm::tlm_generic_payload& payload) {
+  if (typeid(payload) == typeid(TlpPayload)) [[likely]]
+    return static_cast<const TlpPayload&>(payload).extension;
   static const Tlp plain{};
   const Tlp* extension = nullptr;
   payload.get_extension(extension);

@@ -4,12 +4,12 @@
 namespace nvmesim::device::spec {
 namespace {
 
-struct Row {
+struct StatusRow {
   Status status;
   std::string_view name;
 };
 
-constexpr Row kStatuses[] = {
+constexpr StatusRow kStatuses[] = {
     {Status::kSuccess, "Successful Completion"},
     {Status::kInvalidOpcode, "Invalid Command Opcode"},
     {Status::kInvalidField, "Invalid Field in Command"},
@@ -113,7 +113,7 @@ constexpr Row kStatuses[] = {
 }  // namespace
 
 std::string_view status_name(Status status) {
-  for (const Row& row : kStatuses) {
+  for (const StatusRow& row : kStatuses) {
     if (row.status == status) return row.name;
   }
   return "Unknown Status";

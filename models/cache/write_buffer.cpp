@@ -17,10 +17,6 @@ namespace {
 constexpr std::uint64_t kWaiting = 1;
 constexpr std::uint64_t kFirstSlot = 2;
 
-base::Time ns(std::uint64_t count) {
-  return base::Time{static_cast<std::int64_t>(count) * 1000};
-}
-
 std::uint32_t slots_for(const WriteBufferConfig& config, const Geometry& geometry) {
   const std::uint64_t slots = config.bytes / kUnitBytes;
   if (slots < 2 * geometry.program_units) {
@@ -43,11 +39,11 @@ WriteBuffer::WriteBuffer(const WriteBufferConfig& config, const Geometry& geomet
       reads_(reads),
       delivery_(delivery),
       protected_(config.power_loss_protection),
-      fixed_(ns(config.fixed_ns)),
-      per_unit_(ns(config.per_unit_ns)),
-      commit_(ns(config.commit_ns)),
-      hit_(ns(config.hit_ns)),
-      idle_time_(ns(std::uint64_t{config.idle_flush_us} * 1000)),
+      fixed_(base::nanoseconds(config.fixed_ns)),
+      per_unit_(base::nanoseconds(config.per_unit_ns)),
+      commit_(base::nanoseconds(config.commit_ns)),
+      hit_(base::nanoseconds(config.hit_ns)),
+      idle_time_(base::nanoseconds(std::uint64_t{config.idle_flush_us} * 1000)),
       program_units_(geometry.program_units),
       entry_(name + ".write_buffer.entry"),
       slots_(slots_for(config, geometry)),

@@ -107,9 +107,9 @@ void StateReader::bytes(std::span<std::byte> into) {
 
 std::string StateReader::text(std::string_view what, std::size_t most) {
   const std::size_t size = number(what, most);
-  std::string value(size, '\0');
-  bytes(std::as_writable_bytes(std::span(value)));
-  return value;
+  if (payload_.size() - at_ < size) fail(fmt::format("ends within {}", what));
+  at_ += size;
+  return payload_.substr(at_ - size, size);
 }
 
 void StateReader::expect(std::string_view what, std::uint64_t value) {

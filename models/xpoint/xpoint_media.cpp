@@ -10,10 +10,6 @@
 namespace nvmesim::models {
 namespace {
 
-base::Time ns(std::uint64_t count) {
-  return base::Time{static_cast<std::int64_t>(count) * 1000};
-}
-
 std::uint64_t as_argument(void* pointer) {
   return reinterpret_cast<std::uint64_t>(pointer);
 }
@@ -85,13 +81,13 @@ base::Timeline& XpointMedia::die_of(std::uint64_t place) {
 }
 
 base::Time XpointMedia::read_time() {
-  base::Time time = ns(std::uint64_t{config_.command_ns} + config_.read_ns);
+  base::Time time = base::nanoseconds(std::uint64_t{config_.command_ns} + config_.read_ns);
   if (config_.jitter_ns > 0) {
     const std::uint64_t bound = std::uint64_t{config_.jitter_ns} * 1000 + 1;
     time += base::Time{static_cast<std::int64_t>(random_.below(bound))};
   }
   if (config_.tail_per_million > 0 && random_.chance(config_.tail_per_million, 1'000'000)) {
-    time += ns(config_.tail_ns);
+    time += base::nanoseconds(config_.tail_ns);
   }
   return time;
 }
@@ -139,7 +135,7 @@ void XpointMedia::start(MediaCommand& command) {
 void XpointMedia::start_read(MediaCommand& command) {
   NVMESIM_ASSERT(!command.parts.empty(), "a read without parts");
   const base::Time now = scheduler_.now();
-  const base::Time looked_up = now + ns(config_.mapping_ns);
+  const base::Time looked_up = now + base::nanoseconds(config_.mapping_ns);
   bool all_mapped = true;
   for (MediaPart& part : command.parts) {
     part.stages.open(now);
@@ -193,7 +189,7 @@ void XpointMedia::read_done(std::uint64_t argument) {
   }
   const base::Time duration = read_pace_(kUnitBytes);
   const base::Time start = channel_of(access->place).line.reserve(scheduler_.now(), duration);
-  const base::Time decoded = start + duration + ns(config_.ecc_ns);
+  const base::Time decoded = start + duration + base::nanoseconds(config_.ecc_ns);
   base::StageRecord& stages = access->part->stages;
   stages.stamp(base::Stage::kChannelWait, start);
   stages.stamp(base::Stage::kChannel, start + duration);
@@ -281,7 +277,7 @@ void XpointMedia::write_arrived(MediaPart& part) {
 void XpointMedia::send_in(Access& access) {
   const base::Time now = scheduler_.now();
   access.granted = false;
-  const base::Time duration = ns(config_.command_ns) + write_pace_(kUnitBytes);
+  const base::Time duration = base::nanoseconds(config_.command_ns) + write_pace_(kUnitBytes);
   const base::Time start = channel_of(access.place).line.reserve(now, duration);
   if (access.part != nullptr) {
     access.part->stages.stamp(base::Stage::kChannelWait, start);
@@ -292,10 +288,10 @@ void XpointMedia::send_in(Access& access) {
 
 void XpointMedia::data_in(std::uint64_t argument) {
   auto* access = reinterpret_cast<Access*>(argument);
-  base::Time time = ns(config_.write_ns);
+  base::Time time = base::nanoseconds(config_.write_ns);
   // A part of a unit is written after the rest was read into the die's registers.
   const bool partial = access->bytes < kUnitBytes;
-  if (partial && expected(access->unit.value()) != 0) time += ns(config_.read_ns);
+  if (partial && expected(access->unit.value()) != 0) time += base::nanoseconds(config_.read_ns);
   const base::Time start = die_of(access->place).reserve(scheduler_.now(), time);
   if (access->part != nullptr) {
     access->part->stages.stamp(base::Stage::kDieWaitProgram, start);
@@ -349,8 +345,8 @@ void XpointMedia::start_range(MediaCommand& command) {
   }
   Access* access = take(nullptr, &command);
   command.media_data = as_argument(access);
-  scheduler_.at<&XpointMedia::end_of_range>(scheduler_.now() + ns(config_.mapping_ns), this,
-                                            as_argument(access));
+  scheduler_.at<&XpointMedia::end_of_range>(
+      scheduler_.now() + base::nanoseconds(config_.mapping_ns), this, as_argument(access));
 }
 
 void XpointMedia::unmap_whole_units(const MediaCommand& command) {

@@ -223,10 +223,12 @@ int link(const Arguments& arguments) {
   const system_::SystemConfig config = system_config(values, settings);
   const auto measurements = parse_measurements(values);
   std::unique_ptr<OutputFile> json;
+  std::vector<std::string> taken;
   if (values.count("json") != 0) {
-    json = std::make_unique<OutputFile>(values["json"].as<std::string>());
+    taken.push_back(values["json"].as<std::string>());
+    json = std::make_unique<OutputFile>(taken.back());
   }
-  const auto tlp_trace = TlpTrace::from(values);
+  const auto tlp_trace = TlpTrace::from(values, taken);
   system_::LinkBench bench(config, tlp_trace ? tlp_trace->log() : pcie::TlpLog());
   const auto results = bench.run(measurements);
   if (tlp_trace) tlp_trace->commit();

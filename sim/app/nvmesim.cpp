@@ -84,18 +84,22 @@ std::span<const Verb> verbs() {
   return kVerbs;
 }
 
+int user_mistake(std::string_view text) {
+  fmt::print(stderr, "nvmesim: {}\n", one_line(text));
+  return kMistake;
+}
+
 int nvmesim(const Arguments& arguments) {
   try {
     const int status = dispatch(arguments);
     flush_output();
     return status;
   } catch (const base::UserError& error) {
-    fmt::print(stderr, "nvmesim: {}\n", one_line(error.what()));
-    return 2;
+    return user_mistake(error.what());
   } catch (const std::system_error& error) {  // what fmt throws when it cannot print
     fmt::print(stderr, "nvmesim: standard output: cannot be written: {}\n",
                std::strerror(error.code().value()));
-    return 2;
+    return kMistake;
   } catch (const sc_core::sc_report& report) {
     fmt::print(stderr, "nvmesim: internal error: {}\n", one_line(report.what()));
   } catch (const std::exception& error) {

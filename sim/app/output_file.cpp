@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -14,7 +15,7 @@
 
 namespace nvmesim::app {
 
-OutputFile::OutputFile(std::string path, const std::vector<std::string>& inputs)
+OutputFile::OutputFile(std::string path, const std::vector<std::string>& taken)
     : path_(std::move(path)) {
   if (path_.empty()) throw base::UserError("the name of an output file is empty");
   if (path_ == "-") {
@@ -23,14 +24,19 @@ OutputFile::OutputFile(std::string path, const std::vector<std::string>& inputs)
     if (descriptor_ < 0) fail("cannot be written");
     return;
   }
+  if (std::find(taken.begin(), taken.end(), path_) != taken.end()) {
+    throw base::UserError(path_ +
+                          ": is another file of this run too; the results would replace it");
+  }
   struct stat status {};
   if (stat(path_.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) throw base::UserError(path_ + ": is a directory");
-    for (const std::string& input : inputs) {
+    for (const std::string& name : taken) {
       struct stat other {};
-      if (stat(input.c_str(), &other) == 0 && other.st_dev == status.st_dev &&
+      if (stat(name.c_str(), &other) == 0 && other.st_dev == status.st_dev &&
           other.st_ino == status.st_ino) {
-        throw base::UserError(path_ + ": is an input; the results would replace it");
+        throw base::UserError(path_ +
+                              ": is another file of this run too; the results would replace it");
       }
     }
     // A device or a pipe has no name to give later: it is written directly.

@@ -12,8 +12,8 @@ namespace nvmesim::app {
 class OutputFile {
  public:
   // "-" is standard output. A link is followed. Throws UserError if the file cannot be written
-  // there, or is the same as one of `inputs`.
-  explicit OutputFile(std::string path, const std::vector<std::string>& inputs = {});
+  // there, or is one of `taken`: the inputs and the other outputs.
+  explicit OutputFile(std::string path, const std::vector<std::string>& taken = {});
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;

@@ -10,8 +10,10 @@
 
 #include "sim/app/progress.hpp"
 #include "sim/app/to_report.hpp"
+#include "sim/app/verb.hpp"
 #include "sim/report/json_report.hpp"
 #include "sim/report/text_report.hpp"
+#include "sim/system/drive_state.hpp"
 
 namespace nvmesim::app {
 
@@ -34,23 +36,30 @@ Simulation::Simulation(std::string verb, const po::variables_map& values,
       static_cast<std::uint32_t>(unsigned_option(values, "slowest", 0, 100'000));
   summary_ = values.count("no-summary") == 0;
   if (runner_config_.verify) want_verification("--verify");
-  if (values.count("json") != 0) {
-    std::vector<std::string> inputs;
-    for (const char* name : {"TRACE", "JOB.fio", "drive", "host"}) {
-      if (values.count(name) != 0) inputs.push_back(values[name].as<std::string>());
-    }
-    const std::string& path = values["json"].as<std::string>();
-    json_ = std::make_unique<OutputFile>(path, inputs);
-    if (path == "-") summary_ = false;  // it stands alone
-  }
-  if (values.count("save-state") != 0) {
-    state_ = std::make_unique<OutputFile>(values["save-state"].as<std::string>());
-  }
-  tlp_trace_ = TlpTrace::from(values);
+  open_outputs(values);
   if (tlp_trace_) hooks.tlp_log = tlp_trace_->log();
   hooks.kernel_log = [this](const host::PrintLine& line) { host_log_.add(line); };
   system_ = std::make_unique<system_::System>(config_, std::move(hooks));
   if (values.count("load-state") != 0) load_state(values["load-state"].as<std::string>());
+}
+
+void Simulation::open_outputs(const po::variables_map& values) {
+  std::vector<std::string> taken;  // an output would destroy them
+  for (const char* name : {"TRACE", "JOB.fio", "drive", "host"}) {
+    if (values.count(name) != 0) taken.push_back(values[name].as<std::string>());
+  }
+  if (values.count("json") != 0) {
+    const std::string& path = values["json"].as<std::string>();
+    json_ = std::make_unique<OutputFile>(path, taken);
+    taken.push_back(path);
+    if (path == "-") summary_ = false;  // it stands alone
+  }
+  if (values.count("save-state") != 0) {
+    const std::string& path = values["save-state"].as<std::string>();
+    state_ = std::make_unique<OutputFile>(path, taken);
+    taken.push_back(path);
+  }
+  tlp_trace_ = TlpTrace::from(values, taken);
 }
 
 void Simulation::load_state(const std::string& path) {
@@ -62,14 +71,12 @@ void Simulation::load_state(const std::string& path) {
   std::ostringstream text;
   text << stream.rdbuf();
   if (!stream) throw base::UserError(path + ": cannot be read");
-  system_->media().load(text.str(), path);
-  system_->media().power_on();
+  system_::load_drive(text.str(), path, system_->controller(), system_->media());
 }
 
-// After the shutdown, with no command open: power goes, and what outlasts that is saved.
+// After the shutdown, with no command open.
 void Simulation::save_state() {
-  system_->media().power_cut();
-  state_->write(system_->media().save());
+  state_->write(system_::save_drive(system_->controller(), system_->media()));
   state_->commit();
 }
 
@@ -104,6 +111,7 @@ int Simulation::run(const WorkloadFactory& factory) {
   starved_ = !ended && !interrupted_ && aborted_.empty();
   progress.clear();
   const int status = finish();
+  if (status == kMistake) return status;
   if (tlp_trace_) tlp_trace_->commit();
   if (booted_ && progress.elapsed() > 0) {
     const auto requests =
@@ -112,8 +120,7 @@ int Simulation::run(const WorkloadFactory& factory) {
                static_cast<double>(system_->scheduler().now().count()) / 1e12, progress.elapsed(),
                requests / progress.elapsed());
   }
-  if (!aborted_.empty()) throw base::UserError(aborted_);
-  return status;
+  return aborted_.empty() ? status : user_mistake(aborted_);
 }
 
 void Simulation::scenario(const WorkloadFactory& factory) {
@@ -141,7 +148,7 @@ int Simulation::finish() {
   const report::RequestCounts& requests = report.requests;
   if (!report.partial && !report.hang && requests.completed != 0 &&
       requests.warmup == requests.completed) {
-    throw base::UserError(
+    return user_mistake(
         fmt::format("--warmup {}: the run was over within the warm-up; use a shorter one",
                     runner_config_.warmup_us / 1000));
   }

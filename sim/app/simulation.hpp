@@ -54,6 +54,7 @@ class Simulation {
   void add_media_checks(report::VerificationReport& verification);
   // Why the run counts as failed; empty if it does not.
   std::vector<std::string> failures(const report::RunReport& report);
+  void open_outputs(const po::variables_map& values);
   void load_state(const std::string& path);
   void save_state();
   int finish();

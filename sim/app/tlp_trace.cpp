@@ -16,9 +16,10 @@ po::options_description trace_options() {
   return options;
 }
 
-std::unique_ptr<TlpTrace> TlpTrace::from(const po::variables_map& values) {
+std::unique_ptr<TlpTrace> TlpTrace::from(const po::variables_map& values,
+                                         const std::vector<std::string>& taken) {
   if (values.count("trace-tlp") == 0) return nullptr;
-  return std::make_unique<TlpTrace>(values["trace-tlp"].as<std::string>());
+  return std::make_unique<TlpTrace>(values["trace-tlp"].as<std::string>(), taken);
 }
 
 pcie::TlpLog TlpTrace::log() {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "pcie/tlp_log.hpp"
 #include "sim/app/options.hpp"
@@ -14,9 +15,11 @@ po::options_description trace_options();
 
 class TlpTrace {
  public:
-  // Null without the option. Throws UserError if the file cannot be written.
-  static std::unique_ptr<TlpTrace> from(const po::variables_map& values);
-  explicit TlpTrace(std::string path) : file_(std::move(path)) {}
+  // Null without the option. Throws UserError if OutputFile does.
+  static std::unique_ptr<TlpTrace> from(const po::variables_map& values,
+                                        const std::vector<std::string>& taken = {});
+  TlpTrace(std::string path, const std::vector<std::string>& taken)
+      : file_(std::move(path), taken) {}
 
   // Lives no longer than this object. It throws UserError when the disk is full.
   pcie::TlpLog log();

@@ -22,6 +22,9 @@ std::span<const Verb> verbs();
 // The whole command: finds the verb, runs it, turns errors into one line on standard error.
 // Exit status: 0 success, 1 a failed check, 2 a user's mistake.
 int nvmesim(const Arguments& arguments);
+inline constexpr int kMistake = 2;
+// Prints the first line of `text` as an error; returns kMistake.
+int user_mistake(std::string_view text);
 
 int replay(const Arguments& arguments);
 int run(const Arguments& arguments);

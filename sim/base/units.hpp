@@ -24,6 +24,9 @@ inline constexpr Time kTimeMax{std::numeric_limits<std::int64_t>::max()};
 constexpr Time picoseconds(std::int64_t count) {
   return Time{count};
 }
+constexpr Time nanoseconds(std::uint64_t count) {
+  return Time{static_cast<std::int64_t>(count) * 1000};
+}
 constexpr std::int64_t to_ns(Time time) {
   return time.count() / 1000;
 }

@@ -2,11 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
-
-#include "device/persistent_state.hpp"
-
 namespace nvmesim::system_ {
 
 Hardware::Hardware(const SystemConfig& config, const HardwareHooks& hooks,
@@ -48,25 +43,6 @@ void Hardware::build_device(const HardwareHooks& hooks) {
   endpoint_->attach(*controller_);
   endpoint_->set_link(*link_);
   if (switch_) endpoint_->set_switch(*switch_);
-  if (!config_.device.state_file.empty()) load_state();
-}
-
-// The drive as an earlier run left it; as new if there is no such file yet.
-void Hardware::load_state() {
-  const std::string& path = config_.device.state_file;
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) return;
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  controller_->restore(device::read_state(text, path), path);
-}
-
-void Hardware::save_state() const {
-  std::ofstream stream(config_.device.state_file, std::ios::binary | std::ios::trunc);
-  stream << device::write_state(controller_->save()) << std::flush;
-  if (!stream) {
-    throw base::UserError(
-        fmt::format("device.state_file: '{}' cannot be written", config_.device.state_file));
-  }
 }
 
 void Hardware::bind() {
@@ -143,7 +119,6 @@ void Hardware::register_statistics() {
 
 void Hardware::finish() {
   if (wire_trace_) wire_trace_->finish();
-  if (!config_.device.state_file.empty()) save_state();
 }
 
 }  // namespace nvmesim::system_

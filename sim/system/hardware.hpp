@@ -52,7 +52,7 @@ class Hardware {
 
   // Firmware looks for functions when the links have trained.
   bool trained() const { return link_->up() && (uplink_ == nullptr || uplink_->up()); }
-  // At the end of the run: what the traces hold back, and the drive's state file.
+  // At the end of the run: what the traces hold back.
   void finish();
 
   pcie::Link& link() { return *link_; }
@@ -68,8 +68,6 @@ class Hardware {
 
  private:
   void build_device(const HardwareHooks& hooks);
-  void load_state();
-  void save_state() const;
   void bind_link();
   void bind_drive();
   pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);

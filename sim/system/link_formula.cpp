@@ -11,7 +11,7 @@ namespace {
 namespace formula = pcie::formula;
 using base::Time;
 
-constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kHostPageBytes = 4096;
 
 unsigned log2_of(std::uint32_t power) {
   return static_cast<unsigned>(std::countr_zero(power));
@@ -31,7 +31,7 @@ class Forecaster {
   LinkForecast dma(std::uint64_t address) const {
     const std::uint32_t header = headers_.memory(address);
     const std::uint32_t bytes = measurement_.bytes;
-    const auto first = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, kPageBytes));
+    const auto first = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, kHostPageBytes));
     const bool write = measurement_.operation != LinkOperation::dma_read;
     const bool read = measurement_.operation != LinkOperation::dma_write;
     const Time written = write ? pace_(data_bytes(bytes, payload_shift(), header)) : Time(0);
@@ -73,7 +73,7 @@ class Forecaster {
   static std::uint64_t by_pages(std::uint32_t bytes, const Cut& cut) {
     std::uint64_t sum = 0;
     for (std::uint64_t left = bytes; left > 0;) {
-      const std::uint64_t piece = std::min(left, kPageBytes);
+      const std::uint64_t piece = std::min(left, kHostPageBytes);
       sum += cut(static_cast<std::uint32_t>(piece)).wire_bytes();
       left -= piece;
     }

@@ -22,8 +22,6 @@ constexpr base::ParamInfo kSimulationParams[] = {
 
 constexpr base::ParamInfo kDeviceParams[] = {
     {"persona", "", 0, 0, "a drive of the driver's quirk table that this one passes for"},
-    {"state_file", "", 0, 0,
-     "file with what the drive remembers without power: read if it is there, written at the end"},
 };
 
 constexpr base::ParamInfo kSystemParams[] = {

@@ -22,7 +22,7 @@
 
 namespace nvmesim::system_ {
 
-// How the simulation itself runs; nothing of it may change a result.
+// How the simulation itself runs. Nothing of it changes the result of a run that does not hang.
 struct SimulationConfig {
   std::uint64_t quantum_ns = 1'000'000'000;
   std::uint64_t hang_after_ms = 300'000;
@@ -37,11 +37,10 @@ struct DeviceConfig {
   pcie::EndpointConfig endpoint;
   device::ControllerConfig controller;
   models::MediaConfig media;
-  std::string state_file;  // JSON; read if it exists, written at the end of the run
 
   static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (persona, endpoint, controller, media, state_file))
+BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (persona, endpoint, controller, media))
 
 struct SystemConfig {
   std::uint64_t seed = 1;

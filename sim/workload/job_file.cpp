@@ -14,7 +14,7 @@
 namespace nvmesim::workload {
 namespace {
 
-constexpr std::uint64_t kSmallestBuffer = 4096;  // of the IoEngine
+constexpr std::uint64_t kLeastIoBuffer = 4096;  // of the IoEngine
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -140,7 +140,7 @@ std::uint64_t JobOptions::buffer_bytes() const {
   }
   if (number_ios != 0) at_once = std::min(at_once, number_ios);
   return numjobs * at_once *
-         std::bit_ceil(std::max<std::uint64_t>(largest_block_bytes(), kSmallestBuffer));
+         std::bit_ceil(std::max<std::uint64_t>(largest_block_bytes(), kLeastIoBuffer));
 }
 
 std::vector<std::string> job_option_names() {

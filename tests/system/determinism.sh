@@ -54,7 +54,7 @@ same() {
 build() {
   local directory=$root/build/determinism-$1
   shift
-  cmake -S "$root" -B "$directory" -G Ninja -DNVMESIM_TESTS=OFF "$@" >"$out/build.log" 2>&1 &&
+  cmake -S "$root" -B "$directory" -G Ninja -DNVMESIM_TESTS=OFF -DNVMESIM_UNITY=ON "$@" >"$out/build.log" 2>&1 &&
     cmake --build "$directory" --target nvmesim >>"$out/build.log" 2>&1 || {
     tail -5 "$out/build.log" >&2
     return 1

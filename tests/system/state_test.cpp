@@ -1,89 +1,81 @@
-// A drive begins as its state file says and leaves there what it remembers without power.
-#include <unistd.h>
-
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-
+// A drive begins as it was saved and remembers what it does without power.
 #include "device/persistent_state.hpp"
+#include "sim/system/drive_state.hpp"
 #include "sim/system/system.hpp"
 #include "tests/support/catch.hpp"
 
 namespace nvmesim {
 namespace {
 
-std::string state_path(const char* name) {
-  const auto file = "nvmesim-state-" + std::to_string(getpid()) + name;
-  return (std::filesystem::temp_directory_path() / file).string();
-}
-
-device::PersistentState read_back(const std::string& path) {
-  std::ifstream stream(path);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  return device::read_state(text, path);
-}
-
-system_::SystemConfig config_with(const std::string& path) {
+system_::SystemConfig drive() {
   system_::ConfigRequest request;
   request.drive = NVMESIM_SOURCE_DIR "/tests/golden/linux-6.1-device.json";
-  request.settings = {"host.cpus=1", "device.state_file=" + path};
+  request.settings = {"host.cpus=1"};
   return system_::load_config(request);
 }
 
-TEST_CASE("a run writes the state of its drive, and the next one goes on from it") {
-  const std::string path = state_path("-next");
-  system_::System system(config_with(path));
+device::PersistentState used_drive(std::uint64_t blocks) {
+  device::PersistentState state;
+  state.serial_number = "NVMESIM000000001";
+  state.namespaces.push_back(
+      {.nsid = 1, .first_unit = 0, .units = blocks / 8, .blocks = blocks, .attached = 1});
+  state.firmware.push_back({true, "7.7", 0});
+  state.counters.power_cycles = 41;
+  return state;
+}
+
+TEST_CASE("a saved drive has been shut down cleanly, and counts its lives") {
+  system_::System system(drive());
+  device::PersistentState before;
   REQUIRE(system.run([&] {
     CHECK(system.boot());
     system.shutdown();
+    before = system.controller().save();
   }));
-  device::PersistentState before = read_back(path);
-  // What the second run finds: the same drive with a longer life behind it.
   CHECK(before.clean_shutdown);
   CHECK(before.counters.power_cycles == 1);
   CHECK(before.counters.unsafe_shutdowns == 0);
   CHECK(before.namespaces.size() == 1);
   before.counters.writes = 1234;
   system.controller().function_reset();
-  system.controller().restore(before, path);
+  system.controller().restore(before, "before");
   const device::PersistentState after = system.controller().save();
   CHECK(after.counters.power_cycles == 2);
   CHECK(after.counters.writes == 1234);
   CHECK(after.counters.unsafe_shutdowns == 0);
-  std::remove(path.c_str());
 }
 
-TEST_CASE("a state file of another drive is a user's mistake") {
-  const std::string path = state_path("-other");
-  device::PersistentState other;
+TEST_CASE("the state of another drive is a user's mistake") {
+  system_::System system(drive());
+  device::PersistentState other = used_drive(800);
   other.serial_number = "ANOTHER";
-  std::ofstream(path) << device::write_state(other);
-  CHECK_THROWS_AS(system_::System(config_with(path)), base::UserError);
-  std::remove(path.c_str());
+  CHECK_THROWS_AS(system.controller().restore(other, "other"), base::UserError);
 }
 
-TEST_CASE("a state file that exists is read before the drive starts") {
-  const std::string path = state_path("-read");
-  device::PersistentState state;
-  state.serial_number = "NVMESIM000000001";
-  state.namespaces.push_back(
-      {.nsid = 1, .first_unit = 0, .units = 100, .blocks = 800, .attached = 1});
-  state.firmware.push_back({true, "7.7", 0});
-  state.counters.power_cycles = 41;
-  std::ofstream(path) << device::write_state(state);
-  system_::System system(config_with(path));
+TEST_CASE("a drive that is loaded goes on as it was saved") {
+  system_::System system(drive());
+  system.controller().restore(used_drive(800), "first");
+  const std::string file = system_::save_drive(system.controller(), system.media());
+  system.controller().restore(used_drive(1600), "second");
+  system_::load_drive(file, "file", system.controller(), system.media());
   std::uint64_t sectors = 0;
+  device::PersistentState after;
   REQUIRE(system.run([&] {
     if (system.boot()) sectors = system.disk()->capacity_sectors();
     system.shutdown();
+    after = system.controller().save();
   }));
   CHECK(sectors == 800);
-  const device::PersistentState after = read_back(path);
-  CHECK(after.counters.power_cycles == 42);
-  CHECK(after.counters.unsafe_shutdowns == 1);
   CHECK(after.firmware[0].revision == "7.7");
-  std::remove(path.c_str());
+  CHECK(after.counters.power_cycles == 43);  // 41, and two times on
+}
+
+TEST_CASE("the state of media alone is not one of a drive") {
+  system_::System system(drive());
+  system.media().power_cut();
+  const std::string file = system.media().save();
+  CHECK_THROWS_AS(system_::load_drive(file, "file", system.controller(), system.media()),
+                  base::UserError);
 }
 
 }  // namespace

@@ -148,6 +148,12 @@ expect 'tag_bits' replay "$trace" --set device.endpoint.tag_bits=9
 expect 'msi_vectors' replay "$trace" --set device.endpoint.msi_vectors=3
 expect 'mmio_high_base' replay "$trace" --set root_complex.mmio_high_base=4294967296
 expect 'cannot be written' probe --trace-tlp missing/tlp
+expect 'never.*another file of this run' replay iolog --json never --save-state never
+expect 'never.*another file of this run' replay iolog --save-state never --trace-tlp never
+expect 'iolog.*another file of this run' replay iolog --save-state iolog
+expect 'nowhere' replay iolog --load-state nowhere
+expect 'iolog: not a saved state' replay iolog --load-state iolog
+expect 'load-state' replay iolog --load-state iolog --precondition random
 expect 'directory' replay "$trace" --limit 10 --trace-tlp directory
 expect 'cannot be written' link --count 100 --json missing/out.json
 

@@ -40,6 +40,7 @@ class LinuxRun : public bridge::KernelOwner {
 
   int ended_fd() override { return process_->ended_fd(); }
   bool ended() override;
+  bool interrupted() const override;
   // A kernel that ends closes its sockets a little before it is gone.
   bool ended_soon();
   void attend() override;
@@ -48,9 +49,6 @@ class LinuxRun : public bridge::KernelOwner {
   // Shows what is left, and says the exit status: the command's, if it came to its end; else 1 and
   // one line on standard error that says why.
   int finish(const std::string& why_not = {});
-  // The user wants it to end.
-  bool interrupted() const;
-
   pid_t pid() const { return process_->pid(); }
   // Holds the kernel, which stands still, until a debugger has it; says so.
   void hold_for_debugger(const std::string& why, base::Time now);

@@ -15,6 +15,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -123,9 +124,10 @@ void end_everything(pid_t kernel, int& status) {
   int failed[2];
   if (pipe2(failed, O_CLOEXEC) != 0) _exit(1);
   const pid_t self = getpid();
+  const bool there = chdir(directory.c_str()) == 0;
   const pid_t kernel = fork();
   if (kernel == 0) {
-    if (chdir(directory.c_str()) == 0) become_kernel(command, self);
+    if (there) become_kernel(command, self);
     const int error = errno;
     if (::write(failed[1], &error, sizeof error) < 0) _exit(126);
     _exit(127);
@@ -140,14 +142,16 @@ void end_everything(pid_t kernel, int& status) {
     pollfd wait[2] = {{lifeline, POLLIN, 0}, {ended, POLLIN, 0}};
     while (::poll(wait, 2, -1) < 0 && errno == EINTR) {
     }
-    // A kernel that ended by itself keeps its own status.
-    if ((wait[1].revents & POLLIN) != 0) ::waitpid(kernel, &status, 0);
+    char word = 0;
+    if (wait[1].revents == 0 && ::read(lifeline, &word, 1) == 0) {
+      std::fputs("nvmesim: nvmesim was killed; its kernel was ended\n", stderr);
+      std::fflush(stderr);
+    }
   }
-  int killed = status;
-  end_everything(kernel, killed);
+  end_everything(kernel, status);
   std::error_code ignored;
   std::filesystem::remove_all(directory, ignored);
-  tell(report, {kernel, status != 0 || killed == status ? status : killed});
+  tell(report, {kernel, status});
   _exit(0);
 }
 
@@ -224,7 +228,9 @@ bool KernelProcess::ended() {
   return true;
 }
 
+// A word on the lifeline tells our own wish from our death.
 void KernelProcess::kill() {
+  if (lifeline_ && ::write(lifeline_.get(), "k", 1) != 1) return lifeline_.reset();
   lifeline_.reset();
 }
 

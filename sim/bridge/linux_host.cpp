@@ -25,6 +25,7 @@ constexpr std::uint64_t kLongestShortWaitNs = 2000;
 // How far the kernel may go on by itself while nothing is pending: it is attended to now and then.
 constexpr std::uint64_t kLongestFreeRunNs = 10'000'000'000;
 constexpr int kAttendMs = 100;
+constexpr int kEndMs = 10'000;
 constexpr unsigned kAttendPumps = 64;
 
 Fd accept_one(Fd& listener) {
@@ -83,7 +84,7 @@ void LinuxHost::turn() {
 
 // One thing to do at this time; false when the simulation has to go on first.
 bool LinuxHost::step() {
-  if (owner_->ended()) {
+  if (ended_ || owner_->interrupted()) {
     scheduler_.stop();
     return false;
   }
@@ -161,7 +162,7 @@ void LinuxHost::serve_kick() {
   const Ns until = std::max(may_run_until(), now_ns());
   if (until < time_->free_until()) {
     time_->limit(until);
-    while (!time_->acknowledged() && !owner_->ended()) pump();
+    while (!time_->acknowledged() && !ended_) pump();
   }
   kicked_.reset();
   server_->finish_kick();
@@ -198,7 +199,7 @@ void LinuxHost::hand_over_interrupts() {
 void LinuxHost::call(unsigned queue) {
   if (server_ == nullptr || server_->call_fd() < 0) return;
   server_->call(queue);
-  while (server_->call_open() && !owner_->ended()) pump();
+  while (server_->call_open() && !ended_) pump();
 }
 
 void LinuxHost::message_interrupt(std::uint64_t /*address*/, std::uint32_t data) {
@@ -224,23 +225,32 @@ void LinuxHost::pump() {
   watch(owner_->ended_fd());
   const int ready = ::poll(wait.data(), count, kAttendMs);
   if (ready <= 0 || ++pumps_ % kAttendPumps == 0) owner_->attend();
+  if (ready < 0 || owner_->interrupted()) ended_ = owner_->ended();
   if (ready <= 0) return;
   ++messages_;
   const auto readable = [&](int fd) {
     return std::any_of(wait.begin(), wait.begin() + static_cast<std::ptrdiff_t>(count),
                        [fd](const pollfd& one) { return one.fd == fd && one.revents != 0; });
   };
-  const bool time_closed = time_ && readable(time_->fd()) && !time_->receive();
-  if (time_ && !time_closed) time_->serve(now_ns());
-  const bool server_closed = server_ && readable(server_->fd()) && !server_->receive();
-  if (server_ && !server_closed) serve_vhost();
-  if (server_ && server_->call_fd() >= 0 && readable(server_->call_fd())) server_->take_answer();
-  if (!time_ || !server_) accept_kernel();
-  // A kernel that has ended closes its sockets a little earlier than its process is gone.
-  if ((time_closed || server_closed) && !owner_->ended()) {
-    pollfd end{owner_->ended_fd(), POLLIN, 0};
-    ::poll(&end, 1, kAttendMs);
+  bool closed = readable(owner_->ended_fd());
+  if (time_ && readable(time_->fd())) closed |= !time_->receive();
+  if (server_ && readable(server_->fd())) closed |= !server_->receive();
+  if (server_ && readable(server_->call_fd())) closed |= !server_->receive_answer();
+  if (closed) {
+    await_end();
+    return;
   }
+  if (time_) time_->serve(now_ns());
+  if (server_) serve_vhost();
+  if (!time_ || !server_) accept_kernel();
+}
+
+// A kernel that ends closes its sockets a little earlier than its process is gone.
+void LinuxHost::await_end() {
+  pollfd end{owner_->ended_fd(), POLLIN, 0};
+  ::poll(&end, 1, kEndMs);
+  ended_ = owner_->ended();
+  if (!ended_) throw PeerError("the kernel closed a connection, and has not ended");
 }
 
 void LinuxHost::accept_kernel() {

@@ -37,6 +37,8 @@ class KernelOwner {
   // Readable when the process has ended.
   virtual int ended_fd() = 0;
   virtual bool ended() = 0;
+  // It is to end early. Asked often.
+  virtual bool interrupted() const = 0;
   // Now and then, and at least every 100 ms of wall time while the kernel runs.
   virtual void attend() = 0;
   // The kernel waits until `ns` from now, and nothing else will happen before: true if it has to be
@@ -90,6 +92,7 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
   void call(unsigned queue);
   Ns may_run_until();
   void pump();
+  void await_end();
   void accept_kernel();
   void serve_vhost();
 
@@ -107,6 +110,7 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
   std::optional<unsigned> kicked_;        // the queue; the kernel is held
   std::function<void()> before_run_;
   bool called_in_this_wait_ = false;
+  bool ended_ = false;
   unsigned pumps_ = 0;
 
   std::uint64_t messages_ = 0;

@@ -211,18 +211,22 @@ void VhostUserServer::call(unsigned queue) {
   back_->send_struct(message);
 }
 
-void VhostUserServer::take_answer() {
-  if (!back_->receive()) throw PeerError("the kernel closed the channel of calls");
+bool VhostUserServer::receive_answer() {
+  if (!back_->receive()) return false;
   constexpr std::size_t kAnswer = sizeof(VhostUserHeader) + sizeof(std::uint64_t);
   const auto bytes = back_->bytes();
-  if (bytes.size() < kAnswer) return;
+  if (bytes.size() < kAnswer) return true;
   const auto header = read<VhostUserHeader>(bytes);
   if (!call_open_ || header.request != kBackendVringCall || header.size != sizeof(std::uint64_t) ||
       (header.flags & (kVersionMask | kFlagReply)) != (kVersion | kFlagReply)) {
     throw PeerError("the kernel answered a call with something else");
   }
+  if (read<std::uint64_t>(bytes.subspan(sizeof header)) != 0) {
+    throw PeerError("the kernel knows nothing of the virtqueue that it is called for");
+  }
   back_->consume(kAnswer);
   call_open_ = false;
+  return true;
 }
 
 }  // namespace nvmesim::bridge

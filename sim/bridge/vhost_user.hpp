@@ -66,8 +66,8 @@ class VhostUserServer {
 
   // Tells the driver of used chains, and wants to know when it has taken note.
   void call(unsigned queue);
-  // Reads the channel of calls, on which the kernel answers them.
-  void take_answer();
+  // Reads the channel of calls, on which the kernel answers them; false if it has closed.
+  bool receive_answer();
   bool call_open() const { return call_open_; }
 
   GuestMemory& memory() { return memory_; }

@@ -59,7 +59,12 @@ void LinuxSystem::firmware_done(const pcie::FunctionInfo* function) {
 
 bool LinuxSystem::run(bridge::KernelOwner& owner) {
   owner_ = &owner;
-  scheduler_.simulate();
+  try {
+    scheduler_.simulate();
+  } catch (const bridge::PeerError&) {
+    hardware_->finish();
+    throw;
+  }
   hardware_->finish();
   if (no_drive_) throw base::UserError("linux: there is no function behind the link");
   return owner.ended();

@@ -8,6 +8,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -188,7 +189,9 @@ Fd RunDirectory::create(const char* name, std::string_view content, bool program
 KernelProcess::KernelProcess(RunDirectory& directory, const KernelCommand& command) {
   int lifeline[2];
   int report[2];
-  if (pipe2(lifeline, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
+  // The lifeline is a socket, so that a word to a keeper that is gone raises no signal.
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, lifeline) != 0 ||
+      pipe2(report, O_CLOEXEC) != 0) {
     throw base::UserError(fmt::format("no pipe: {}", std::strerror(errno)));
   }
   cpu_set_t one;
@@ -230,7 +233,7 @@ bool KernelProcess::ended() {
 
 // A word on the lifeline tells our own wish from our death.
 void KernelProcess::kill() {
-  if (lifeline_ && ::write(lifeline_.get(), "k", 1) != 1) return lifeline_.reset();
+  if (lifeline_) ::send(lifeline_.get(), "k", 1, MSG_NOSIGNAL);
   lifeline_.reset();
 }
 

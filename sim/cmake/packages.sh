@@ -88,7 +88,7 @@ linux_packages() {
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
   local source=linux-source-6.1
   if ! apt-cache show "$source" >/dev/null 2>&1; then source=linux-source; fi
-  need_packages "$source" make gcc flex bison bc xz-utils nvme-cli
+  need_packages "$source" make gcc flex bison bc xz-utils nvme-cli e2fsprogs
 }
 
 # The wall-clock cores to build with: all of them, or one per 2 GiB of memory.

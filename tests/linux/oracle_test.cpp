@@ -27,7 +27,8 @@ using test::Lines;
 struct Scenario {
   std::string controller;  // members of the JSON object, each with a comma in front
   std::string media = R"("kind": "xpoint", "capacity_bytes": 1073741824)";
-  Lines settings;              // of our host
+  unsigned oncs = 0;
+  unsigned lpa = 0;
   Lines driver;                // module parameters, as Linux names them
   std::string guest = "true";  // what runs under the kernel
   std::function<void(system_::System&)> ours = [](system_::System&) {};
@@ -51,7 +52,9 @@ std::string drive(const Scenario& scenario) {
   return R"({"link": {"generation": 3, "lanes": 4}, "device": {
     "endpoint": {"vendor_id": 6966, "device_id": 16, "msix_vectors": 8},
     "controller": {"mqes": 1023, "timeout_500ms": 20, "ready_latency_us": 10000,
-      "disable_latency_us": 0, "mdts": 5, "oncs": 0, "lpa": 0, "max_io_queues": 4)" +
+      "disable_latency_us": 0, "mdts": 5, "max_io_queues": 4,
+      "oncs": )" +
+         std::to_string(scenario.oncs) + R"(, "lpa": )" + std::to_string(scenario.lpa) +
          scenario.controller + R"(},
     "media": {)" +
          scenario.media + "}}}";
@@ -104,7 +107,6 @@ Lines of_ours(const Directory& directory, const Scenario& scenario) {
                       "driver.opal=true",
                       "driver.integrity=true",
                       "host.memory_bytes=536870912"};
-  for (const std::string& setting : scenario.settings) request.settings.push_back(setting);
   request.driver_settings = scenario.driver;
   system_::System system(system_::load_config(request), std::move(hooks));
   REQUIRE(system.run([&] {
@@ -171,7 +173,7 @@ TEST_CASE("write and poll queues") {
   check_order(scenario);
 }
 
-TEST_CASE("host memory buffer, and over a reset") {
+TEST_CASE("host memory buffer and reset") {
   Scenario scenario;
   scenario.controller =
       R"(, "hmb": {"hmpre_pages": 4096, "hmmin_pages": 256, "hmminds_pages": 0, "hmmaxd": 64})";
@@ -181,7 +183,7 @@ TEST_CASE("host memory buffer, and over a reset") {
   check_order(scenario);
 }
 
-TEST_CASE("shadow doorbells, and over a reset") {
+TEST_CASE("shadow doorbells and reset") {
   Scenario scenario;
   scenario.controller = R"(, "doorbell_buffer_config": true)";
   scenario.guest = kReset;
@@ -222,12 +224,15 @@ TEST_CASE("power states with autonomous transitions") {
 
 TEST_CASE("optional commands and log pages") {
   Scenario scenario;
+  scenario.oncs = 0x5F;
+  scenario.lpa = 0xE;
   scenario.controller = R"(, "ocp_log": true, "management": {"security": true, "namespaces": true,
       "max_namespaces": 8, "format": true, "oaes": 768})";
   check_order(scenario);
 }
 
-// The same two commands from user space of either side, without what a tool asks around them.
+// The same two commands from user space of either side, without what a tool asks around them. The
+// drive gives no notice to the controller that they were sent to.
 constexpr const char* kCreateAndAttach =
     R"(dd if=/dev/zero of=/tmp/zeroes bs=4096 count=1 2>/dev/null
     { printf '\0\020\0\0\0\0\0\0\0\020\0\0\0\0\0\0'; cat /tmp/zeroes; } | head -c 4096 > /tmp/create
@@ -261,6 +266,7 @@ TEST_CASE("a namespace that comes while the drive works") {
   Scenario scenario;
   scenario.controller = R"(, "namespaces": [{"blocks": 65536}],
       "management": {"namespaces": true, "max_namespaces": 8, "oaes": 256})";
+  scenario.lpa = 2;  // the effects log tells the hosts to look
   scenario.guest = kCreateAndAttach;
   scenario.ours = create_and_attach;
   check_order(scenario);

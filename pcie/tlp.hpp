@@ -85,7 +85,7 @@ using TlpPayload = TlpPool::Payload;
 // The attributes of any payload; those of a plain memory access if it has none. Nearly all payloads
 // are pooled ones, whose extension is a member: no search for those.
 inline const Tlp& tlp_of(const tlm::tlm_generic_payload& payload) {
-  if (typeid(payload) == typeid(TlpPayload)) [[likely]]
+  if (&typeid(payload) == &typeid(TlpPayload)) [[likely]]
     return static_cast<const TlpPayload&>(payload).extension;
   static const Tlp plain{};
   const Tlp* extension = nullptr;

@@ -72,6 +72,39 @@ inline void Scheduler::heap_pop() {
   if (--heap_size_ != 0) sift_down(0, heap_[heap_size_].entry);
 }
 
+inline void Scheduler::list_link(Entry*& head, Entry* entry) {
+  entry->position = kListed;
+  entry->link = &head;
+  entry->next = head;
+  if (head != nullptr) head->link = &entry->next;
+  head = entry;
+  ++listed_;
+}
+
+inline void Scheduler::place(Entry* entry) {
+  const std::int64_t bucket = entry->key.time >> kBucketShift;
+  if (bucket <= current_) {
+    heap_push(entry);
+    return;
+  }
+  const auto differs = static_cast<std::uint64_t>(bucket ^ current_);  // in which bits
+  if (differs < kBuckets) {
+    const auto index = static_cast<std::size_t>(bucket) % kBuckets;
+    bucket_used_[index / 64] |= std::uint64_t{1} << (index % 64);
+    list_link(buckets_[index], entry);
+  } else if (differs < kBuckets * kSlots) {
+    list_link(slots_[static_cast<std::size_t>(bucket) / kBuckets % kSlots], entry);
+  } else {
+    list_link(later_, entry);
+  }
+}
+
+inline void Scheduler::release(Entry* entry) {
+  entry->sequence = 0;
+  entry->next = free_;
+  free_ = entry;
+}
+
 void Scheduler::heap_remove(Entry* entry) {
   const std::size_t hole = entry->position;
   if (hole == --heap_size_) return;
@@ -338,45 +371,12 @@ void Scheduler::grow_heap() {
   heap_.resize(heap_capacity_);
 }
 
-void Scheduler::release(Entry* entry) {
-  entry->sequence = 0;
-  entry->next = free_;
-  free_ = entry;
-}
-
-void Scheduler::place(Entry* entry) {
-  const std::int64_t bucket = entry->key.time >> kBucketShift;
-  if (bucket <= current_) {
-    heap_push(entry);
-    return;
-  }
-  const auto differs = static_cast<std::uint64_t>(bucket ^ current_);  // in which bits
-  if (differs < kBuckets) {
-    const auto index = static_cast<std::size_t>(bucket) % kBuckets;
-    bucket_used_[index / 64] |= std::uint64_t{1} << (index % 64);
-    list_link(buckets_[index], entry);
-  } else if (differs < kBuckets * kSlots) {
-    list_link(slots_[static_cast<std::size_t>(bucket) / kBuckets % kSlots], entry);
-  } else {
-    list_link(later_, entry);
-  }
-}
-
 void Scheduler::unplace(Entry* entry) {
   if (entry->position == kListed) {
     list_unlink(entry);
   } else {
     heap_remove(entry);
   }
-}
-
-void Scheduler::list_link(Entry*& head, Entry* entry) {
-  entry->position = kListed;
-  entry->link = &head;
-  entry->next = head;
-  if (head != nullptr) head->link = &entry->next;
-  head = entry;
-  ++listed_;
 }
 
 void Scheduler::list_unlink(Entry* entry) {

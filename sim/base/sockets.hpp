@@ -67,16 +67,23 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
  private:
   tlm::tlm_sync_enum nb_transport_fw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
+    if (phase == tlm::BEGIN_REQ && scheduler_.in_entry() && delay == scheduler_.ahead())
+        [[likely]] {
+      phase = tlm::END_REQ;
+      (owner_->*Request)(payload);
+      return tlm::TLM_UPDATED;
+    }
+    return take_foreign(payload, phase, delay);
+  }
+  // Apart from the above, which is run several times for every message.
+  [[gnu::noinline]] tlm::tlm_sync_enum take_foreign(GenericPayload& payload, tlm::tlm_phase& phase,
+                                                    const sc_core::sc_time& delay) {
     if (phase == tlm::END_RESP) return tlm::TLM_COMPLETED;
     NVMESIM_ASSERT(phase == tlm::BEGIN_REQ, "a target was sent something else than BEGIN_REQ");
     phase = tlm::END_REQ;
-    if (scheduler_.in_entry() && delay == scheduler_.ahead()) {
-      (owner_->*Request)(payload);
-    } else {
-      if (payload.has_mm()) payload.acquire();
-      scheduler_.at_ranked(from_sc_time(sc_core::sc_time_stamp() + delay),
-                           {call_owner, this, reinterpret_cast<std::uint64_t>(&payload)}, rank_);
-    }
+    if (payload.has_mm()) payload.acquire();
+    scheduler_.at_ranked(from_sc_time(sc_core::sc_time_stamp() + delay),
+                         {call_owner, this, reinterpret_cast<std::uint64_t>(&payload)}, rank_);
     return tlm::TLM_UPDATED;
   }
   static void call_owner(void* self, std::uint64_t argument) {
@@ -166,14 +173,20 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
 
   tlm::tlm_sync_enum nb_transport_bw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
+    if (phase == tlm::BEGIN_RESP && target_ == Target::kOwn && scheduler_.in_entry() &&
+        delay == scheduler_.ahead()) [[likely]] {
+      (owner_->*Response)(payload);
+      return tlm::TLM_COMPLETED;
+    }
+    return take_foreign(payload, phase, delay);
+  }
+  [[gnu::noinline]] tlm::tlm_sync_enum take_foreign(GenericPayload& payload,
+                                                    const tlm::tlm_phase& phase,
+                                                    const sc_core::sc_time& delay) {
     if (phase == tlm::END_REQ) return tlm::TLM_ACCEPTED;  // a foreign target accepted late
     NVMESIM_ASSERT(phase == tlm::BEGIN_RESP,
                    "an initiator was sent something else than a response");
-    if (target_ == Target::kOwn && scheduler_.in_entry() && delay == scheduler_.ahead()) {
-      (owner_->*Response)(payload);
-    } else {
-      respond_at(payload, delay, &InitiatorSocket::call_owner);
-    }
+    respond_at(payload, delay, &InitiatorSocket::call_owner);
     return tlm::TLM_COMPLETED;
   }
   void invalidate_direct_mem_ptr(sc_dt::uint64, sc_dt::uint64) override {}

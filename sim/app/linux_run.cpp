@@ -137,8 +137,7 @@ void LinuxRun::start() {
   bridge::KernelCommand command;
   command.arguments = arguments();
   command.environment = {"LD_PRELOAD=" + directory_.file("getrandom.so"),
-                         fmt::format("NVMESIM_SEED={}", options_.seed),
-                         "TMPDIR=" + directory_.path()};
+                         fmt::format("NVMESIM_SEED={}", options_.seed), "TMPDIR=/proc/self/cwd"};
   const bridge::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   command.descriptors = {{null.get(), 0}, {console_.file.get(), 1}, {console_.file.get(), 2}};
   if (options_.terminal) {

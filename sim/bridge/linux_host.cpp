@@ -56,6 +56,13 @@ void LinuxHost::start(const pcie::FunctionInfo& function_info, KernelOwner& owne
   const std::int64_t now = scheduler_.now().count();
   origin_ = base::Time((now + kMicrosecond - 1) / kMicrosecond * kMicrosecond);
   take_turn_at(origin_);
+  constexpr std::uint64_t kEntriesBetweenLooks = 1'000'000;
+  scheduler_.set_watch(base::Callback::of<&LinuxHost::look>(this), kEntriesBetweenLooks);
+}
+
+// A kernel that sleeps for long lets the simulation run for long.
+void LinuxHost::look() {
+  if (owner_->interrupted()) scheduler_.stop();
 }
 
 // Times of the kernel are whole ns; the simulation's are rounded up.

@@ -65,11 +65,6 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
   // Called each time before the kernel, which stands still, is let go on.
   void set_before_run(std::function<void()> hook) { before_run_ = std::move(hook); }
 
-  // Simulated time of the kernel's time 0.
-  base::Time origin() const { return origin_; }
-  // The kernel has been there: it has asked for time.
-  bool connected() const { return time_ != nullptr; }
-
   void message_interrupt(std::uint64_t address, std::uint32_t data) override;
   void pin_interrupt(unsigned line, bool asserted) override;
   void register_statistics(base::StatisticsRegistry& registry) const;
@@ -81,6 +76,7 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
   base::Time from_kernel(Ns time) const;
 
   void turn();
+  void look();
   bool step();
   void take_turn_at(base::Time when);
   void serve_kick();
@@ -99,7 +95,7 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
   base::Scheduler& scheduler_;
   const LinuxHostConfig config_;
   KernelOwner* owner_ = nullptr;
-  base::Time origin_{0};
+  base::Time origin_{0};  // simulated time of the kernel's time 0
   Fd time_listener_;
   Fd pci_listener_;
   std::unique_ptr<TimeTravel> time_;

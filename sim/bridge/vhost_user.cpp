@@ -165,7 +165,9 @@ void VhostUserServer::set_memory(Payload payload) {
   if (table.regions == 0 || table.regions > kMostRegions || table.regions > front_.fds()) {
     throw PeerError("the kernel sent a table of memory without the descriptors for it");
   }
-  memory_.clear();
+  // Queues and accesses under way point into it.
+  if (memory_set_) throw PeerError("the kernel changes its memory while it runs");
+  memory_set_ = true;
   for (std::uint32_t i = 0; i < table.regions; ++i) {
     const auto entry = read<RegionEntry>(payload);
     payload = payload.subspan(sizeof entry);

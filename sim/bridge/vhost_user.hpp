@@ -87,6 +87,7 @@ class VhostUserServer {
   std::optional<Connection> back_;
   GuestMemory memory_;
   std::array<Virtqueue, kQueues> queues_;
+  bool memory_set_ = false;
   bool kick_pending_ = false;
   bool kick_wants_reply_ = false;
   bool call_open_ = false;

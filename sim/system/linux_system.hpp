@@ -31,7 +31,6 @@ class LinuxSystem {
   // Runs until the kernel has ended: true; false if it sleeps and nothing will ever wake it.
   // Throws PeerError, and UserError if there is no drive behind the link.
   bool run(bridge::KernelOwner& owner);
-  void stop() { scheduler_.stop(); }
 
   const SystemConfig& config() const { return config_; }
   base::Scheduler& scheduler() { return scheduler_; }

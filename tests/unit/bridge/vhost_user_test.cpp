@@ -83,6 +83,14 @@ TEST_CASE("a kernel that negotiates as User-Mode Linux does gets its queues and 
   CHECK_FALSE(kernel.server.queue(1).enabled());
 }
 
+TEST_CASE("memory that is in use cannot be changed") {
+  Kernel kernel;
+  const Fd file = test::memory_file(kBytes);
+  const std::vector<std::uint64_t> table = {1, 0x1000, 0x1000, 0x5000, 0};
+  kernel.say(Request::kSetMemTable, table, {file.get()});
+  CHECK_THROWS_AS(kernel.say(Request::kSetMemTable, table, {file.get()}), PeerError);
+}
+
 TEST_CASE("nothing behind a kick is handled before the kick has ended") {
   Kernel kernel;
   kernel.say(Request::kVringKick, {state(0, 0)});

@@ -22,6 +22,8 @@ constexpr Verb kVerbs[] = {
     {"drives", "", "list the drives that can be simulated", drives},
     {"config", "", "list every parameter, or print a drive's whole configuration", config},
     {"link", "", "measure the PCIe link alone: latency and bandwidth beside the formula", link},
+    {"linux", "-- CMD ARGS", "run a command under an unmodified Linux kernel on the drive",
+     linux_kernel},
 };
 
 std::string help() {

@@ -33,5 +33,6 @@ int compare(const Arguments& arguments);
 int drives(const Arguments& arguments);
 int config(const Arguments& arguments);
 int link(const Arguments& arguments);
+int linux_kernel(const Arguments& arguments);
 
 }  // namespace nvmesim::app

@@ -261,6 +261,17 @@ bool Scheduler::before_activity(std::int64_t when) const {
   return to_sc_time(Time{when} - clock_) < sc_core::sc_time_to_pending_activity(context_);
 }
 
+Time Scheduler::next_pending() {
+  NVMESIM_ASSERT(running_, "asked for the next event outside of an entry");
+  if (sc_core::sc_pending_activity_at_current_time(context_)) return now_;
+  Time next = kTimeMax;
+  if (heap_size_ != 0 || refill()) next = Time{heap_[0].key.time};
+  if (sc_core::sc_pending_activity_at_future_time(context_)) {
+    next = std::min(next, clock_ + from_sc_time(sc_core::sc_time_to_pending_activity(context_)));
+  }
+  return next;
+}
+
 void Scheduler::rearm(Time when) {
   if (armed_for_ >= 0 && armed_for_ <= when.count()) return;
   armed_for_ = when.count();

@@ -93,6 +93,10 @@ class Scheduler : public sc_core::sc_module {
   // Gives a pending entry a new time, and a new place behind those already at that time.
   void move(Handle& handle, Time when);
 
+  // When the next entry runs or SystemC has something to do, whichever is earlier; kTimeMax if
+  // nothing is pending. Only inside an entry. Who lets another simulator run freely asks for it.
+  Time next_pending();
+
   // For SC_THREADs only: sleep until `when`; the thread goes on with SystemC's clock at `when`,
   // behind the entries of that instant that were scheduled earlier.
   void sleep_until(Time when);

@@ -82,6 +82,15 @@ build_packages() {
   need_packages g++ cmake ninja-build pkg-config libsystemc-dev libfmt-dev $(boost_packages) "$@"
 }
 
+# What 'nvmesim linux' builds its kernel with, from Debian's source of it, and the tool that people
+# will run under it first. The newest source of the release if there is no 6.1.
+linux_packages() {
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || return 0
+  local source=linux-source-6.1
+  if ! apt-cache show "$source" >/dev/null 2>&1; then source=linux-source; fi
+  need_packages "$source" make gcc flex bison bc xz-utils nvme-cli e2fsprogs
+}
+
 # The wall-clock cores to build with: all of them, or one per 2 GiB of memory.
 build_jobs() {
   local cores memory_gib

@@ -30,23 +30,15 @@ System::System(const SystemConfig& config, SystemHooks hooks)
     : config_(config),
       hooks_(std::move(hooks)),
       scheduler_("scheduler",
-                 base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))),
-      sockets_(config.simulation.check_protocol, scheduler_) {
+                 base::Time(static_cast<std::int64_t>(config.simulation.quantum_ns * 1000))) {
   machine_ = base::with_path(
       "host", [&] { return std::make_unique<host::Machine>("host", config_.host, scheduler_); });
   if (hooks_.kernel_log) machine_->log.set_sink(hooks_.kernel_log);
-  root_complex_ = std::make_unique<pcie::RootComplex>("root_complex", config_.root_complex,
-                                                      scheduler_, *machine_);
-  if (config_.pcie_switch.ports != 0) {
-    uplink_ = std::make_unique<pcie::Link>("uplink", config_.uplink, scheduler_, config_.seed);
-    switch_ = std::make_unique<pcie::Switch>("pcie_switch", config_.pcie_switch, scheduler_);
-  }
-  if (root_complex_->iommu() != nullptr) machine_->dma.use(*root_complex_->iommu());
-  link_ = std::make_unique<pcie::Link>("link", config_.link, scheduler_, config_.seed);
-  endpoint_ = std::make_unique<pcie::Endpoint>("endpoint", config_.device.endpoint, scheduler_);
-  build_device();
-  if (hooks_.tlp_log) link_->set_tlp_log(hooks_.tlp_log);
+  hardware_ =
+      std::make_unique<Hardware>(config_, hooks_, scheduler_, stages_, statistics_, *machine_);
   bind();
+  pcie::Iommu* iommu = hardware_->root_complex().iommu();
+  if (iommu != nullptr) machine_->dma.use(*iommu);
   driver_ = std::make_unique<host::Nvme>(*machine_, stages_, config_.driver);
   if (config_.host.aer) aer_ = std::make_unique<host::AerService>(*machine_);
   workload_done_ = std::make_unique<host::Completion>(machine_->threads);
@@ -56,113 +48,26 @@ System::System(const SystemConfig& config, SystemHooks hooks)
 
 System::~System() = default;
 
-void System::build_device() {
-  media_ = base::with_path("device.media", [&] {
-    return models::make_media(config_.device.media, scheduler_, config_.seed, statistics_,
-                              "device.media", hooks_.construction);
-  });
-  controller_ = std::make_unique<device::Controller>(config_.device.controller, scheduler_,
-                                                     *endpoint_, *media_, stages_, hooks_.log,
-                                                     config_.device.media.keep_data);
-  endpoint_->attach(*controller_);
-  endpoint_->set_link(*link_);
-  if (switch_) endpoint_->set_switch(*switch_);
-  further_ = std::make_unique<FurtherControllers>(config_, scheduler_, *media_, *controller_,
-                                                  stages_, hooks_.log);
-}
-
 void System::bind() {
   constexpr auto kUp = base::Splice::Direction::kUpstream;
-  sockets_.bind("cpu", machine_->bus, root_complex_->cpu);
+  pcie::RootComplex& root_complex = hardware_->root_complex();
+  check::CheckedSockets& sockets = hardware_->sockets();
+  sockets.bind("cpu", machine_->bus, root_complex.cpu);
   if (hooks_.foreign_memory) {
-    machine_->use_debug_transport(hooks_.foreign_memory(*root_complex_, config_.host));
+    machine_->use_debug_transport(hooks_.foreign_memory(root_complex, config_.host));
   } else {
     memory_ = base::with_path(
         "host", [&] { return std::make_unique<host::Memory>("memory", config_.host, scheduler_); });
-    sockets_.bind("memory", root_complex_->memory, memory_->port, kUp);
+    sockets.bind("memory", root_complex.memory, memory_->port, kUp);
     machine_->use_memory(*memory_);
   }
-  bind_link();
-  bind_drive();
-  further_->bind(*root_complex_, sockets_);
-}
-
-// Link and drive, with what tools want in between.
-void System::bind_drive() {
-  constexpr auto kUp = base::Splice::Direction::kUpstream;
-  std::vector<base::Splice*> splices;
-  if (hooks_.wire_trace) {
-    wire_trace_ = std::make_unique<check::WireTrace>("wire_trace", scheduler_, hooks_.wire_trace,
-                                                     hooks_.wire_options);
-    splices.push_back(wire_trace_.get());
-  }
-  for (const fault::RequestRule& rule : hooks_.link_faults) {
-    const std::string name = fmt::format("fault{}", faults_.size());
-    faults_.push_back(std::make_unique<fault::RequestSplice>(name.c_str(), scheduler_, rule));
-    splices.push_back(faults_.back().get());
-  }
-  if (splices.empty()) {
-    sockets_.bind("device_down", link_->to_endpoint, endpoint_->from_link);
-    sockets_.bind("device_up", endpoint_->to_link, link_->from_endpoint, kUp);
-    return;
-  }
-  sockets_.bind("device_down", link_->to_endpoint, splices.front()->downstream.in);
-  for (std::size_t i = 0; i + 1 < splices.size(); ++i) {
-    splices[i]->downstream.out.bind(splices[i + 1]->downstream.in);
-    splices[i + 1]->upstream.out.bind(splices[i]->upstream.in);
-  }
-  splices.back()->downstream.out.bind(endpoint_->from_link);
-  sockets_.bind("device_up", endpoint_->to_link, splices.back()->upstream.in, kUp);
-  splices.front()->upstream.out.bind(link_->from_endpoint);
-}
-
-pcie::BelowPort& System::below(pcie::Link& link, pcie::BelowPort& end) {
-  return *below_.emplace_back(std::make_unique<pcie::BelowLink>(link, end));
-}
-
-// The link's upper end: at the root port, or at the first port of a switch.
-void System::bind_link() {
-  constexpr auto kUp = base::Splice::Direction::kUpstream;
-  pcie::RootPort& root_port = root_complex_->ports[0];
-  if (!switch_) {
-    sockets_.bind("root_down", root_port.to_link, link_->from_root);
-    sockets_.bind("root_up", link_->to_root, root_port.from_link, kUp);
-    root_port.set_link(*link_);
-    root_port.attach_below(below(*link_, *endpoint_));
-    return;
-  }
-  pcie::SwitchPort& port = switch_->ports[0];
-  sockets_.bind("root_down", root_port.to_link, uplink_->from_root);
-  sockets_.bind("root_up", uplink_->to_root, root_port.from_link, kUp);
-  sockets_.bind("switch_down", uplink_->to_endpoint, switch_->from_up);
-  sockets_.bind("switch_up", switch_->to_up, uplink_->from_endpoint, kUp);
-  sockets_.bind("port_down", port.to_link, link_->from_root);
-  sockets_.bind("port_up", link_->to_root, port.from_link, kUp);
-  root_port.set_link(*uplink_);
-  root_port.attach_below(below(*uplink_, *switch_));
-  port.attach_below(below(*link_, *endpoint_));
-  port.set_link(*link_);
-  switch_->set_uplink(*uplink_);
-  for (std::size_t i = 1; i < switch_->ports.size(); ++i) {
-    auto& slot = empty_slots_.emplace_back(
-        std::make_unique<pcie::EmptySlot>(fmt::format("empty_slot{}", i).c_str(), scheduler_));
-    switch_->ports[i].to_link.bind(slot->from_port);
-    slot->to_port.bind(switch_->ports[i].from_link);
-  }
+  hardware_->bind();
 }
 
 void System::register_statistics() {
   machine_->add_statistics(statistics_);
   if (aer_ != nullptr) aer_->add_statistics(statistics_, "host.aer");
-  root_complex_->register_statistics(statistics_, "root_complex");
-  link_->register_statistics(statistics_, "link");
-  endpoint_->register_statistics(statistics_, "device.endpoint");
-  if (switch_) {
-    uplink_->register_statistics(statistics_, "uplink");
-    switch_->register_statistics(statistics_, "pcie_switch");
-  }
-  controller_->register_statistics(statistics_, "device.controller");
-  further_->register_statistics(statistics_);
+  hardware_->register_statistics();
 }
 
 bool System::run(std::function<void()> scenario) {
@@ -176,7 +81,7 @@ bool System::run(std::function<void()> scenario) {
     scheduler_.stop();
   });
   scheduler_.simulate();
-  if (wire_trace_) wire_trace_->finish();
+  hardware_->finish();
   if (scenario_error_) std::rethrow_exception(scenario_error_);
   return scenario_ended_;
 }
@@ -188,11 +93,7 @@ bool System::boot() {
 }
 
 const std::vector<pcie::FunctionInfo>& System::find_functions() {
-  // Firmware looks for functions when the links have trained.
-  const auto trained = [this] {
-    return link_->up() && (uplink_ == nullptr || uplink_->up()) && further_->trained();
-  };
-  while (!trained()) scheduler_.sleep(std::chrono::microseconds(100));
+  while (!hardware_->trained()) scheduler_.sleep(std::chrono::microseconds(100));
   Enumeration access(*machine_);
   functions_ = pcie::enumerate(access, config_.root_complex.window(), enumeration_options(config_));
   for (const pcie::FunctionInfo& function : functions_) machine_->dma.attach(function.id);
@@ -271,7 +172,7 @@ void System::watchdog() {
 std::vector<std::string> System::protocol_violations() {
   // What a fault took away is never answered.
   const bool lossy = config_.link.faults.any() || config_.uplink.faults.any();
-  return sockets_.violations(shut_down_ && !lossy);
+  return hardware_->sockets().violations(shut_down_ && !lossy);
 }
 
 }  // namespace nvmesim::system_

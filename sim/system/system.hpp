@@ -12,26 +12,15 @@
 #include <string_view>
 #include <vector>
 
-#include "device/controller.hpp"
 #include "host/kernel/aer.hpp"
 #include "host/kernel/machine.hpp"
 #include "host/nvme/dev.hpp"
 #include "host/nvme/nvme.hpp"
-#include "models/media_factory.hpp"
-#include "pcie/below_link.hpp"
-#include "pcie/empty_slot.hpp"
-#include "pcie/endpoint.hpp"
 #include "pcie/enumerator.hpp"
-#include "pcie/link.hpp"
-#include "pcie/root_complex.hpp"
-#include "sim/base/log.hpp"
 #include "sim/base/scheduler.hpp"
 #include "sim/base/stage.hpp"
 #include "sim/base/statistics.hpp"
-#include "sim/check/checked_sockets.hpp"
-#include "sim/check/wire_trace.hpp"
-#include "sim/fault/request_splice.hpp"
-#include "sim/system/further_controllers.hpp"
+#include "sim/system/hardware.hpp"
 #include "sim/system/system_config.hpp"
 #include "sim/workload/runner.hpp"
 
@@ -40,15 +29,8 @@ namespace nvmesim::system_ {
 class System;
 
 // What a tool or a test adds to a system; nothing of it changes a result.
-struct SystemHooks {
-  base::Log log;                      // of the model
-  host::KernelLog::Sink kernel_log;   // of the simulated host
-  check::WireTrace::Sink wire_trace;  // spliced between link and drive if set
-  check::WireTraceOptions wire_options;
-  pcie::TlpLog tlp_log;  // of the drive's link
-  // Faults of requests between link and drive, each in a splice of its own, behind the wire trace.
-  std::vector<fault::RequestRule> link_faults;
-  models::ConstructionOrder construction = models::ConstructionOrder::kForward;
+struct SystemHooks : HardwareHooks {
+  host::KernelLog::Sink kernel_log;  // of the simulated host
   // Builds another memory than host::Memory and binds the root complex's memory socket to it.
   // Returns the module's transport interface, for the processors' own accesses.
   std::function<tlm::tlm_fw_transport_if<>&(pcie::RootComplex&, const host::HostConfig&)>
@@ -86,7 +68,9 @@ class System {
   void remove();
   bool rescan();
   // Of the link, in the order of SystemHooks::link_faults.
-  const std::vector<std::unique_ptr<fault::RequestSplice>>& link_faults() const { return faults_; }
+  const std::vector<std::unique_ptr<fault::RequestSplice>>& link_faults() const {
+    return hardware_->link_faults();
+  }
   // Runs a workload to its end; nothing, or why it hangs.
   std::optional<Hang> run_workload(workload::Runner& workload);
 
@@ -98,25 +82,21 @@ class System {
   base::StatisticsRegistry& statistics() { return statistics_; }
   host::Machine& machine() { return *machine_; }
   host::Nvme& driver() { return *driver_; }
-  pcie::Link& link() { return *link_; }
+  pcie::Link& link() { return hardware_->link(); }
   // Null without one.
-  pcie::Switch* pcie_switch() { return switch_.get(); }
-  pcie::Link* uplink() { return uplink_.get(); }
-  pcie::Endpoint& endpoint() { return *endpoint_; }
-  pcie::RootComplex& root_complex() { return *root_complex_; }
-  models::Media& media() { return *media_; }
-  device::Controller& controller() { return *controller_; }
+  pcie::Switch* pcie_switch() { return hardware_->pcie_switch(); }
+  pcie::Link* uplink() { return hardware_->uplink(); }
+  pcie::Endpoint& endpoint() { return hardware_->endpoint(); }
+  pcie::RootComplex& root_complex() { return hardware_->root_complex(); }
+  models::Media& media() { return hardware_->media(); }
+  device::Controller& controller() { return hardware_->controller(); }
   // Broken rules of the sockets; empty unless simulation.check_protocol is set. After shutdown()
   // what was never answered counts too; before, deferred writes may be under way.
   std::vector<std::string> protocol_violations();
 
  private:
   class Enumeration;
-  void build_device();
   void bind();
-  void bind_link();
-  void bind_drive();
-  pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);
   bool load_driver();
   void register_statistics();
   void forget_errors();
@@ -131,19 +111,7 @@ class System {
 
   std::unique_ptr<host::Machine> machine_;
   std::unique_ptr<host::Memory> memory_;
-  std::unique_ptr<pcie::RootComplex> root_complex_;
-  std::unique_ptr<pcie::Link> uplink_;  // these two only if there is a switch
-  std::unique_ptr<pcie::Switch> switch_;
-  std::vector<std::unique_ptr<pcie::EmptySlot>> empty_slots_;
-  std::vector<std::unique_ptr<pcie::BelowLink>> below_;
-  std::unique_ptr<pcie::Link> link_;
-  std::unique_ptr<pcie::Endpoint> endpoint_;
-  std::unique_ptr<models::Media> media_;
-  std::unique_ptr<device::Controller> controller_;
-  std::unique_ptr<FurtherControllers> further_;  // of a drive with several ports
-  std::unique_ptr<check::WireTrace> wire_trace_;
-  std::vector<std::unique_ptr<fault::RequestSplice>> faults_;
-  check::CheckedSockets sockets_;
+  std::unique_ptr<Hardware> hardware_;
   std::unique_ptr<host::Nvme> driver_;
   std::unique_ptr<host::AerService> aer_;  // null without host.aer
 

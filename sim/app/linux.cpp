@@ -1,0 +1,232 @@
+// nvmesim linux: runs a command under an unmodified Linux kernel whose NVMe drive is simulated.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <sstream>
+
+#include "sim/app/linux_break.hpp"
+#include "sim/app/linux_run.hpp"
+#include "sim/app/options.hpp"
+#include "sim/app/output_file.hpp"
+#include "sim/bridge/kernel_build.hpp"
+#include "sim/system/linux_system.hpp"
+
+namespace nvmesim::app {
+namespace {
+
+// 2026-01-01, so that files of the machine are not from the kernel's future.
+constexpr std::uint64_t kDateNs = 1'767'225'600ull * 1'000'000'000;
+constexpr unsigned kUsualBuildLines = 1350;
+
+po::options_description linux_options() {
+  po::options_description options("Kernel");
+  options.add_options()("prepare", "only build the kernel, if the cache lacks it")(
+      "linux-tree", po::value<std::string>(),
+      "build this kernel tree, incrementally, instead of Debian's linux-source")(
+      "linux-version", po::value<std::string>(),
+      "which linux-source to build (default 6.1, else the newest that is installed)")(
+      "kernel", po::value<std::string>(), "a User-Mode Linux kernel that is built already")(
+      "kernel-args", po::value<std::vector<std::string>>()->composing(),
+      "more words for the kernel's command line (nvme.poll_queues=1); repeatable")(
+      "memory", po::value<std::string>()->default_value("512"), "MiB of memory of the kernel")(
+      "dmesg", "show the kernel's messages on standard error")(
+      "stdin",
+      "the command gets standard input, which is read to its end before the kernel starts")(
+      "tty", "the command gets the terminal; a shell always does")(
+      "trace-wire", po::value<std::string>(),
+      "write register accesses, admin commands and interrupts to this file")(
+      "doorbells", "with --trace-wire: doorbell writes too")(
+      "gdb", "hold the kernel at its first access to the drive until a debugger has it")(
+      "break", po::value<std::vector<std::string>>()->composing(),
+      "hold it there for the debugger: 'reg CC write', 'wire TEXT', 'time 12ms', 'start'; "
+      "repeatable");
+  return options;
+}
+
+// The build's progress, in place on a terminal, else now and then.
+class BuildProgress {
+ public:
+  explicit BuildProgress(const bridge::KernelSource& source) {
+    fmt::print(stderr, "nvmesim: building the kernel from {} in {} (a few minutes, once)\n",
+               source.source, source.work);
+  }
+  ~BuildProgress() {
+    if (terminal_) fmt::print(stderr, "\r\033[K");
+  }
+  void operator()(const std::string& line) {
+    ++lines_;
+    if (!terminal_) {
+      if (lines_ % 200 == 0) fmt::print(stderr, "nvmesim: {} files built\n", lines_);
+      return;
+    }
+    const auto percent = std::min(99u, lines_ * 100 / kUsualBuildLines);
+    fmt::print(stderr, "\r\033[K{:3} %  {}", percent, line.substr(0, 60));
+  }
+
+ private:
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+  unsigned lines_ = 0;
+};
+
+std::optional<std::string> optional(const po::variables_map& values, const char* name) {
+  if (values.count(name) == 0) return std::nullopt;
+  return values[name].as<std::string>();
+}
+
+// The kernel to run; built if that has to be done.
+std::string prepared_kernel(const po::variables_map& values) {
+  if (const auto kernel = optional(values, "kernel")) {
+    if (access(kernel->c_str(), X_OK) != 0) {
+      throw base::UserError(fmt::format("--kernel: '{}' is no program", *kernel));
+    }
+    return std::filesystem::absolute(*kernel);
+  }
+  const auto source =
+      bridge::find_kernel_source(optional(values, "linux-tree"), optional(values, "linux-version"));
+  if (!bridge::kernel_is_built(source)) {
+    BuildProgress progress(source);
+    bridge::build_kernel(source, [&](const std::string& line) { progress(line); });
+  }
+  return source.kernel();
+}
+
+LinuxRunOptions run_options(const po::variables_map& values, Arguments command) {
+  LinuxRunOptions options;
+  options.terminal = command.empty() || values.count("tty") != 0;
+  if (options.terminal && (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0)) {
+    throw base::UserError("linux: no terminal; give a command: nvmesim linux -- CMD ARGS");
+  }
+  if (command.empty()) command = {access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh"};
+  options.command = std::move(command);
+  options.standard_input = values.count("stdin") != 0;
+  options.kernel_messages = values.count("dmesg") != 0;
+  options.memory_mib = unsigned_option(values, "memory", 64, 65536);
+  if (values.count("kernel-args") != 0) {
+    for (const auto& words : values["kernel-args"].as<std::vector<std::string>>()) {
+      std::istringstream stream(words);
+      for (std::string word; stream >> word;) options.kernel_arguments.push_back(word);
+    }
+  }
+  options.kernel = prepared_kernel(values);
+  return options;
+}
+
+std::vector<LinuxBreak> breaks(const po::variables_map& values) {
+  std::vector<LinuxBreak> list;
+  if (values.count("gdb") != 0 && values.count("break") == 0) list.emplace_back("start");
+  if (values.count("break") != 0) {
+    for (const auto& text : values["break"].as<std::vector<std::string>>()) list.emplace_back(text);
+  }
+  return list;
+}
+
+// The wire trace's file and the breakpoints that watch the wire and the kernel.
+class Watch {
+ public:
+  explicit Watch(const po::variables_map& values) : breaks_(breaks(values)) {
+    if (const auto path = optional(values, "trace-wire")) {
+      trace_ = std::make_unique<OutputFile>(*path);
+    }
+    doorbells_ = values.count("doorbells") != 0;
+  }
+
+  system_::HardwareHooks hooks() {
+    system_::HardwareHooks hooks;
+    const bool wire = std::any_of(breaks_.begin(), breaks_.end(),
+                                  [](const LinuxBreak& one) { return one.watches_wire(); });
+    if (trace_ || wire) hooks.wire_trace = [this](std::string_view line) { this->line(line); };
+    hooks.wire_options.doorbells = doorbells_;
+    return hooks;
+  }
+
+  void attach(system_::LinuxSystem& system, LinuxRun& run) {
+    if (breaks_.empty()) return;
+    system.host().function.set_watch(
+        [this, &system, &run](bridge::PcidevOp op, const bridge::PcidevHeader& header) {
+          for (LinuxBreak& one : breaks_) {
+            if (one.at_access(op, header)) {
+              run.hold_for_debugger(one.text(), system.scheduler().now());
+            }
+          }
+        });
+    system.host().set_before_run([this, &system, &run] {
+      for (LinuxBreak& one : breaks_) {
+        if (one.at_time(system.scheduler().now())) {
+          run.hold_for_debugger(one.text(), system.scheduler().now());
+        }
+      }
+      if (hit_.empty()) return;
+      run.hold_for_debugger(hit_, system.scheduler().now());
+      hit_.clear();
+    });
+  }
+
+  void commit() {
+    if (trace_) trace_->commit();
+  }
+
+ private:
+  void line(std::string_view text) {
+    if (trace_) {
+      trace_->write(text);
+      trace_->write("\n");
+    }
+    for (const LinuxBreak& one : breaks_) {
+      if (one.at_wire(text)) hit_ = std::string(text);
+    }
+  }
+
+  std::vector<LinuxBreak> breaks_;
+  std::unique_ptr<OutputFile> trace_;
+  bool doorbells_ = false;
+  std::string hit_;  // a line of the wire at which the kernel is to be held when it runs next
+};
+
+}  // namespace
+
+int linux_kernel(const Arguments& all) {
+  const auto dashes = std::find(all.begin(), all.end(), "--");
+  Arguments command(dashes == all.end() ? dashes : dashes + 1, all.end());
+  po::options_description options = linux_options();
+  options.add(system_options());
+  const auto values = parse(
+      {all.begin(), dashes}, "linux",
+      "usage: nvmesim linux [options] -- CMD ARGS\n\n"
+      "Boots an unmodified Linux kernel (User-Mode Linux) whose NVMe drive is the simulated\n"
+      "one, in simulated time, and runs CMD in it as root. It sees this machine's files; what\n"
+      "it writes stays in memory and is gone afterwards. Its output and exit status are\n"
+      "passed on. Without CMD: a shell. The kernel is built once, from linux-source.",
+      options);
+  if (values.count("prepare") != 0) {
+    fmt::print("{}\n", prepared_kernel(values));
+    return 0;
+  }
+  const system_::SystemConfig config = system_config(values);
+  Watch watch(values);
+  LinuxRunOptions run_with = run_options(values, std::move(command));
+  run_with.seed = config.seed;
+  system_::LinuxOptions kernel;
+  kernel.memory_bytes = run_with.memory_mib * base::kMiB;
+  kernel.free_running = !run_with.terminal;
+  kernel.date_ns = kDateNs;
+  LinuxRun run(std::move(run_with));
+  system_::LinuxSystem system(config, kernel, watch.hooks());
+  system.listen(run.time_socket(), run.pci_socket());
+  watch.attach(system, run);
+  run.start();
+  std::string why_not;
+  try {
+    if (!system.run(run)) why_not = "the kernel sleeps, and nothing will wake it";
+  } catch (const bridge::PeerError& error) {
+    if (!run.ended_soon()) why_not = error.what();
+  }
+  const int status = run.finish(why_not);
+  watch.commit();
+  return status;
+}
+
+}  // namespace nvmesim::app

@@ -1,0 +1,48 @@
+// The memory of the other host, as it hands it over: a table of regions, each a piece of a file
+// that is mapped here. Addresses are of two kinds: physical ones (what the device's DMA and the
+// descriptors of a virtqueue use) and those of the other process (what names a virtqueue).
+// A lookup never yields bytes outside of one region.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/bridge/connection.hpp"
+
+namespace nvmesim::bridge {
+
+struct MemoryRegion {
+  std::uint64_t guest_address = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t user_address = 0;
+  std::uint64_t file_offset = 0;
+};
+
+class GuestMemory {
+ public:
+  GuestMemory() = default;
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
+  ~GuestMemory() { clear(); }
+
+  // One more region, the bytes of `file`. Throws PeerError if it wraps around, overlaps another
+  // one, or the file is not as long.
+  void add(const MemoryRegion& region, const Fd& file);
+  void clear();
+
+  // Empty if not all of [address, address + bytes) is in one region.
+  std::span<std::byte> at_guest(std::uint64_t address, std::uint64_t bytes) const;
+  std::span<std::byte> at_user(std::uint64_t address, std::uint64_t bytes) const;
+
+ private:
+  struct Mapped : MemoryRegion {
+    std::byte* data = nullptr;  // of guest_address
+    void* mapping = nullptr;    // begins at a page
+    std::uint64_t mapping_bytes = 0;
+  };
+  std::vector<Mapped> regions_;
+};
+
+}  // namespace nvmesim::bridge

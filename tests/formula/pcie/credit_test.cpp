@@ -101,7 +101,7 @@ TEST_CASE("with one credit for reads they go one at a time, whatever waits") {
   config.credits.update_latency_ns = 100;
   test::LinkBench bench(config);
   bench.script.at(0us, [&] {
-    for (std::uint64_t i = 0; i < 200; ++i) bench.endpoint.read(kHigh + i, 64);
+    for (std::uint64_t i = 0; i < 200; ++i) bench.endpoint.read(kHigh + 4096 * i, 64);
   });
   bench.run();
   REQUIRE(bench.endpoint.responses.size() == 200);

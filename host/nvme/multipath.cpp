@@ -8,8 +8,8 @@ namespace nvmesim::host {
 namespace {
 
 constexpr std::uint8_t kCmicMultiController = 1u << 1;
-constexpr unsigned kAnaOptimized = 1;
-constexpr unsigned kAnaNonOptimized = 2;
+constexpr unsigned kPathOptimized = 1;
+constexpr unsigned kPathNonOptimized = 2;
 
 }  // namespace
 
@@ -18,7 +18,7 @@ bool NvmeNs::path_usable() const {
   const CtrlState state = ctrl.state();
   if (state != CtrlState::kLive && state != CtrlState::kDeleting) return false;
   const unsigned access = ctrl.ana_state(info.ana_group);
-  return !ana_pending && (access == kAnaOptimized || access == kAnaNonOptimized);
+  return !ana_pending && (access == kPathOptimized || access == kPathNonOptimized);
 }
 
 bool NvmeNs::path_may_return() const {

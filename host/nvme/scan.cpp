@@ -17,9 +17,9 @@ namespace {
 constexpr std::size_t kListEntries = 1024;
 constexpr std::uint32_t kNoLimitNsid = 0xffff'ffff;
 constexpr int kGone = 0xb | kStatusDoNotRetry;  // invalid namespace, do not retry
-constexpr std::uint32_t kUnlimited = 0xffff'ffff;
+constexpr std::uint32_t kNoLimitSectors = 0xffff'ffff;
 constexpr unsigned kCapCrims = 60;  // NVMe 2.0: ready independent of media
-constexpr std::uint32_t kCtrattExtendedLba = 1u << 15;
+constexpr std::uint32_t kCtrattElbas = 1u << 15;
 // Extended LBA formats of Identify Namespace, NVM command set (CNS 05h): dwords of which bits 8:7
 // are the guard type, 0 for 16 bits.
 constexpr std::size_t kExtendedFormats = 12;
@@ -147,7 +147,7 @@ int NvmeCtrl::identify_ns(std::uint32_t nsid, NsIds& ids, IdentifyNamespace& id)
 
 // Protection information with a guard of more than 16 bits is none that this host knows.
 int NvmeCtrl::read_guard_type(std::uint32_t nsid, IdentifyNamespace& id) {
-  if (!facts_.lbafee || (identify_.ctratt & kCtrattExtendedLba) == 0) return 0;
+  if (!facts_.lbafee || (identify_.ctratt & kCtrattElbas) == 0) return 0;
   std::array<std::byte, kIdentifyBytes> data{};
   const int status = identify(static_cast<std::uint8_t>(Cns::kCommandSetNamespace), nsid, 0, data);
   if (status != 0) return std::min(status, 0);
@@ -227,7 +227,8 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
   limits.max_segments = ns.info.max_segments;
   const std::uint64_t discard =
       limits_.max_discard_sectors != 0 && discard_range_blocks_ != 0
-          ? std::min<std::uint64_t>(std::uint64_t{discard_range_blocks_} << block_shift, kUnlimited)
+          ? std::min<std::uint64_t>(std::uint64_t{discard_range_blocks_} << block_shift,
+                                    kNoLimitSectors)
           : limits_.max_discard_sectors;
   limits.max_discard_sectors = discard / block_sectors * block_sectors;
   // A Write Zeroes command counts its blocks in 16 bits.

@@ -141,6 +141,7 @@ TEST_CASE("through an IOMMU only what is mapped is reached, and nothing stays ma
     at_rest = rig.machine().dma.pages();
     CHECK(at_rest > 0);  // queues and lists
     Load load(rig, rig.disk());
+    rig.sleep_ms(1);
     CHECK(rig.machine().dma.pages() > at_rest);
     rig.sleep_ms(20);
     load.stop();

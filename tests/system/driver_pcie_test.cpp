@@ -9,22 +9,36 @@ using host::SuspendKind;
 
 namespace {
 
-// Every such TLP from the 2nd second on, but one at most.
+constexpr base::Time kFault = 100ms;
+
+// The first such TLP from then on.
 std::vector<std::string> one_fault(const std::string& kind, const std::string& direction,
                                    std::vector<std::string> others = {}) {
   others.push_back("link.faults." + kind + "_ppb=1000000000");
   others.emplace_back("link.faults.most_of_each=1");
   others.push_back("link.faults.direction=" + direction);
-  others.emplace_back("link.faults.from_us=2000000");
+  others.emplace_back("link.faults.from_us=100000");
   return others;
+}
+
+void wait_for(DriverRig& rig, base::Time when) {
+  while (rig.now() < when) rig.sleep_ms(1);
+}
+// Until so many resets have ended, and a moment more.
+void wait_for_resets(DriverRig& rig, unsigned resets) {
+  for (unsigned i = 0; i < 2000 && rig.ctrl().resets() < resets; ++i) rig.sleep_ms(1);
+  rig.ctrl().flush_reset();
+  rig.sleep_ms(1);
 }
 
 // Load from before the fault until a while behind it: nothing fails, the disk works.
 void survives(DriverRig& rig, unsigned resets) {
   rig.after_boot([&] {
+    wait_for(rig, kFault - 2ms);
     Load load(rig, rig.disk());
-    rig.sleep_ms(5000);
+    wait_for_resets(rig, 1 + resets);
     load.stop();
+    CHECK(load.ended > 100);
     CHECK(load.failed == 0);
     CHECK(rig.ctrl().state() == CtrlState::kLive);
     CHECK(rig.ctrl().resets() == 1 + resets);
@@ -69,7 +83,7 @@ TEST_CASE("a switch that is reset as a whole is found as it was") {
     Load load(rig, rig.disk());
     rig.sleep_ms(1);
     rig.system->uplink()->surprise_down();
-    rig.sleep_ms(3000);
+    wait_for_resets(rig, 2);
     load.stop();
     CHECK(load.failed == 0);
     CHECK(rig.ctrl().state() == CtrlState::kLive);
@@ -80,7 +94,7 @@ TEST_CASE("a switch that is reset as a whole is found as it was") {
 TEST_CASE("a kernel that handles no PCIe errors finds the drive gone at the first timeout") {
   DriverRig rig(one_fault("surprise_down", "up", {"host.aer=false"}));
   rig.after_boot([&] {
-    rig.sleep_ms(2000);
+    wait_for(rig, kFault);
     CHECK(rig.read() != BlockStatus::kOk);
     rig.sleep_ms(1000);
     CHECK(rig.dev().removed());
@@ -91,7 +105,7 @@ TEST_CASE("a kernel that handles no PCIe errors finds the drive gone at the firs
 TEST_CASE("a dropped completion is a failed transfer in the drive, and the request is sent again") {
   DriverRig rig(one_fault("drop_completion", "down"));
   rig.after_boot([&] {
-    rig.sleep_ms(2500);
+    wait_for(rig, kFault);
     CHECK(rig.io(BioOp::kWrite) == BlockStatus::kOk);
     CHECK(rig.read() == BlockStatus::kOk);
     CHECK(rig.system->endpoint().timeouts() == 1);
@@ -127,6 +141,7 @@ TEST_CASE("through an IOMMU only what is mapped is reached, and nothing stays ma
     at_rest = rig.machine().dma.pages();
     CHECK(at_rest > 0);  // queues and lists
     Load load(rig, rig.disk());
+    rig.sleep_ms(1);
     CHECK(rig.machine().dma.pages() > at_rest);
     rig.sleep_ms(20);
     load.stop();

@@ -20,7 +20,7 @@ namespace {
 
 // 2026-01-01, so that files of the machine are not from the kernel's future.
 constexpr std::uint64_t kDateNs = 1'767'225'600ull * 1'000'000'000;
-constexpr unsigned kUsualBuildLines = 1350;
+constexpr unsigned kUsualBuildLines = 950;
 
 po::options_description linux_options() {
   po::options_description options("Kernel");

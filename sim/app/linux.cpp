@@ -213,8 +213,9 @@ int linux_kernel(const Arguments& all) {
   kernel.memory_bytes = run_with.memory_mib * base::kMiB;
   kernel.free_running = !run_with.terminal;
   kernel.date_ns = kDateNs;
-  LinuxRun run(std::move(run_with));
   system_::LinuxSystem system(config, kernel, watch.hooks());
+  // Late: until its keeper runs, nobody would remove its directory.
+  LinuxRun run(std::move(run_with));
   system.listen(run.time_socket(), run.pci_socket());
   watch.attach(system, run);
   run.start();

@@ -20,7 +20,7 @@ namespace {
 
 // 2026-01-01, so that files of the machine are not from the kernel's future.
 constexpr std::uint64_t kDateNs = 1'767'225'600ull * 1'000'000'000;
-constexpr unsigned kUsualBuildLines = 1350;
+constexpr unsigned kUsualBuildLines = 950;
 
 po::options_description linux_options() {
   po::options_description options("Kernel");
@@ -213,8 +213,9 @@ int linux_kernel(const Arguments& all) {
   kernel.memory_bytes = run_with.memory_mib * base::kMiB;
   kernel.free_running = !run_with.terminal;
   kernel.date_ns = kDateNs;
-  LinuxRun run(std::move(run_with));
   system_::LinuxSystem system(config, kernel, watch.hooks());
+  // Late: until its keeper runs, nobody would remove its directory.
+  LinuxRun run(std::move(run_with));
   system.listen(run.time_socket(), run.pci_socket());
   watch.attach(system, run);
   run.start();

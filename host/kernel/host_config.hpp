@@ -57,8 +57,9 @@ struct HostConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(HostConfig, (),
-                      (cpus, smp, aspm, storage_d3, aer, nomerges, memory_bytes, memory_read_latency_ns,
-                       memory_read_ns_per_kib, block_layer_ns, driver_ns, mmio_write_ns,
-                       interrupt_ns, context_switch_ns, completion_ns, poll_ns, iommu))
+                      (cpus, smp, aspm, storage_d3, aer, nomerges, memory_bytes,
+                       memory_read_latency_ns, memory_read_ns_per_kib, block_layer_ns, driver_ns,
+                       mmio_write_ns, interrupt_ns, context_switch_ns, completion_ns, poll_ns,
+                       iommu))
 
 }  // namespace nvmesim::host

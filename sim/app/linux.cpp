@@ -105,8 +105,10 @@ LinuxRunOptions run_options(const po::variables_map& values, Arguments command) 
   options.standard_input = values.count("stdin") != 0;
   options.kernel_messages = values.count("dmesg") != 0;
   options.memory_mib = unsigned_option(values, "memory", 64, 65536);
-  if (values.count("kernel-args") != 0) {
-    for (const auto& words : values["kernel-args"].as<std::vector<std::string>>()) {
+  // A parameter of our driver has the same name and syntax for the kernel.
+  for (const char* name : {"driver", "kernel-args"}) {
+    if (values.count(name) == 0) continue;
+    for (const auto& words : values[name].as<std::vector<std::string>>()) {
       std::istringstream stream(words);
       for (std::string word; stream >> word;) options.kernel_arguments.push_back(word);
     }

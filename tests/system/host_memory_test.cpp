@@ -25,6 +25,11 @@ base::Time read_all(DriverRig& rig) {
   return (rig.now() - begin) / static_cast<std::int64_t>(kSegments);
 }
 
+// The medium's reads vary by some nanoseconds.
+bool nearly(base::Time a, base::Time b) {
+  return a < b + 1us && b < a + 1us;
+}
+
 }  // namespace
 
 TEST_CASE("taking the host memory buffer back costs reads the look-up in the media") {
@@ -40,7 +45,7 @@ TEST_CASE("taking the host memory buffer back costs reads the look-up in the med
     CHECK(without - lent > 40us);
     REQUIRE(rig.dev().set_host_memory(true) == 0);
     read_all(rig);
-    CHECK(read_all(rig) == lent);
+    CHECK(nearly(read_all(rig), lent));
   });
 }
 TEST_CASE("a host that lends no memory reads as slowly as one that took it back") {
@@ -50,6 +55,6 @@ TEST_CASE("a host that lends no memory reads as slowly as one that took it back"
   rig.after_boot([&] {
     CHECK_FALSE(rig.dev().host_memory_enabled());
     const base::Time first = read_all(rig);
-    CHECK(read_all(rig) == first);
+    CHECK(nearly(read_all(rig), first));
   });
 }

@@ -184,7 +184,7 @@ TEST_CASE("a drive of 8 TB in its random steady state takes less than 500 MB, al
 
 TEST_CASE("both directions of the mapping take less than ten bytes for 4 KiB written") {
   MediaConfig config;
-  config.capacity_bytes = 6ull << 30;
+  config.capacity_bytes = 24ull << 30;
   config.keep_data = false;
   config.nand.channels = 4;
   config.nand.dies_per_channel = 2;
@@ -193,6 +193,7 @@ TEST_CASE("both directions of the mapping take less than ten bytes for 4 KiB wri
   config.write_buffer.bytes = 256 * kUnitBytes;
   Rig rig(config, ConstructionOrder::kForward, 1s);
   constexpr std::uint64_t kAtOnce = 64;
+  constexpr std::uint64_t kHugePages = 4 << 20;  // memory comes and goes by 2 MiB
   std::uint64_t next = 0;
   const auto write_up_to = [&](std::uint64_t end) {
     rig.write(next, kAtOnce).then = [&, end](Rig::Io& io) {
@@ -209,8 +210,8 @@ TEST_CASE("both directions of the mapping take less than ten bytes for 4 KiB wri
   write_up_to(rig.media->capacity_units());
   const std::uint64_t grown = resident() - before;
   INFO(grown << " bytes for " << next - from << " units");
-  CHECK(grown < (next - from) * 10);
-  CHECK(grown > (next - from) * 8);  // nothing was there already
+  CHECK(grown < (next - from) * 10 + kHugePages);
+  CHECK(grown + kHugePages > (next - from) * 8);  // nothing was there already
 }
 
 }  // namespace

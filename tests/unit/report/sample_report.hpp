@@ -65,7 +65,7 @@ inline report::RunReport sample_report() {
   report.workload = boost::json::parse(
                         R"({"kind": "trace", "source": "traces/sqlite.blktrace.txt.gz",
       "file_bytes": 301122, "file_crc32": "00c0ffee", "event": "D", "limit": 0, "closed_loop": 0,
-      "speed": "1", "max_open": 65536, "engine_cost_ns": 550, "warmup_ms": 0, "verify": true})")
+      "speed": "1", "plug_us": 0, "max_open": 65536, "engine_cost_ns": 550, "warmup_ms": 0, "verify": true})")
                         .as_object();
   report.seed = 1;
   report.simulated = base::picoseconds(12'875'214'000'000);

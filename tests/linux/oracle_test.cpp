@@ -16,8 +16,8 @@
 
 #include "host/nvme/dev.hpp"
 #include "sim/system/system.hpp"
-#include "tests/linux/wire_essence.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/wire_lines.hpp"
 
 namespace nvmesim {
 namespace {
@@ -60,13 +60,6 @@ std::string drive(const Scenario& scenario) {
          scenario.media + "}}}";
 }
 
-Lines read_lines(const std::string& path) {
-  std::ifstream stream(path);
-  Lines lines;
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
 std::string quoted(const std::string& word) {
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -90,7 +83,7 @@ Lines of_kernel(const Directory& directory, const Scenario& scenario) {
   command += " -- sh -ec " + quoted(scenario.guest) + " </dev/null";
   INFO(command);
   CHECK(std::system(command.c_str()) == 0);
-  return test::essences(read_lines(trace));
+  return test::essences(test::read_lines(trace));
 }
 
 Lines of_ours(const Directory& directory, const Scenario& scenario) {
@@ -126,14 +119,8 @@ void check_order(const Scenario& scenario) {
   std::ofstream(directory.file("drive.json")) << drive(scenario);
   const Lines expected = of_kernel(directory, scenario);
   const Lines seen = of_ours(directory, scenario);
-  std::size_t same = 0;
-  while (same < seen.size() && same < expected.size() && seen[same] == expected[same]) ++same;
-  INFO("line " << same << " of " << seen.size() << ": ours "
-               << (same < seen.size() ? seen[same] : "(none)") << ", Linux "
-               << (same < expected.size() ? expected[same] : "(none)"));
   CHECK(expected.size() > 30);
-  CHECK(same == expected.size());
-  CHECK(seen.size() == expected.size());
+  CHECK(test::first_difference(seen, expected) == "");
 }
 
 void reset(system_::System& system) {

@@ -15,8 +15,8 @@
 #include "sim/fault/rules.hpp"
 #include "sim/system/system.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/wire_lines.hpp"
 #include "tests/system/identify_edit.hpp"
-#include "tests/system/wire_lines.hpp"
 
 namespace nvmesim::test {
 

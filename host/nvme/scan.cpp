@@ -78,7 +78,8 @@ int NvmeCtrl::scan_ns_list() {
     const int status = identify(static_cast<std::uint8_t>(Cns::kActiveNamespaces), previous, 0,
                                 std::as_writable_bytes(std::span(list)));
     if (status != 0) {
-      log_warning(fmt::format("Identify NS List failed (status=0x{:x})", status));
+      log_warning(fmt::format("Identify NS List failed (status=0x{:x})",
+                              static_cast<std::uint32_t>(status)));
       return status;
     }
     for (const std::uint32_t nsid : list) {
@@ -117,7 +118,8 @@ int NvmeCtrl::identify_ns_descriptors(std::uint32_t nsid, NsIds& ids) {
   std::array<std::byte, kIdentifyBytes> list{};
   const int status = identify(static_cast<std::uint8_t>(Cns::kNamespaceDescriptors), nsid, 0, list);
   if (status != 0) {
-    log_warning(fmt::format("Identify Descriptors failed (nsid={}, status=0x{:x})", nsid, status));
+    log_warning(fmt::format("Identify Descriptors failed (nsid={}, status=0x{:x})", nsid,
+                            static_cast<std::uint32_t>(status)));
     return status;
   }
   if (!parse_ns_descriptors(list, ids) && multi_css()) {

@@ -1,5 +1,7 @@
 #include "models/cache/read_cache.hpp"
 
+#include <fmt/format.h>
+
 #include "models/media.hpp"
 
 namespace nvmesim::models {
@@ -7,6 +9,13 @@ namespace nvmesim::models {
 ReadCache::ReadCache(const ReadCacheConfig& config, base::StatisticsRegistry& statistics,
                      const std::string& name)
     : slots_(config.bytes / kUnitBytes), index_(slots()) {
+  if (config.bytes != 0 && !enabled()) {
+    throw base::UserError(
+        fmt::format("read_cache.bytes: {} is less than a unit of {}", config.bytes, kUnitBytes));
+  }
+  if (!enabled() && config.ahead_units != 0) {
+    throw base::UserError("read_cache.ahead_units: without read_cache.bytes nothing is read ahead");
+  }
   if (!enabled()) return;
   clear();
   statistics.add(name + ".read_cache.hits", "1", "4 KiB units served from the read cache", hits_);

@@ -215,6 +215,23 @@ po::options_description link_options() {
   return options;
 }
 
+// What would end operations otherwise than well, or is not there.
+void check_measurable(const system_::SystemConfig& config) {
+  for (pcie::LinkFaults faults : {config.link.faults, config.uplink.faults}) {
+    faults.corrupt_ppb = 0;  // sent again
+    if (faults.any()) {
+      throw base::UserError(
+          "link: of the faults of links only corrupt_ppb and bit errors can be measured; the "
+          "others "
+          "end operations");
+    }
+  }
+  if (config.device.controllers != 1) {
+    throw base::UserError(
+        "device.controllers: link measures one device, or several with --devices");
+  }
+}
+
 }  // namespace
 
 int link(const Arguments& arguments) {
@@ -237,6 +254,7 @@ int link(const Arguments& arguments) {
     settings.push_back(fmt::format("{}={}", each.path, value));
   }
   const system_::SystemConfig config = system_config(values, settings);
+  check_measurable(config);
   const auto measurements = parse_measurements(values);
   std::unique_ptr<OutputFile> json;
   std::vector<std::string> taken;

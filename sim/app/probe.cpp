@@ -31,13 +31,23 @@ void print_list(const std::vector<host::NvmeListEntry>& entries) {
   }
 }
 
-// name=value, in order; the first that is refused is the user's mistake.
+// Before anything runs.
+std::vector<std::string> stores(const po::variables_map& values) {
+  if (values.count("store") == 0) return {};
+  const auto& settings = values["store"].as<std::vector<std::string>>();
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == setting.npos || equals == 0)
+      throw base::UserError(fmt::format("--store '{}': attribute=value is expected", setting));
+  }
+  return settings;
+}
+
+// In order; the first that is refused is the user's mistake.
 void store(system_::System& system, const std::vector<std::string>& settings) {
   host::NvmeDev& dev = *system.driver().devices().front();
   for (const std::string& setting : settings) {
     const std::size_t equals = setting.find('=');
-    if (equals == setting.npos)
-      throw base::UserError(fmt::format("--store {}: attribute=value is expected", setting));
     const int status = host::sysfs_store(dev, setting.substr(0, equals), setting.substr(equals + 1),
                                          system.config().driver.hwmon);
     if (status != 0)
@@ -75,6 +85,7 @@ int probe(const Arguments& arguments) {
   }
   hooks.kernel_log = [](const host::PrintLine& line) { fmt::print("{}\n", line.to_string()); };
   const system_::SystemConfig config = system_config(values);
+  const std::vector<std::string> settings = stores(values);
   const auto tlp_trace = TlpTrace::from(values);
   if (tlp_trace) hooks.tlp_log = tlp_trace->log();
   system_::System system(config, std::move(hooks));
@@ -86,8 +97,7 @@ int probe(const Arguments& arguments) {
   std::vector<host::NvmeListEntry> entries;
   const bool ended = system.run([&] {
     up = system.boot();
-    if (up && values.count("store") != 0)
-      store(system, values["store"].as<std::vector<std::string>>());
+    if (up && !settings.empty()) store(system, settings);
     entries = system.driver().list();
     if (values.count("sysfs") != 0) {
       for (const auto& dev : system.driver().devices()) {

@@ -16,6 +16,10 @@ void ReadBack::start() {
     const std::uint64_t first = range.sector / block * block;
     const std::uint64_t end = std::min(base::ceil_div(range.sector + range.sectors, block) * block,
                                        device_.capacity_sectors());  // neighbours may lie beyond it
+    if (first >= end) {                                              // the disk has gone, or shrunk
+      verifier_.read_back_failed();
+      continue;
+    }
     if (!whole.empty() && whole.back().sector + whole.back().sectors >= first) {
       whole.back().sectors = end - whole.back().sector;
     } else {

@@ -125,4 +125,11 @@ ends 0 root_complex.iommu.enabled=true host.iommu.mode=passthrough
 holds 'stat("root_complex.iommu.passed") > 1000 and stat("root_complex.iommu.misses") == 0' \
   "mean() == $mean_without"
 
+# A drive that goes for good ends the verification too.
+printf '[w]\nrw=write\nbs=4k\nsize=16m\nio_size=2m\niodepth=8\nioengine=io_uring\n' >write.fio
+timeout 60 "$nvmesim" run write.fio --verify --set device.media.capacity_bytes=1073741824 \
+  --set link.faults.surprise_down_ppb=500000 --set link.faults.seed=3 \
+  --set link.faults.from_us=10300 >stdout 2>stderr
+[ $? -eq 1 ] || fail "a lost drive did not end the verification with status 1"
+
 exit $((failed != 0))

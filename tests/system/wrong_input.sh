@@ -141,6 +141,13 @@ expect 'dma-raed.*dma-read' link --op dma-raed
 expect 'outstanding' link --outstanding 0
 expect 'count: 8' link --outstanding 8 --count 8
 expect 'window' link --window 1099511627776
+expect 'corrupt_ppb' link --count 100 --set link.faults.surprise_down_ppb=1000000
+expect 'corrupt_ppb' link --count 100 --devices 2 --set uplink.faults.poison_ppb=1000000
+expect 'device.controllers' link --count 100 --set device.controllers=2
+expect 'attribute=value' probe --store reset_controller
+expect 'attribute=value' probe --store =1
+expect 'read_cache.bytes' replay "$trace" --set device.media.read_cache.bytes=1000
+expect 'read_cache.ahead_units' replay "$trace" --set device.media.read_cache.ahead_units=64
 expect 'xeon-e5-2637v4.*xeon-e5-2637v3' link --host xeon-e5-2637v4
 expect 'ports' link --devices 40
 expect 'supported' link --set link.power.supported=none --set link.power.aspm=l1

@@ -80,7 +80,8 @@ std::optional<std::string> optional(const po::variables_map& values, const char*
 // The kernel to run; built if that has to be done.
 std::string prepared_kernel(const po::variables_map& values) {
   if (const auto kernel = optional(values, "kernel")) {
-    if (access(kernel->c_str(), X_OK) != 0) {
+    std::error_code error;
+    if (access(kernel->c_str(), X_OK) != 0 || !std::filesystem::is_regular_file(*kernel, error)) {
       throw base::UserError(fmt::format("--kernel: '{}' is no program", *kernel));
     }
     return std::filesystem::absolute(*kernel);
@@ -119,7 +120,7 @@ LinuxRunOptions run_options(const po::variables_map& values, Arguments command) 
 
 std::vector<LinuxBreak> breaks(const po::variables_map& values) {
   std::vector<LinuxBreak> list;
-  if (values.count("gdb") != 0 && values.count("break") == 0) list.emplace_back("start");
+  if (values.count("gdb") != 0) list.emplace_back("start");
   if (values.count("break") != 0) {
     for (const auto& text : values["break"].as<std::vector<std::string>>()) list.emplace_back(text);
   }
@@ -134,6 +135,9 @@ class Watch {
       trace_ = std::make_unique<OutputFile>(*path);
     }
     doorbells_ = values.count("doorbells") != 0;
+    if (doorbells_ && !trace_ && breaks_.empty()) {
+      throw base::UserError("--doorbells: without --trace-wire or --break nothing shows them");
+    }
   }
 
   system_::HardwareHooks hooks() {

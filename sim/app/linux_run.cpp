@@ -107,6 +107,10 @@ std::string LinuxRun::command_file() const {
   text += std::to_string(variables.size()) + '\0';
   for (const std::string& variable : variables) text += variable + '\0';
   for (const std::string& word : options_.command) text += word + '\0';
+  // What the first program of the guest has room for.
+  if (text.size() >= (1 << 20) - 1 || variables.size() + options_.command.size() + 3 > 4095) {
+    throw base::UserError("linux: the command has too many words, or too long ones");
+  }
   return text;
 }
 

@@ -164,6 +164,7 @@ void build_kernel(const KernelSource& source,
   const std::string jobs = std::to_string(std::max(1u, std::thread::hardware_concurrency()));
   const std::string kernel = source.kernel();
   const pid_t child = fork();
+  if (child < 0) throw base::UserError(fmt::format("linux: {}", std::strerror(errno)));
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     dup2(out[1], 1);

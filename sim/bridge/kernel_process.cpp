@@ -104,14 +104,14 @@ void kill_children() {
 // Kills and collects until nothing is left; how `kernel` ended goes to `status`.
 void end_everything(pid_t kernel, int& status) {
   for (;;) {
-    ::kill(kernel, SIGKILL);
+    if (kernel > 0) ::kill(kernel, SIGKILL);  // -1 would be everybody
     kill_children();
     int one = 0;
     const pid_t pid = ::waitpid(-1, &one, __WALL);
     if (pid < 0 && errno == ECHILD) return;
     if (pid == kernel) {
       status = one;
-      kernel = 0x7FFFFFFF;  // the number may be another's from now on
+      kernel = -1;  // the number may be another's from now on
     }
   }
 }
@@ -177,8 +177,10 @@ RunDirectory::~RunDirectory() {
 }
 
 Fd RunDirectory::create(const char* name, std::string_view content, bool program) const {
-  Fd fd(::open(file(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC,
-               program ? 0700 : 0600));
+  Fd opened(::open(file(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC,
+                   program ? 0700 : 0600));
+  // Never the number of a standard stream that was closed: what is shown would come back here.
+  Fd fd(opened ? fcntl(opened.get(), F_DUPFD_CLOEXEC, 3) : -1);
   if (!fd ||
       ::write(fd.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size())) {
     throw base::UserError(fmt::format("{}: {}", file(name), std::strerror(errno)));

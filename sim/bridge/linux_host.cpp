@@ -164,6 +164,7 @@ LinuxHost::Ns LinuxHost::may_run_until() {
 }
 
 void LinuxHost::serve_kick() {
+  if (!time_) throw PeerError("the kernel uses the drive before it has connected its clock");
   if (*kicked_ == kCommands) function.kicked();
   // What the commands have started may come earlier than what the kernel was told.
   const Ns until = std::max(may_run_until(), now_ns());

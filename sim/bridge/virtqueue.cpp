@@ -4,8 +4,6 @@
 #include <bit>
 #include <cstring>
 
-#include "sim/base/assert.hpp"
-
 namespace nvmesim::bridge {
 namespace {
 
@@ -28,6 +26,7 @@ void Virtqueue::set_size(std::uint32_t entries) {
     throw PeerError("the kernel sets up a virtqueue of a wrong size");
   }
   entries_ = entries;
+  descriptors_ = available_ = used_ = {};  // they were as long as the size before
 }
 
 void Virtqueue::set_addresses(const GuestMemory& memory, std::uint64_t descriptors,
@@ -75,7 +74,7 @@ std::optional<VirtqueueChain> Virtqueue::pop(const GuestMemory& memory) {
 }
 
 void Virtqueue::push(std::uint16_t head, std::uint32_t written) {
-  NVMESIM_ASSERT(!used_.empty(), "a virtqueue was used before it was set up");
+  if (used_.empty()) throw PeerError("the kernel took a virtqueue away while it was in use");
   const std::uint32_t element[2] = {head, written};
   std::memcpy(used_.data() + kRingHeader + sizeof element * std::size_t{next_used_ % entries_},
               element, sizeof element);

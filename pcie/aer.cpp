@@ -147,6 +147,30 @@ std::optional<MessageCode> ErrorReporter::report(CorrectableError error) {
   return MessageCode::kErrorCorrectable;
 }
 
+std::optional<MessageCode> ErrorReporter::link_error(LinkError error, bool received,
+                                                     bool system_errors) {
+  const bool by_sender = error == LinkError::kReplayTimeout || error == LinkError::kReplayRollover;
+  if (by_sender == received) return {};
+  // The link took the TLP away: there is no header to show.
+  switch (error) {
+    case LinkError::kBadTlp:
+      return report(CorrectableError::kBadTlp);
+    case LinkError::kBadDllp:
+      return report(CorrectableError::kBadDllp);
+    case LinkError::kReplayTimeout:
+      return report(CorrectableError::kReplayTimeout);
+    case LinkError::kReplayRollover:
+      return report(CorrectableError::kReplayRollover);
+    case LinkError::kMalformedTlp:
+      return report(UncorrectableError::kMalformedTlp, TlpHeader{}, false, system_errors);
+    case LinkError::kUnsupportedRequest:
+      return report(UncorrectableError::kUnsupportedRequest, TlpHeader{}, true, system_errors);
+    case LinkError::kCompleterAbort:
+      return report(UncorrectableError::kCompleterAbort, TlpHeader{}, true, system_errors);
+  }
+  return {};
+}
+
 void ErrorReporter::register_statistics(base::StatisticsRegistry& registry,
                                         std::string_view prefix) const {
   const std::string name(prefix);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "pcie/capabilities.hpp"
+#include "pcie/link_events.hpp"
 #include "pcie/tlp.hpp"
 #include "sim/base/statistics.hpp"
 
@@ -75,6 +76,9 @@ class ErrorReporter {
   std::optional<MessageCode> report(UncorrectableError error, const TlpHeader& header,
                                     bool advisory, bool system_errors);
   std::optional<MessageCode> report(CorrectableError error);
+  // What the link below or above met. received: the port receives the direction that it was met in;
+  // each error is that of one end.
+  std::optional<MessageCode> link_error(LinkError error, bool received, bool system_errors);
 
   struct Counters {
     std::uint64_t correctable = 0;

@@ -194,8 +194,6 @@ class Endpoint : public sc_core::sc_module,
   // endpoint_events.cpp: errors, messages, power, resets
   void unsupported(const base::GenericPayload& payload, bool posted);
   void report(UncorrectableError error, const base::GenericPayload& payload, bool advisory);
-  void report_headless(UncorrectableError error, bool advisory);
-  void report(CorrectableError error);
   void send_message(MessageCode code, std::uint64_t words = 0);
   void tell_latency_tolerance();
   void power_changed();

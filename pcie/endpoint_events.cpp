@@ -18,43 +18,11 @@ void Endpoint::report(UncorrectableError error, const base::GenericPayload& payl
   if (message) send_message(*message);
 }
 
-// Of a TLP that the link took away: there is no header to show.
-void Endpoint::report_headless(UncorrectableError error, bool advisory) {
-  const auto message = errors_.report(error, TlpHeader{}, advisory, header_.system_errors());
-  if (message) send_message(*message);
-}
-
-void Endpoint::report(CorrectableError error) {
-  if (const auto message = errors_.report(error)) send_message(*message);
-}
-
 void Endpoint::link_error(LinkError error, Direction direction) {
   const bool received = direction == Direction::kDown;
-  switch (error) {
-    case LinkError::kBadTlp:
-      if (received) report(CorrectableError::kBadTlp);
-      break;
-    case LinkError::kBadDllp:
-      if (received) report(CorrectableError::kBadDllp);
-      break;
-    case LinkError::kReplayTimeout:
-      if (!received) report(CorrectableError::kReplayTimeout);
-      break;
-    case LinkError::kReplayRollover:
-      if (!received) report(CorrectableError::kReplayRollover);
-      break;
-    case LinkError::kMalformedTlp:
-      if (received) report_headless(UncorrectableError::kMalformedTlp, false);
-      break;
-    case LinkError::kUnsupportedRequest:
-      if (!received) break;
-      ++counters_.unsupported;
-      report_headless(UncorrectableError::kUnsupportedRequest, true);
-      break;
-    case LinkError::kCompleterAbort:
-      if (received) report_headless(UncorrectableError::kCompleterAbort, true);
-      break;
-  }
+  if (received && error == LinkError::kUnsupportedRequest) ++counters_.unsupported;
+  const auto message = errors_.link_error(error, received, header_.system_errors());
+  if (message) send_message(*message);
 }
 
 // Messages go up whatever bus master says.

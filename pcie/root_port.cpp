@@ -148,34 +148,9 @@ void RootPort::link_down(LinkDownCause cause) {
 }
 
 void RootPort::link_error(LinkError error, Direction direction) {
-  const bool received = direction == Direction::kUp;
-  switch (error) {
-    case LinkError::kBadTlp:
-      if (received) report(CorrectableError::kBadTlp);
-      break;
-    case LinkError::kBadDllp:
-      if (received) report(CorrectableError::kBadDllp);
-      break;
-    case LinkError::kReplayTimeout:
-      if (!received) report(CorrectableError::kReplayTimeout);
-      break;
-    case LinkError::kReplayRollover:
-      if (!received) report(CorrectableError::kReplayRollover);
-      break;
-    case LinkError::kMalformedTlp:
-      if (received) report(UncorrectableError::kMalformedTlp, TlpHeader{}, false);
-      break;
-    case LinkError::kUnsupportedRequest:
-      if (received) report(UncorrectableError::kUnsupportedRequest, TlpHeader{}, true);
-      break;
-    case LinkError::kCompleterAbort:
-      if (received) report(UncorrectableError::kCompleterAbort, TlpHeader{}, true);
-      break;
-  }
-}
-
-void RootPort::report(CorrectableError error) {
-  if (const auto message = errors_.report(error)) error_received(*message, id());
+  const auto message =
+      errors_.link_error(error, direction == Direction::kUp, header_.system_errors());
+  if (message) error_received(*message, id());
 }
 
 void RootPort::report(UncorrectableError error, const TlpHeader& header, bool advisory) {

@@ -66,7 +66,6 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   void message(base::GenericPayload& payload);
   void pin(unsigned pin, RequesterId source, bool asserted);
   void error_received(MessageCode code, RequesterId source);
-  void report(CorrectableError error);
   void bridge_control_written();
   void slot_control_written();
   void link_control_written();

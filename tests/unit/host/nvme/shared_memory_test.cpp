@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tests/support/catch.hpp"
-#include "tests/unit/host/nvme/rig.hpp"
-#include "tests/unit/host/nvme/wire_order.hpp"
+#include "tests/unit/host/nvme/probe_check.hpp"
 
 using namespace nvmesim;
 using namespace nvmesim::test;
@@ -19,20 +17,6 @@ using Answer = ScriptedDevice::Answer;
 using Script = std::optional<Answer>;
 
 constexpr std::uint32_t kMib = 1 << 20;
-
-RigConfig config_of(Generation generation) {
-  RigConfig config;
-  config.driver.generation = generation;
-  return config;
-}
-
-void check_probe(ScriptedRig& rig, Generation generation, const Features& features) {
-  bool live = false;
-  REQUIRE(rig.run([&] { live = rig.boot(); }));
-  CHECK(live);
-  CHECK(without_addresses(rig.device.wire) == expected_probe(generation, features));
-  CHECK(rig.driver->disks().size() == 1);
-}
 
 }  // namespace
 

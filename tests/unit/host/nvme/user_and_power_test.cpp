@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tests/support/catch.hpp"
-#include "tests/unit/host/nvme/rig.hpp"
-#include "tests/unit/host/nvme/wire_order.hpp"
+#include "tests/unit/host/nvme/probe_check.hpp"
 
 using namespace nvmesim;
 using namespace nvmesim::test;
@@ -17,12 +15,6 @@ namespace {
 
 using Answer = ScriptedDevice::Answer;
 using Script = std::optional<Answer>;
-
-RigConfig config_of(Generation generation) {
-  RigConfig config;
-  config.driver.generation = generation;
-  return config;
-}
 
 // The effects log says that Set Features changes the controller: only then is its Keep Alive
 // noticed.

@@ -2,9 +2,7 @@
 // has what it asks for, in its place, and only then.
 #include <algorithm>
 
-#include "tests/support/catch.hpp"
-#include "tests/unit/host/nvme/rig.hpp"
-#include "tests/unit/host/nvme/wire_order.hpp"
+#include "tests/unit/host/nvme/probe_check.hpp"
 
 using namespace nvmesim;
 using namespace nvmesim::test;
@@ -12,24 +10,15 @@ using host::Generation;
 
 namespace {
 
-RigConfig config_of(Generation generation) {
-  RigConfig config;
-  config.driver.generation = generation;
+RigConfig eight_processors(Generation generation) {
+  RigConfig config = config_of(generation);
   config.host.cpus = 8;
   return config;
 }
 
-void check_probe(ScriptedRig& rig, Generation generation, const Features& features) {
-  bool live = false;
-  REQUIRE(rig.run([&] { live = rig.boot(); }));
-  CHECK(live);
-  CHECK(without_addresses(rig.device.wire) == expected_probe(generation, features));
-  CHECK(rig.driver->disks().size() == 1);
-}
-
 // The drive says that it activates firmware, and takes 500 ms for it.
 void for_firmware_activation(Generation generation) {
-  ScriptedRig rig(config_of(generation));
+  ScriptedRig rig(eight_processors(generation));
   rig.device.identify.oaes = 1 << 9;
   rig.device.identify.mtfa = 10;
   base::Time waited{0};
@@ -61,7 +50,7 @@ void for_firmware_activation(Generation generation) {
 
 // The drive reports a persistent internal error.
 void persistent_error(Generation generation, std::uint64_t resets) {
-  ScriptedRig rig(config_of(generation));
+  ScriptedRig rig(eight_processors(generation));
   rig.device.identify.oaes = 1 << 8;
   REQUIRE(rig.run([&] {
     CHECK(rig.boot());
@@ -79,19 +68,19 @@ void persistent_error(Generation generation, std::uint64_t resets) {
 }  // namespace
 
 TEST_CASE("probe of a plain device goes over the wire in the order of 5.15") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   check_probe(rig, Generation::v5_15, {});
   CHECK(rig.logged("nvme nvme0: pci function 0000:01:00.0"));
   CHECK(rig.logged("nvme nvme0: 8/0/0 default/read/poll queues"));
 }
 
 TEST_CASE("probe of a plain device goes over the wire in the order of 6.1") {
-  ScriptedRig rig(config_of(Generation::v6_1));
+  ScriptedRig rig(eight_processors(Generation::v6_1));
   check_probe(rig, Generation::v6_1, {});
 }
 
 TEST_CASE("a device with every optional thing is asked and told in order by 5.15") {
-  RigConfig config = config_of(Generation::v5_15);
+  RigConfig config = eight_processors(Generation::v5_15);
   config.driver.hwmon = true;
   ScriptedRig rig(config);
   rig.device.cap.set(36, 36, 1);
@@ -109,7 +98,7 @@ TEST_CASE("a device with every optional thing is asked and told in order by 5.15
 }
 
 TEST_CASE("a device with every optional thing is asked and told in order by 6.1") {
-  RigConfig config = config_of(Generation::v6_1);
+  RigConfig config = eight_processors(Generation::v6_1);
   config.driver.hwmon = true;
   ScriptedRig rig(config);
   rig.device.cap.set(36, 36, 1);
@@ -124,7 +113,7 @@ TEST_CASE("a device with every optional thing is asked and told in order by 6.1"
 }
 
 TEST_CASE("a device of version 1.0 is scanned one namespace after the other") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.version = 0x10000;
   Features features;
   features.version = 0x10000;
@@ -132,7 +121,7 @@ TEST_CASE("a device of version 1.0 is scanned one namespace after the other") {
 }
 
 TEST_CASE("a device of version 1.2 is asked for no namespace descriptors") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.version = 0x10200;
   Features features;
   features.version = 0x10200;
@@ -140,13 +129,13 @@ TEST_CASE("a device of version 1.2 is asked for no namespace descriptors") {
 }
 
 TEST_CASE("doorbells lie as far apart as the device says") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.cap.set(35, 32, 2);
   check_probe(rig, Generation::v5_15, {});
 }
 
 TEST_CASE("write and poll queues are asked for, split, and polled ones get no interrupt") {
-  RigConfig config = config_of(Generation::v6_1);
+  RigConfig config = eight_processors(Generation::v6_1);
   config.host.cpus = 1;
   config.driver.write_queues = 1;
   config.driver.poll_queues = 1;
@@ -159,7 +148,7 @@ TEST_CASE("write and poll queues are asked for, split, and polled ones get no in
 }
 
 TEST_CASE("a device that grants fewer queues gets as many as the smaller of its two numbers") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.script =
       [](std::uint16_t qid,
          const spec::SubmissionEntry& entry) -> std::optional<ScriptedDevice::Answer> {
@@ -172,7 +161,7 @@ TEST_CASE("a device that grants fewer queues gets as many as the smaller of its 
 }
 
 TEST_CASE("a device with short queues gets queues of that depth") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.cap.set(15, 0, 31);
   Features features;
   features.depth = 32;
@@ -180,7 +169,7 @@ TEST_CASE("a device with short queues gets queues of that depth") {
 }
 
 TEST_CASE("a device that refuses queues stays as an admin-only controller") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.script =
       [](std::uint16_t,
          const spec::SubmissionEntry& entry) -> std::optional<ScriptedDevice::Answer> {
@@ -196,7 +185,7 @@ TEST_CASE("a device that refuses queues stays as an admin-only controller") {
 }
 
 TEST_CASE("a device that refuses the third queue is set up again with two") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.script =
       [](std::uint16_t qid,
          const spec::SubmissionEntry& entry) -> std::optional<ScriptedDevice::Answer> {
@@ -216,7 +205,7 @@ TEST_CASE("a device that refuses the third queue is set up again with two") {
 TEST_CASE(
     "an event request follows only where the device offers events, and a changed namespace is "
     "found") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.identify.oaes = 1 << 8;
   rig.device.identify.nn = 2;
   REQUIRE(rig.run([&] {
@@ -250,7 +239,7 @@ TEST_CASE("in 6.1 the next event is asked for only after the firmware is active"
 }
 
 TEST_CASE("a firmware activation that takes longer than announced ends in a reset") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.identify.oaes = 1 << 9;
   rig.device.identify.mtfa = 3;
   REQUIRE(rig.run([&] {
@@ -277,7 +266,7 @@ TEST_CASE("a persistent internal error resets the controller in 6.1") {
 }
 
 TEST_CASE("a device that never becomes ready is given up after the time it asked for") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.ready_follows_enable = false;
   bool live = true;
   REQUIRE(rig.run([&] {
@@ -294,7 +283,7 @@ TEST_CASE("a device that never becomes ready is given up after the time it asked
 }
 
 TEST_CASE("a device whose registers read as ones is given up at once") {
-  ScriptedRig rig(config_of(Generation::v5_15));
+  ScriptedRig rig(eight_processors(Generation::v5_15));
   rig.device.gone = true;
   bool live = true;
   REQUIRE(rig.run([&] {

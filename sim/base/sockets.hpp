@@ -30,8 +30,8 @@ namespace nvmesim::base {
 
 using GenericPayload = tlm::tlm_generic_payload;
 
-// What tells our own targets from foreign ones: ours call back from entries. It derives from the
-// interface that an initiator is bound to, so that the initiator can ask for it.
+// What tells our own ends of a binding from foreign ones: ours call from entries, and leave SystemC
+// alone. They derive from the interfaces that the other end is bound to, so that it can ask.
 class OwnTarget : public tlm::tlm_fw_transport_if<> {
  public:
   // A splice answers for what is bound behind it.
@@ -41,6 +41,15 @@ class OwnTarget : public tlm::tlm_fw_transport_if<> {
   OwnTarget() = default;
   ~OwnTarget() override = default;
 };
+class OwnInitiator : public tlm::tlm_bw_transport_if<> {
+ public:
+  virtual bool asks_in_entries() { return true; }  // as above
+
+ protected:
+  OwnInitiator() = default;
+  ~OwnInitiator() override = default;
+};
+enum class BoundTo : std::uint8_t { kUnknown, kOwn, kForeign };
 
 template <class Owner, void (Owner::*Request)(GenericPayload&),
           unsigned (Owner::*Debug)(GenericPayload&)>
@@ -56,6 +65,8 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
 
   // Ends the transaction: BEGIN_RESP towards the initiator, at now().
   void respond(GenericPayload& payload) {
+    if (initiator_ != BoundTo::kOwn) [[unlikely]]
+      look_at_initiator();
     tlm::tlm_phase phase = tlm::BEGIN_RESP;
     sc_core::sc_time delay = scheduler_.ahead();
     const auto answer = (*this)->nb_transport_bw(payload, phase, delay);
@@ -91,6 +102,15 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
     (static_cast<TargetSocket*>(self)->owner_->*Request)(payload);
     if (payload.has_mm()) payload.release();
   }
+  void look_at_initiator() {
+    if (initiator_ == BoundTo::kUnknown) {
+      auto* bound = dynamic_cast<OwnInitiator*>((*this).operator->());
+      const bool own = bound != nullptr && bound->asks_in_entries();
+      initiator_ = own ? BoundTo::kOwn : BoundTo::kForeign;
+      if (own) return;
+    }
+    scheduler_.calls_foreign();
+  }
   void b_transport(GenericPayload& payload, sc_core::sc_time&) override {
     payload.set_response_status(tlm::TLM_COMMAND_ERROR_RESPONSE);
   }
@@ -100,10 +120,11 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
   Owner* owner_;
   Scheduler& scheduler_;
   std::uint64_t rank_;
+  BoundTo initiator_ = BoundTo::kUnknown;
 };
 
 template <class Owner, void (Owner::*Response)(GenericPayload&)>
-class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_bw_transport_if<> {
+class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private OwnInitiator {
  public:
   InitiatorSocket(const char* name, Owner* owner, Scheduler& scheduler)
       : tlm::tlm_initiator_socket<64>(name), owner_(owner), scheduler_(scheduler) {
@@ -112,7 +133,7 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
 
   // Begins a transaction at now(). The response comes as a call of Response, always later.
   void request(GenericPayload& payload) {
-    if (target_ != Target::kOwn) [[unlikely]]
+    if (target_ != BoundTo::kOwn) [[unlikely]]
       remember(payload);
     tlm::tlm_phase phase = tlm::BEGIN_REQ;
     sc_core::sc_time delay = scheduler_.ahead();
@@ -125,7 +146,6 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
   }
 
  private:
-  enum class Target : std::uint8_t { kUnknown, kOwn, kForeign };
   struct Open {
     GenericPayload* payload;
     std::uint64_t rank;
@@ -134,13 +154,14 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
   // Requests to a foreign target are ranked, so that its responses of one instant are taken in the
   // order of the requests: its processes may run in any order.
   void remember(GenericPayload& payload) {
-    if (target_ == Target::kUnknown) {
+    if (target_ == BoundTo::kUnknown) {
       const auto* bound = dynamic_cast<const OwnTarget*>((*this).operator->());
       const bool own = bound != nullptr && bound->answers_in_entries();
-      target_ = own ? Target::kOwn : Target::kForeign;
+      target_ = own ? BoundTo::kOwn : BoundTo::kForeign;
       if (own) return;
     }
     open_.push_back({&payload, scheduler_.new_rank()});
+    scheduler_.calls_foreign();
   }
   std::uint64_t forget(GenericPayload& payload) {
     const auto found = std::find_if(open_.begin(), open_.end(),
@@ -167,13 +188,14 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
     auto* socket = static_cast<InitiatorSocket*>(self);
     tlm::tlm_phase phase = tlm::END_RESP;
     sc_core::sc_time delay = socket->scheduler_.ahead();
+    socket->scheduler_.calls_foreign();
     (*socket)->nb_transport_fw(*reinterpret_cast<GenericPayload*>(argument), phase, delay);
     call_owner(self, argument);
   }
 
   tlm::tlm_sync_enum nb_transport_bw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
-    if (phase == tlm::BEGIN_RESP && target_ == Target::kOwn && scheduler_.in_entry() &&
+    if (phase == tlm::BEGIN_RESP && target_ == BoundTo::kOwn && scheduler_.in_entry() &&
         delay == scheduler_.ahead()) [[likely]] {
       (owner_->*Response)(payload);
       return tlm::TLM_COMPLETED;
@@ -193,7 +215,7 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
 
   Owner* owner_;
   Scheduler& scheduler_;
-  Target target_ = Target::kUnknown;
+  BoundTo target_ = BoundTo::kUnknown;
   std::vector<Open> open_;  // requests to a foreign target, oldest first
 };
 

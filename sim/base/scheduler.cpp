@@ -196,10 +196,6 @@ void Scheduler::place_arrivals() {
   arrivals_.clear();
 }
 
-bool Scheduler::pending(const Handle& handle) const {
-  return handle.entry_ != nullptr && handle.entry_->sequence == handle.sequence_;
-}
-
 Time Scheduler::when(const Handle& handle) const {
   NVMESIM_ASSERT(pending(handle), "asked for the time of an entry that is not pending");
   return Time{handle.entry_->key.time};

@@ -49,11 +49,24 @@ class OwnInitiator : public tlm::tlm_bw_transport_if<> {
   OwnInitiator() = default;
   ~OwnInitiator() override = default;
 };
+
+// Two sockets of this file that are bound to each other, with nothing between them that wants to
+// see phases and delays: inside an entry these are always the same, and the call goes straight to
+// the owner.
+class DirectTarget : public OwnTarget {
+ public:
+  virtual void take_request(GenericPayload& payload) = 0;
+};
+class DirectInitiator : public OwnInitiator {
+ public:
+  virtual void take_response(GenericPayload& payload) = 0;
+};
+
 enum class BoundTo : std::uint8_t { kUnknown, kOwn, kForeign };
 
 template <class Owner, void (Owner::*Request)(GenericPayload&),
           unsigned (Owner::*Debug)(GenericPayload&)>
-class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
+class TargetSocket : public tlm::tlm_target_socket<64>, private DirectTarget {
  public:
   TargetSocket(const char* name, Owner* owner, Scheduler& scheduler)
       : tlm::tlm_target_socket<64>(name),
@@ -65,8 +78,16 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
 
   // Ends the transaction: BEGIN_RESP towards the initiator, at now().
   void respond(GenericPayload& payload) {
-    if (initiator_ != BoundTo::kOwn) [[unlikely]]
-      look_at_initiator();
+    if (direct_ != nullptr && scheduler_.in_entry()) [[likely]] {
+      direct_->take_response(payload);
+    } else {
+      respond_by_transport(payload);
+    }
+  }
+
+ private:
+  [[gnu::cold, gnu::noinline]] void respond_by_transport(GenericPayload& payload) {
+    if (initiator_ != BoundTo::kOwn) look_at_initiator();
     tlm::tlm_phase phase = tlm::BEGIN_RESP;
     sc_core::sc_time delay = scheduler_.ahead();
     const auto answer = (*this)->nb_transport_bw(payload, phase, delay);
@@ -74,21 +95,18 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
     NVMESIM_ASSERT(answer != tlm::TLM_UPDATED || phase == tlm::END_RESP,
                    "an initiator answered a response with something else than END_RESP");
   }
-
- private:
+  void take_request(GenericPayload& payload) override { (owner_->*Request)(payload); }
   tlm::tlm_sync_enum nb_transport_fw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
-    if (phase == tlm::BEGIN_REQ && scheduler_.in_entry() && delay == scheduler_.ahead())
-        [[likely]] {
+    if (phase == tlm::BEGIN_REQ && scheduler_.in_entry() && delay == scheduler_.ahead()) {
       phase = tlm::END_REQ;
       (owner_->*Request)(payload);
       return tlm::TLM_UPDATED;
     }
     return take_foreign(payload, phase, delay);
   }
-  // Apart from the above, which is run several times for every message.
-  [[gnu::noinline]] tlm::tlm_sync_enum take_foreign(GenericPayload& payload, tlm::tlm_phase& phase,
-                                                    const sc_core::sc_time& delay) {
+  tlm::tlm_sync_enum take_foreign(GenericPayload& payload, tlm::tlm_phase& phase,
+                                  const sc_core::sc_time& delay) {
     if (phase == tlm::END_RESP) return tlm::TLM_COMPLETED;
     NVMESIM_ASSERT(phase == tlm::BEGIN_REQ, "a target was sent something else than BEGIN_REQ");
     phase = tlm::END_REQ;
@@ -105,6 +123,7 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
   void look_at_initiator() {
     if (initiator_ == BoundTo::kUnknown) {
       auto* bound = dynamic_cast<OwnInitiator*>((*this).operator->());
+      direct_ = dynamic_cast<DirectInitiator*>(bound);
       const bool own = bound != nullptr && bound->asks_in_entries();
       initiator_ = own ? BoundTo::kOwn : BoundTo::kForeign;
       if (own) return;
@@ -120,11 +139,12 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
   Owner* owner_;
   Scheduler& scheduler_;
   std::uint64_t rank_;
+  DirectInitiator* direct_ = nullptr;  // what is bound, if it is one
   BoundTo initiator_ = BoundTo::kUnknown;
 };
 
 template <class Owner, void (Owner::*Response)(GenericPayload&)>
-class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private OwnInitiator {
+class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private DirectInitiator {
  public:
   InitiatorSocket(const char* name, Owner* owner, Scheduler& scheduler)
       : tlm::tlm_initiator_socket<64>(name), owner_(owner), scheduler_(scheduler) {
@@ -133,15 +153,10 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private OwnInitiat
 
   // Begins a transaction at now(). The response comes as a call of Response, always later.
   void request(GenericPayload& payload) {
-    if (target_ != BoundTo::kOwn) [[unlikely]]
-      remember(payload);
-    tlm::tlm_phase phase = tlm::BEGIN_REQ;
-    sc_core::sc_time delay = scheduler_.ahead();
-    const auto answer = (*this)->nb_transport_fw(payload, phase, delay);
-    if (answer == tlm::TLM_COMPLETED) {  // a foreign target may finish early
-      respond_at(payload, delay, &InitiatorSocket::call_owner);
-    } else if (answer == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP) {
-      respond_at(payload, delay, &InitiatorSocket::end_response);
+    if (direct_ != nullptr && scheduler_.in_entry()) [[likely]] {
+      direct_->take_request(payload);
+    } else {
+      request_by_transport(payload);
     }
   }
 
@@ -151,11 +166,25 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private OwnInitiat
     std::uint64_t rank;
   };
 
+  [[gnu::cold, gnu::noinline]] void request_by_transport(GenericPayload& payload) {
+    if (target_ != BoundTo::kOwn) remember(payload);
+    tlm::tlm_phase phase = tlm::BEGIN_REQ;
+    sc_core::sc_time delay = scheduler_.ahead();
+    const auto answer = (*this)->nb_transport_fw(payload, phase, delay);
+    if (answer == tlm::TLM_COMPLETED) {  // a foreign target may finish early
+      respond_at(payload, delay, &InitiatorSocket::call_owner);
+    } else if (answer == tlm::TLM_UPDATED && phase == tlm::BEGIN_RESP) {
+      respond_at(payload, delay, &InitiatorSocket::end_response);
+    }
+  }
+  void take_response(GenericPayload& payload) override { (owner_->*Response)(payload); }
+
   // Requests to a foreign target are ranked, so that its responses of one instant are taken in the
   // order of the requests: its processes may run in any order.
   void remember(GenericPayload& payload) {
     if (target_ == BoundTo::kUnknown) {
-      const auto* bound = dynamic_cast<const OwnTarget*>((*this).operator->());
+      auto* bound = dynamic_cast<OwnTarget*>((*this).operator->());
+      direct_ = dynamic_cast<DirectTarget*>(bound);
       const bool own = bound != nullptr && bound->answers_in_entries();
       target_ = own ? BoundTo::kOwn : BoundTo::kForeign;
       if (own) return;
@@ -196,15 +225,14 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private OwnInitiat
   tlm::tlm_sync_enum nb_transport_bw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
     if (phase == tlm::BEGIN_RESP && target_ == BoundTo::kOwn && scheduler_.in_entry() &&
-        delay == scheduler_.ahead()) [[likely]] {
+        delay == scheduler_.ahead()) {
       (owner_->*Response)(payload);
       return tlm::TLM_COMPLETED;
     }
     return take_foreign(payload, phase, delay);
   }
-  [[gnu::noinline]] tlm::tlm_sync_enum take_foreign(GenericPayload& payload,
-                                                    const tlm::tlm_phase& phase,
-                                                    const sc_core::sc_time& delay) {
+  tlm::tlm_sync_enum take_foreign(GenericPayload& payload, const tlm::tlm_phase& phase,
+                                  const sc_core::sc_time& delay) {
     if (phase == tlm::END_REQ) return tlm::TLM_ACCEPTED;  // a foreign target accepted late
     NVMESIM_ASSERT(phase == tlm::BEGIN_RESP,
                    "an initiator was sent something else than a response");
@@ -215,6 +243,7 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private OwnInitiat
 
   Owner* owner_;
   Scheduler& scheduler_;
+  DirectTarget* direct_ = nullptr;  // what is bound, if it is one
   BoundTo target_ = BoundTo::kUnknown;
   std::vector<Open> open_;  // requests to a foreign target, oldest first
 };

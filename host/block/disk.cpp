@@ -23,7 +23,7 @@ std::string_view stage_of(const Bio& bio) {
 }  // namespace
 
 Disk::Disk(std::string name, TagSet& set)
-    : name_(std::move(name)), machine_(set.machine()), queue_(set) {}
+    : MachineDisk(set.machine()), name_(std::move(name)), queue_(set) {}
 
 void Disk::set_limits(const BlockLimits& limits) {
   const BlockLimits before = queue_.limits();
@@ -32,7 +32,7 @@ void Disk::set_limits(const BlockLimits& limits) {
   queue_.limits().hardware_queues = before.hardware_queues;
 }
 
-IoBuffer Disk::allocate_buffer(std::uint32_t bytes) {
+IoBuffer MachineDisk::allocate_buffer(std::uint32_t bytes) {
   const DmaMemory range = machine_.pages.allocate_range(bytes);
   if (!range) {
     throw base::UserError(fmt::format(
@@ -41,18 +41,18 @@ IoBuffer Disk::allocate_buffer(std::uint32_t bytes) {
   return {range.address, bytes};
 }
 
-void Disk::free_buffer(const IoBuffer& buffer) {
+void MachineDisk::free_buffer(const IoBuffer& buffer) {
   machine_.pages.free_range({buffer.address, buffer.bytes});
 }
 
-void Disk::write_buffer(const IoBuffer& buffer, std::uint32_t offset,
-                        std::span<const std::byte> bytes) {
+void MachineDisk::write_buffer(const IoBuffer& buffer, std::uint32_t offset,
+                               std::span<const std::byte> bytes) {
   NVMESIM_ASSERT(offset + bytes.size() <= buffer.bytes, "writing beyond a data buffer");
   machine_.memory.copy_in(buffer.address + offset, bytes.data(), bytes.size());
 }
 
-void Disk::read_buffer(const IoBuffer& buffer, std::uint32_t offset,
-                       std::span<std::byte> bytes) const {
+void MachineDisk::read_buffer(const IoBuffer& buffer, std::uint32_t offset,
+                              std::span<std::byte> bytes) const {
   NVMESIM_ASSERT(offset + bytes.size() <= buffer.bytes, "reading beyond a data buffer");
   machine_.memory.copy_out(buffer.address + offset, bytes.data(), bytes.size());
 }

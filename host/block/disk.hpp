@@ -1,4 +1,4 @@
-// A block device: name, capacity and a request queue.
+// Block devices of a simulated host: what their memory is, and the one with a request queue.
 #pragma once
 
 #include <string>
@@ -7,7 +7,25 @@
 
 namespace nvmesim::host {
 
-class Disk : public BlockDevice {
+// A block device whose data lies in its machine's memory.
+class MachineDisk : public BlockDevice {
+ public:
+  explicit MachineDisk(Machine& machine) : machine_(machine) {}
+
+  std::uint32_t cpus() const override { return machine_.cpus(); }
+  IoBuffer allocate_buffer(std::uint32_t bytes) override;
+  void free_buffer(const IoBuffer& buffer) override;
+  void write_buffer(const IoBuffer& buffer, std::uint32_t offset,
+                    std::span<const std::byte> bytes) override;
+  void read_buffer(const IoBuffer& buffer, std::uint32_t offset,
+                   std::span<std::byte> bytes) const override;
+
+ protected:
+  Machine& machine_;
+};
+
+// Name, capacity and a request queue.
+class Disk : public MachineDisk {
  public:
   Disk(std::string name, TagSet& set);
 
@@ -21,22 +39,14 @@ class Disk : public BlockDevice {
   std::string_view name() const override { return name_; }
   std::uint64_t capacity_sectors() const override { return queue_.capacity_sectors(); }
   const BlockLimits& limits() const override { return queue_.limits(); }
-  std::uint32_t cpus() const override { return machine_.cpus(); }
   void unplug(CpuId cpu) override { queue_.unplug(cpu); }
   void submit(Bio& bio) override { queue_.submit(bio); }
-  IoBuffer allocate_buffer(std::uint32_t bytes) override;
-  void free_buffer(const IoBuffer& buffer) override;
-  void write_buffer(const IoBuffer& buffer, std::uint32_t offset,
-                    std::span<const std::byte> bytes) override;
-  void read_buffer(const IoBuffer& buffer, std::uint32_t offset,
-                   std::span<std::byte> bytes) const override;
   std::uint64_t waiting_for_tag() const override { return queue_.waiting_for_tag(); }
   void for_each_open(void (*visit)(void* context, const OpenBio& open),
                      void* context) const override;
 
  private:
   const std::string name_;
-  Machine& machine_;
   RequestQueue queue_;
 };
 

@@ -22,7 +22,8 @@ constexpr std::uint32_t kRegCrto = 0x68;
 }  // namespace
 
 NvmeCtrl::NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, Quirks& quirks,
-                   unsigned instance, WorkQueue& nvme_wq, WorkQueue& reset_wq, base::Callback reset)
+                   unsigned instance, WorkQueue& nvme_wq, WorkQueue& reset_wq,
+                   Subsystems& subsystems, base::Callback reset)
     : machine_(machine),
       bus_(bus),
       config_(config),
@@ -32,6 +33,7 @@ NvmeCtrl::NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, Q
       name_(fmt::format("nvme{}", instance)),
       nvme_wq_(nvme_wq),
       reset_wq_(reset_wq),
+      subsystems_(subsystems),
       reset_work_(reset),
       scan_work_(base::Callback::of<&NvmeCtrl::scan_work>(this)),
       async_event_work_(base::Callback::of<&NvmeCtrl::async_event_work>(this)),
@@ -234,13 +236,15 @@ int NvmeCtrl::identify(std::uint8_t cns, std::uint32_t nsid, std::uint8_t csi,
   return submit_sync_cmd(command, data);
 }
 
-int NvmeCtrl::get_log(std::uint32_t nsid, std::uint8_t page, std::span<std::byte> data) {
+int NvmeCtrl::get_log(std::uint32_t nsid, std::uint8_t page, std::span<std::byte> data,
+                      std::uint8_t csi) {
   SubmissionEntry command{};
   command.opc = static_cast<std::uint8_t>(AdminOpcode::kGetLogPage);
   command.nsid = nsid;
   const auto dwords = static_cast<std::uint32_t>(data.size() / 4 - 1);
   command.cdw10 = page | (dwords & 0xffffu) << 16;
   command.cdw11 = dwords >> 16;
+  command.cdw14 = std::uint32_t{csi} << 24;
   return submit_sync_cmd(command, data);
 }
 

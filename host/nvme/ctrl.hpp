@@ -52,7 +52,8 @@ class NvmeCtrl {
  public:
   // reset: the transport's reset work.
   NvmeCtrl(Machine& machine, CtrlBus& bus, const DriverConfig& config, Quirks& quirks,
-           unsigned instance, WorkQueue& nvme_wq, WorkQueue& reset_wq, base::Callback reset);
+           unsigned instance, WorkQueue& nvme_wq, WorkQueue& reset_wq, Subsystems& subsystems,
+           base::Callback reset);
   ~NvmeCtrl();
   NvmeCtrl(const NvmeCtrl&) = delete;
   NvmeCtrl& operator=(const NvmeCtrl&) = delete;
@@ -80,7 +81,8 @@ class NvmeCtrl {
   int submit_sync_cmd(device::spec::SubmissionEntry& command, std::span<std::byte> data,
                       std::uint64_t* result = nullptr);
   int identify(std::uint8_t cns, std::uint32_t nsid, std::uint8_t csi, std::span<std::byte> data);
-  int get_log(std::uint32_t nsid, std::uint8_t page, std::span<std::byte> data);
+  int get_log(std::uint32_t nsid, std::uint8_t page, std::span<std::byte> data,
+              std::uint8_t csi = 0);
   int set_features(device::spec::FeatureId feature, std::uint32_t value, std::span<std::byte> data,
                    std::uint32_t* result = nullptr);
   int get_features(device::spec::FeatureId feature, std::uint32_t value, std::uint32_t* result);
@@ -108,6 +110,8 @@ class NvmeCtrl {
   void remove_namespaces();
   // The end: disks go away, before the tag sets that they share.
   void free_namespaces();
+  // Its removal has ended.
+  void leave_subsystem();
   // The deepest power state is refused: suspend shuts down from now on.
   void forget_power_states() { identify_.npss = 0; }
   // A completion was seen: a drive that counts traffic needs no keep alive.
@@ -136,6 +140,12 @@ class NvmeCtrl {
   const std::string& serial() const { return serial_; }
   const std::string& firmware() const { return firmware_; }
   const std::string& subsystem_nqn() const { return nqn_; }
+  // Of zoned namespaces.
+  std::uint64_t max_zone_append_bytes() const {
+    return std::uint64_t{max_zone_append_} << kSectorShift;
+  }
+  // Null until it has been identified.
+  Subsystem* subsystem() const { return subsystem_; }
   std::uint32_t version() const { return version_; }
   const Quirks& quirks() const { return quirks_; }
   std::uint32_t ctrl_config() const { return ctrl_config_; }
@@ -145,6 +155,7 @@ class NvmeCtrl {
   bool has_opal() const { return opal_; }
   std::uint16_t streams() const { return streams_; }
   // Asymmetric access of a namespace's group: a state of the log page; 1 (optimized) without ANA.
+  static constexpr unsigned kAnaUnknown = 0;
   unsigned ana_state(std::uint32_t group) const;
   bool has_ana() const { return !ana_states_.empty(); }
   // The effects log (LID 05h); all zero if the controller has none.
@@ -156,7 +167,7 @@ class NvmeCtrl {
   // Over all disks, those that are gone included.
   std::uint64_t sum_of_disks(std::uint64_t (RequestQueue::*counter)() const) const;
   // Bios that went back to their heads.
-  std::uint64_t failovers() const;
+  const std::uint64_t& failovers() const { return failovers_; }
 
   void log_info(std::string_view text) { log(PrintLevel::kInfo, text); }
   void log_warning(std::string_view text) { log(PrintLevel::kWarning, text); }
@@ -192,8 +203,12 @@ class NvmeCtrl {
   void ana_work();
   void anatt_work();
   // multipath (multipath.cpp)
-  bool wants_heads() const;
+  bool wants_head(const NamespaceHead& head) const;
+  std::string disk_name(const NamespaceHead& head) const;
+  void add_path(NvmeNs& ns);
+  bool make_head_live(NvmeNs& ns);
   void kick_heads();
+  void clear_paths();
   struct StreamParameters {
     std::uint16_t msl;
     std::uint16_t nssa;
@@ -216,7 +231,8 @@ class NvmeCtrl {
   bool limited_cns() const;
   // initialisation (ctrl_init.cpp)
   int init_identify();
-  void init_subsystem();
+  int init_subsystem();
+  void name_subsystem();
   void set_transfer_limit(std::uint8_t mdts);
   void init_default_limits();
   int init_non_mdts_limits();
@@ -247,8 +263,15 @@ class NvmeCtrl {
   void validate_ns(NvmeNs& ns, NsIds ids);
   void alloc_ns(std::uint32_t nsid, NsIds ids);
   int update_ns_info(NvmeNs& ns, const device::spec::IdentifyNamespace& id);
-  bool ids_are_unique(const NsIds& ids) const;
-  unsigned free_head() const;
+  std::unique_ptr<NvmeNs> create_ns(std::uint32_t nsid, const NsIds& ids, bool shared);
+  void appear(NvmeNs& ns);
+  bool serves(std::uint8_t csi) const;
+  int read_effects(NamespaceHead& head);
+  void set_limits(NvmeNs& ns);
+  // zoned namespaces (zns.cpp)
+  int set_max_append();
+  int update_zone_info(NvmeNs& ns, unsigned format);
+  int revalidate_zones(NvmeNs& ns);
   NvmeNs* find_ns(std::uint32_t nsid);
   void remove_ns(NvmeNs& ns);
   void remove_ns_range(std::uint32_t above, std::uint32_t below);
@@ -262,6 +285,7 @@ class NvmeCtrl {
   const std::string name_;
   WorkQueue& nvme_wq_;
   WorkQueue& reset_wq_;
+  Subsystems& subsystems_;
   Work reset_work_;
   Work scan_work_;
   Work async_event_work_;
@@ -281,6 +305,8 @@ class NvmeCtrl {
   std::string serial_;
   std::string firmware_;
   std::string nqn_;
+  Subsystem* subsystem_ = nullptr;
+  std::uint32_t max_zone_append_ = 0;  // sectors; 0: not asked yet
   CtrlLimits limits_;
   std::uint32_t discard_range_blocks_ = 0;
   std::uint32_t shutdown_timeout_s_ = 0;
@@ -303,6 +329,7 @@ class NvmeCtrl {
   std::vector<std::unique_ptr<NvmeNs>> removed_;
   std::uint64_t async_events_ = 0;
   std::uint64_t resets_ = 0;
+  std::uint64_t failovers_ = 0;
 };
 
 }  // namespace nvmesim::host

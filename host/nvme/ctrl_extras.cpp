@@ -31,7 +31,6 @@ struct AnaGroup {
   std::array<std::uint8_t, 15> reserved;
 };
 static_assert(sizeof(AnaGroup) == 32);
-constexpr unsigned kAnaOptimized = 1;
 constexpr unsigned kAnaChange = 15;
 
 // Directives (NVMe 1.4, section 9).
@@ -105,8 +104,9 @@ int NvmeCtrl::read_ana_log() {
     AnaGroup group{};
     std::memcpy(&group, ana_log_.data() + at, sizeof group);
     if (group.id == 0 || group.id > identify_.anagrpmax) break;
-    ana_states_.emplace_back(group.id, group.state & 0xfu);
-    changing |= (group.state & 0xfu) == kAnaChange;
+    const auto state = static_cast<std::uint8_t>(group.state & 0xfu);
+    ana_states_.emplace_back(group.id, state);
+    changing |= state == kAnaChange;
     at += sizeof group + std::size_t{group.namespaces} * 4;
   }
   // A group that is in transition has its time (ANATT), twice, to come out of it.
@@ -114,7 +114,16 @@ int NvmeCtrl::read_ana_log() {
     anatt_work_.modify(identify_.anatt * base::Time(2s));
   else
     anatt_work_.cancel();
-  for (const auto& ns : namespaces_) ns->ana_pending = false;
+  for (const auto& ns : namespaces_) {
+    const unsigned state = ana_state(ns->info.ana_group);
+    if (state == kAnaUnknown) continue;
+    ns->ana_state = static_cast<std::uint8_t>(state);
+    ns->ana_pending = false;
+    if (!make_head_live(*ns)) continue;
+    // Reading the new disk must not keep this thread from the next change of its state.
+    NsHead& head = *ns->head.disk;
+    machine_.threads.spawn("partition scan", [this, &head] { read_first_page(machine_, head); });
+  }
   kick_heads();
   return 0;
 }
@@ -131,7 +140,7 @@ void NvmeCtrl::anatt_work() {
 unsigned NvmeCtrl::ana_state(std::uint32_t group) const {
   for (const auto& [id, state] : ana_states_)
     if (id == group) return state;
-  return kAnaOptimized;
+  return kAnaUnknown;
 }
 
 // --- streams

@@ -79,7 +79,9 @@ int NvmeCtrl::init_identify() {
     if (status < 0) return status;
     effects_known_ = status == 0;
   }
-  if (!identified_) init_subsystem();
+  if (!identified_) {
+    if (const int result = init_subsystem(); result != 0) return result;
+  }
   firmware_ = trimmed(id.fr);
   abort_limit = id.acl + 1;
   limits_.volatile_cache = (id.vwc & 1u) != 0;
@@ -96,12 +98,31 @@ int NvmeCtrl::init_identify() {
   return init_ana();
 }
 
-// The name of the subsystem: the drive's own, or one made from its identity.
-void NvmeCtrl::init_subsystem() {
+// The controller joins the others that name the same subsystem, unless it contradicts them.
+int NvmeCtrl::init_subsystem() {
+  if (subsystem_ != nullptr) return 0;
+  model_ = trimmed(identify_.mn);
+  serial_ = trimmed(identify_.sn);
+  add_core_quirks(identify_.vid, model_, trimmed(identify_.fr), facts_.knows_bogus_ids, quirks_);
+  name_subsystem();
+  Subsystem& subsystem =
+      subsystems_.find_or_make(nqn_, instance_, identify_.cmic, config_.iopolicy, facts_);
+  if (const std::string why = subsystem.refusal(*this); !why.empty()) {
+    log_error(why);
+    return -EINVAL;
+  }
+  subsystem_ = &subsystem;
+  subsystem.join(*this);
+  return 0;
+}
+
+void NvmeCtrl::leave_subsystem() {
+  if (subsystem_ != nullptr) subsystem_->leave(*this);
+}
+
+// The drive's own name for it, or one made from its identity.
+void NvmeCtrl::name_subsystem() {
   const IdentifyController& id = identify_;
-  model_ = trimmed(id.mn);
-  serial_ = trimmed(id.sn);
-  add_core_quirks(id.vid, model_, trimmed(id.fr), facts_.knows_bogus_ids, quirks_);
   const auto end = std::find(id.subnqn.begin(), id.subnqn.end(), '\0');
   if (!quirks_.ignore_subnqn && end != id.subnqn.begin() && end != id.subnqn.end()) {
     nqn_.assign(id.subnqn.begin(), end);

@@ -17,7 +17,8 @@ constexpr std::uint16_t kBusMaster = 1u << 2;
 }  // namespace
 
 NvmeDev::NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& config,
-                 const pcie::FunctionInfo& function, unsigned instance, NvmeWorkQueues& work_queues)
+                 const pcie::FunctionInfo& function, unsigned instance, NvmeWorkQueues& work_queues,
+                 Subsystems& subsystems)
     : machine_(machine),
       join_(join),
       config_(config),
@@ -26,7 +27,7 @@ NvmeDev::NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& co
       quirks_(quirks_of(function.vendor, function.device, facts_.knows_bogus_ids)),
       work_queues_(work_queues),
       ctrl_(machine, *this, config_, quirks_, instance, work_queues.nvme, work_queues.reset,
-            base::Callback::of<&NvmeDev::reset_work>(this)),
+            subsystems, base::Callback::of<&NvmeDev::reset_work>(this)),
       commands_(machine, quirks_, facts_),
       async_probe_(base::Callback::of<&NvmeDev::async_probe>(this)),
       remove_work_(base::Callback::of<&NvmeDev::remove_dead_ctrl_work>(this)),
@@ -145,6 +146,7 @@ void NvmeDev::remove() {
   prps_.reset();
   sgls_.reset();
   ctrl_.queue_count = 0;
+  ctrl_.leave_subsystem();
   bar_mapped_size_ = 0;
   removed_ = true;
 }
@@ -211,7 +213,7 @@ void NvmeDev::add_statistics(base::StatisticsRegistry& registry, const std::stri
                sum(&NvmeQueue::shadow_writes));
   registry.add(at + "injected_failures", "1", "completions that fail_request made fail", injected_);
   registry.add(at + "failovers", "1", "bios that went back to their heads: errors of the path",
-               [this] { return ctrl_.failovers(); });
+               ctrl_.failovers());
   registry.add(at + "host_aborted", "1", "commands given up by the host", host_aborted_);
   const auto disks = [this](std::uint64_t (RequestQueue::*counter)() const) {
     return [this, counter] { return ctrl_.sum_of_disks(counter); };

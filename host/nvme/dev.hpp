@@ -51,7 +51,8 @@ enum class SuspendKind : std::uint8_t { kToIdle, kToRam, kHibernate };
 class NvmeDev : public PciErrorHandlers, private CtrlBus, private QueueOwner {
  public:
   NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& config,
-          const pcie::FunctionInfo& function, unsigned instance, NvmeWorkQueues& work_queues);
+          const pcie::FunctionInfo& function, unsigned instance, NvmeWorkQueues& work_queues,
+          Subsystems& subsystems);
   ~NvmeDev() override;
   NvmeDev(const NvmeDev&) = delete;
   NvmeDev& operator=(const NvmeDev&) = delete;
@@ -154,7 +155,8 @@ class NvmeDev : public PciErrorHandlers, private CtrlBus, private QueueOwner {
   int configure_admin_queue();
   void alloc_admin_tags();
   int start_io();
-  void dev_add();
+  bool dev_add();
+  void alloc_io_tag_set();
   void dev_disable(bool shutdown);
   void cancel_requests(TagSet* set);
   unsigned max_io_queues() const;

@@ -158,7 +158,7 @@ ShadowDoorbells NvmeDev::shadow_of(unsigned qid) const {
 // Tells the drive. Until it has agreed the queues ring as ever.
 void NvmeDev::dbbuf_set() {
   if (!dbbuf_dbs_) return;
-  const unsigned last = online_queues_ - 1;
+  const unsigned last = std::max(online_queues_, 1u) - 1;  // it may have been disabled meanwhile
   for (unsigned qid = 1; qid <= last; ++qid) queues_[qid]->start_shadow(shadow_of(qid));
   SubmissionEntry command{};
   command.opc = static_cast<std::uint8_t>(AdminOpcode::kDoorbellBufferConfig);

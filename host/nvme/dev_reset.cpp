@@ -75,7 +75,7 @@ int NvmeDev::start_io() {
   }
   ctrl_.start_queues();
   ctrl_.wait_freeze();
-  dev_add();
+  if (!dev_add()) return -ENODEV;
   dbbuf_set();
   ctrl_.unfreeze();
   return 0;
@@ -161,26 +161,35 @@ void NvmeDev::alloc_admin_tags() {
   ctrl_.admin_q = admin_q_.get();
 }
 
-void NvmeDev::dev_add() {
-  const auto hw_queues = static_cast<std::uint16_t>(online_queues_ - 1);
+// False if the controller was disabled meanwhile, because time ran out for a request.
+bool NvmeDev::dev_add() {
   if (tagset_ == nullptr) {
-    TagSetConfig config;
-    config.hw_queues = hw_queues;
-    config.depth = static_cast<std::uint16_t>(std::min(q_depth_, kMaxTagDepth) - 1);
-    config.timeout = config_.io_timeout * base::Time(1s);
-    if (quirks_.shared_tags) config.reserved = kReservedSharedTags;
-    const auto [normal, read, poll] = io_queues_;
-    config.maps = 2;
-    if (facts_.maps_as_needed && read == 0) config.maps = 1;
-    if (poll != 0) config.maps = 3;
-    tagset_ = std::make_unique<TagSet>(machine_, io_ops_, config);
-    ctrl_.tagset = tagset_.get();
-    return;
+    alloc_io_tag_set();
+    return true;
   }
-  tagset_->update_nr_hw_queues(hw_queues);
+  if (!shutdown_lock_.try_lock()) return !facts_.queue_update_may_fail;
+  std::unique_lock lock(shutdown_lock_, std::adopt_lock);
+  // The block layer takes no change to less than one queue.
+  if (online_queues_ < 2) return online_queues_ != 0 || !facts_.queue_update_may_fail;
+  tagset_->update_nr_hw_queues(static_cast<std::uint16_t>(online_queues_ - 1));
   // Queues that are not used any more.
   for (; ctrl_.queue_count > online_queues_; --ctrl_.queue_count)
     queues_[ctrl_.queue_count - 1]->free_memory();
+  return true;
+}
+
+void NvmeDev::alloc_io_tag_set() {
+  TagSetConfig config;
+  config.hw_queues = static_cast<std::uint16_t>(online_queues_ - 1);
+  config.depth = static_cast<std::uint16_t>(std::min(q_depth_, kMaxTagDepth) - 1);
+  config.timeout = config_.io_timeout * base::Time(1s);
+  if (quirks_.shared_tags) config.reserved = kReservedSharedTags;
+  const auto [normal, read, poll] = io_queues_;
+  config.maps = 2;
+  if (facts_.maps_as_needed && read == 0) config.maps = 1;
+  if (poll != 0) config.maps = 3;
+  tagset_ = std::make_unique<TagSet>(machine_, io_ops_, config);
+  ctrl_.tagset = tagset_.get();
 }
 
 void NvmeDev::dev_disable(bool shutdown) {

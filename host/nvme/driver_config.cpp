@@ -31,6 +31,9 @@ GenerationFacts facts_of(Generation generation) {
   facts.shadow_loop_bound_right = true;
   facts.subsystem_reset_states = true;
   facts.plug_newest_only = true;
+  facts.private_nsids_repeat = true;
+  facts.queue_update_may_fail = true;
+  facts.other_sets_without_disk = true;
   facts.cmb_switched_off = true;
   facts.shared_tags_one_queue = true;
   return facts;
@@ -38,7 +41,7 @@ GenerationFacts facts_of(Generation generation) {
 
 std::span<const base::ParamInfo> DriverConfig::params() {
   static constexpr std::int64_t kLarge = 0x7fff'ffff;
-  static constexpr std::array<base::ParamInfo, 26> kRows{{
+  static constexpr std::array<base::ParamInfo, 28> kRows{{
       {"generation", "", 0, 0, "Linux whose behaviour the driver follows: v5_15 or v6_1"},
       {"io_queue_depth", "entries", 2, 4095, "wanted depth of an I/O queue"},
       {"write_queues", "queues", 0, 1024, "queues for writes alone; 0: reads and writes share"},
@@ -62,10 +65,13 @@ std::span<const base::ParamInfo> DriverConfig::params() {
       {"noacpi", "", 0, 1, "ignore the firmware's wish that drives be shut down in suspend"},
       {"streams", "", 0, 1, "set up the streams directive (v5_15)"},
       {"multipath", "", 0, 1, "asymmetric access and shared namespaces"},
+      {"iopolicy", "", 0, 0,
+       "choice among equal paths to a shared namespace: numa (the first) or round_robin"},
       {"fail_request", "", 0, 0,
        "injected failures of completions: interval,probability,space,times; empty: none"},
       {"opal", "", 0, 1, "kernel built with self-encrypting drive support"},
       {"integrity", "", 0, 1, "kernel built with data integrity: it makes and checks protection"},
+      {"zoned", "", 0, 1, "kernel built with zoned block devices: zoned namespaces have disks"},
       {"hwmon", "", 0, 1, "kernel built with temperature monitoring of NVMe drives"},
       {"boot_time_ms", "ms", 0, base::kNoLimit, "wall clock of the host at simulated time 0"},
   }};

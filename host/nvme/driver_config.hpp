@@ -16,6 +16,10 @@ namespace nvmesim::host {
 enum class Generation : std::uint8_t { v5_15, v6_1 };
 BOOST_DESCRIBE_ENUM(Generation, v5_15, v6_1)
 
+// How a head chooses among equal paths: the nearest one always, or one after the other.
+enum class IoPolicy : std::uint8_t { numa, round_robin };
+BOOST_DESCRIBE_ENUM(IoPolicy, numa, round_robin)
+
 // What differs between the generations, each by name.
 struct GenerationFacts {
   // CC is written without EN first and read back, and CAP is read again, before EN is set.
@@ -58,6 +62,9 @@ struct GenerationFacts {
   bool write_zeroes_reference_tag = false;
   // The quirk table knows of drives whose identifiers mean nothing.
   bool knows_bogus_ids = false;
+  // The number of hardware queues is changed under the lock of disabling, and a controller that was
+  // disabled meanwhile fails its reset (else the reset goes on).
+  bool queue_update_may_fail = false;
   // Streams (a directive) are set up where the parameter asks for them.
   bool streams = true;
   // Shadow doorbells start from zero after a reset (else with what they held).
@@ -69,8 +76,13 @@ struct GenerationFacts {
   // The block layer gathers up to 32 requests of a batch and compares a bio with the newest only
   // (else 16, and with all of them).
   bool plug_newest_only = false;
+  // Private namespaces of several controllers may have the same NSID, and have no heads then.
+  bool private_nsids_repeat = false;
   // A controller memory buffer is switched off again when it cannot be used.
   bool cmb_switched_off = false;
+  // A namespace of a command set that this kernel cannot serve is there without a disk (else it is
+  // passed over).
+  bool other_sets_without_disk = false;
   // The limit of one I/O queue for drives that share tags between queues works.
   bool shared_tags_one_queue = false;
 };
@@ -101,13 +113,15 @@ struct DriverConfig {
   std::uint64_t apst_secondary_latency_tol_us = 100'000;
   bool streams = false;
   bool multipath = true;
+  IoPolicy iopolicy = IoPolicy::numa;
   // "interval,probability,space,times" of injected failures; empty: none.
   std::string fail_request;
   // Kernel configuration, not module parameters: CONFIG_NVME_HWMON, CONFIG_BLK_SED_OPAL,
-  // CONFIG_BLK_DEV_INTEGRITY.
+  // CONFIG_BLK_DEV_INTEGRITY, CONFIG_BLK_DEV_ZONED.
   bool hwmon = false;
   bool opal = false;
   bool integrity = false;
+  bool zoned = true;
   // Milliseconds since 1970 at simulated time 0, for the Timestamp feature.
   std::uint64_t boot_time_ms = 1'700'000'000'000;
 
@@ -119,7 +133,7 @@ BOOST_DESCRIBE_STRUCT(DriverConfig, (),
                        force_apst, apst_primary_timeout_ms, apst_secondary_timeout_ms,
                        apst_primary_latency_tol_us, apst_secondary_latency_tol_us,
                        use_threaded_interrupts, use_cmb_sqes, max_host_mem_size_mb, sgl_threshold,
-                       noacpi, streams, multipath, fail_request, hwmon, opal, integrity,
-                       boot_time_ms))
+                       noacpi, streams, multipath, iopolicy, fail_request, hwmon, opal, integrity,
+                       zoned, boot_time_ms))
 
 }  // namespace nvmesim::host

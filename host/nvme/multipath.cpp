@@ -1,5 +1,5 @@
-// Heads of namespaces: which namespaces get one, when their path may be used, and what happens to a
-// request whose path failed.
+// Heads of namespaces from the controller's side: which namespaces get one, when its path may be
+// used, and what happens to a request whose path failed.
 #include "host/nvme/ctrl.hpp"
 #include "host/nvme/error_status.hpp"
 
@@ -7,18 +7,25 @@ namespace nvmesim::host {
 
 namespace {
 
-constexpr std::uint8_t kCmicMultiController = 1u << 1;
 constexpr unsigned kPathOptimized = 1;
 constexpr unsigned kPathNonOptimized = 2;
 
 }  // namespace
 
-bool NvmeNs::path_usable() const {
-  // While a controller is taken away in order, its queues still work.
+// While a controller is taken away in order, its queues still work.
+bool NvmeNs::path_disabled() const {
   const CtrlState state = ctrl.state();
-  if (state != CtrlState::kLive && state != CtrlState::kDeleting) return false;
-  const unsigned access = ctrl.ana_state(info.ana_group);
-  return !ana_pending && (access == kPathOptimized || access == kPathNonOptimized);
+  if (state != CtrlState::kLive && state != CtrlState::kDeleting) return true;
+  return ana_pending || !ready;
+}
+
+PathAccess NvmeNs::path_access() const {
+  if (ana_state == kPathOptimized) return PathAccess::kOptimized;
+  return ana_state == kPathNonOptimized ? PathAccess::kNonOptimized : PathAccess::kNone;
+}
+
+bool NvmeNs::path_live() const {
+  return ctrl.state() == CtrlState::kLive;
 }
 
 bool NvmeNs::path_may_return() const {
@@ -27,30 +34,63 @@ bool NvmeNs::path_may_return() const {
          state == CtrlState::kConnecting;
 }
 
-bool NvmeCtrl::wants_heads() const {
-  return config_.multipath && (identify_.cmic & kCmicMultiController) != 0;
+// Private namespaces get one too, for they may be shared later; not in 6.1 where their NSID may be
+// that of another one.
+bool NvmeCtrl::wants_head(const NamespaceHead& head) const {
+  if (!config_.multipath || !subsystem_->several_controllers()) return false;
+  return !facts_.private_nsids_repeat || is_unique_nsid(*this, head);
+}
+
+std::string NvmeCtrl::disk_name(const NamespaceHead& head) const {
+  return fmt::format("nvme{}n{}", config_.multipath ? subsystem_->instance() : instance_,
+                     head.number);
+}
+
+// A new namespace becomes a path of its head, in the state that the log gave its group.
+void NvmeCtrl::add_path(NvmeNs& ns) {
+  if (has_ana()) {
+    ns.ana_state = static_cast<std::uint8_t>(ana_state(ns.info.ana_group));
+    if (ns.ana_state == kAnaUnknown) {
+      ns.ana_pending = true;
+      nvme_wq_.queue_work(ana_work_);
+    }
+  }
+  ns.head.disk->add_path(ns);
+}
+
+// True the first time that a path of its head may be used: the disk is there from now on.
+bool NvmeCtrl::make_head_live(NvmeNs& ns) {
+  if (ns.head.disk == nullptr || state_ != CtrlState::kLive || ns.path_disabled() ||
+      ns.path_access() == PathAccess::kNone)
+    return false;
+  const bool first = ns.head.disk->set_live();
+  if (!first) ns.head.disk->kick();
+  return first;
 }
 
 void NvmeCtrl::kick_heads() {
   for (const auto& ns : namespaces_)
-    if (ns->head_disk) ns->head_disk->kick();
+    if (ns->head.disk) ns->head.disk->kick();
+}
+
+void NvmeCtrl::clear_paths() {
+  for (const auto& ns : namespaces_) {
+    if (ns->head.disk == nullptr) continue;
+    ns->head.disk->forget_current(*ns);
+    ns->head.disk->kick();
+  }
 }
 
 // An ANA error says that the controller is well and the log is to be read again.
 void NvmeCtrl::path_failed(Request& request) {
+  auto& ns = *static_cast<NvmeNs*>(request.queue->driver_data);
+  if (ns.head.disk != nullptr) ns.head.disk->forget_current(ns);
   if (is_ana_error(request.status) && has_ana()) {
-    static_cast<NvmeNs*>(request.queue->driver_data)->ana_pending = true;
+    ns.ana_pending = true;
     nvme_wq_.queue_work(ana_work_);
   }
-  for (Bio* bio = request.bio; bio != nullptr; bio = bio->merged) bio->path_error = true;
-}
-
-std::uint64_t NvmeCtrl::failovers() const {
-  std::uint64_t sum = 0;
-  for (const auto* list : {&namespaces_, &removed_})
-    for (const auto& ns : *list)
-      if (ns->head_disk) sum += ns->head_disk->failovers();
-  return sum;
+  for (Bio* bio = request.bio; bio != nullptr; bio = bio->merged)
+    failovers_ += !std::exchange(bio->path_error, true);
 }
 
 }  // namespace nvmesim::host

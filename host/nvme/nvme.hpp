@@ -26,6 +26,7 @@ namespace nvmesim::host {
 
 class Machine;
 class NvmeDev;
+class Subsystems;
 struct NvmeWorkQueues;
 
 // One line of a table like that of `nvme list`.
@@ -62,7 +63,8 @@ class Nvme {
   // Lines of the kernel's trace events, of controllers probed from now on.
   void set_trace_sink(std::function<void(std::string_view)> sink) { trace_ = std::move(sink); }
 
-  // Block devices of all controllers, in order of their names. They stay valid as objects
+  // Block devices that users see, in order of their names; one that several controllers lead to is
+  // there once. They stay valid as objects
   // until the driver is destroyed, but after remove() all they do is fail.
   std::vector<BlockDevice*> disks() const;
   std::vector<NvmeListEntry> list() const;
@@ -79,6 +81,7 @@ class Nvme {
   base::StageJoin& join_;
   const DriverConfig config_;
   std::unique_ptr<NvmeWorkQueues> work_queues_;
+  std::unique_ptr<Subsystems> subsystems_;
   std::vector<std::unique_ptr<NvmeDev>> devices_;
   std::function<void(std::string_view)> trace_;
 };

@@ -25,7 +25,10 @@ constexpr std::uint32_t kCtrattElbas = 1u << 15;
 constexpr std::size_t kExtendedFormats = 12;
 constexpr unsigned kGuardShift = 7;
 
-// Reads the first 4 KiB, as the search for partitions does. In a thread.
+constexpr std::uint8_t kNmicShared = 1u << 0;
+
+}  // namespace
+
 void read_first_page(Machine& machine, BlockDevice& disk) {
   if (disk.capacity_sectors() < kPageBytes / kSectorBytes) return;
   Completion ended(machine.threads);
@@ -38,8 +41,6 @@ void read_first_page(Machine& machine, BlockDevice& disk) {
   ended.wait();
   disk.free_buffer(bio.buffer);
 }
-
-}  // namespace
 
 void NvmeCtrl::queue_scan() {
   if (state_ == CtrlState::kLive && tagset != nullptr) nvme_wq_.queue_work(scan_work_);
@@ -106,11 +107,18 @@ void NvmeCtrl::validate_or_alloc_ns(std::uint32_t nsid) {
   NvmeNs* known = find_ns(nsid);
   if (known != nullptr) {
     validate_ns(*known, ids);
-  } else if (ids.csi == 0) {
+  } else if (facts_.other_sets_without_disk || serves(ids.csi)) {
     alloc_ns(nsid, ids);
+  } else if (ids.csi == kCsiZoned) {
+    log_warning(fmt::format("nsid {} not supported without CONFIG_BLK_DEV_ZONED", nsid));
   } else {
     log_warning(fmt::format("unknown csi {} for nsid {}", ids.csi, nsid));
   }
+}
+
+// The kernel can make a disk of a namespace of this command set.
+bool NvmeCtrl::serves(std::uint8_t csi) const {
+  return csi == kCsiNvm || (csi == kCsiZoned && config_.zoned);
 }
 
 int NvmeCtrl::identify_ns_descriptors(std::uint32_t nsid, NsIds& ids) {
@@ -133,11 +141,13 @@ int NvmeCtrl::identify_ns_descriptors(std::uint32_t nsid, NsIds& ids) {
 // What is known of a namespace before its disk is set up. A namespace whose media is not ready is
 // passed over for now (-EAGAIN); one without capacity is not attached to this controller.
 int NvmeCtrl::identify_ns(std::uint32_t nsid, NsIds& ids, IdentifyNamespace& id) {
-  if (facts_.independent_identify && bits(cap, kCapCrims, kCapCrims) != 0) {
+  const bool other_set = ids.csi != kCsiNvm && ids.csi != kCsiZoned;
+  if (facts_.independent_identify && (other_set || bits(cap, kCapCrims, kCapCrims) != 0)) {
     IdentifyNamespaceIndependent common{};
     const int status =
         identify(static_cast<std::uint8_t>(Cns::kIndependentNamespace), nsid, 0, bytes_of(common));
     if (status != 0) return status;
+    id.nmic = common.nmic;
     return (common.nstat & 1u) != 0 ? 0 : -EAGAIN;
   }
   const int status = identify(static_cast<std::uint8_t>(Cns::kNamespace), nsid, 0, bytes_of(id));
@@ -177,28 +187,67 @@ void NvmeCtrl::validate_ns(NvmeNs& ns, NsIds ids) {
 void NvmeCtrl::alloc_ns(std::uint32_t nsid, NsIds ids) {
   IdentifyNamespace id{};
   if (identify_ns(nsid, ids, id) != 0) return;
-  if (!ids_are_unique(ids)) {
-    log_error(fmt::format("duplicate IDs for nsid {}", nsid));
+  auto created = create_ns(nsid, ids, (id.nmic & kNmicShared) != 0);
+  if (created == nullptr) return;
+  NvmeNs& ns = *created;
+  int status = read_effects(ns.head);
+  if (status == 0) status = update_ns_info(ns, id);
+  if (status != 0) {
+    subsystem_->detach(ns.head);
     return;
   }
-  const unsigned head = free_head();
-  const std::string name = fmt::format("{}n{}", name_, head);
-  // The path of a head is named after its controller too (one here), and hidden.
-  const std::string path = fmt::format("{}c{}n{}", name_, instance_, head);
-  auto created = std::make_unique<NvmeNs>(*this, nsid, head, wants_heads() ? path : name, *tagset);
-  NvmeNs& ns = *created;
-  if (wants_heads()) ns.head_disk = std::make_unique<NsHead>(name, ns, machine_);
-  ns.ids = ids;
-  if (facts_.plug_newest_only)
-    ns.disk.queue().set_plug_rules({.most_requests = 32, .newest_only = true});
-  if (update_ns_info(ns, id) != 0) return;
   const auto place = std::find_if(namespaces_.begin(), namespaces_.end(),
                                   [nsid](const auto& other) { return other->nsid > nsid; });
   namespaces_.insert(place, std::move(created));
-  read_first_page(machine_, ns.seen_disk());
+  appear(ns);
+}
+
+// Of another command set than the NVM one, once for all paths.
+int NvmeCtrl::read_effects(NamespaceHead& head) {
+  if (head.ids.csi == kCsiNvm || !head.effects.empty()) return 0;
+  std::vector<std::byte> log(kIdentifyBytes);
+  const int status = get_log(0, static_cast<std::uint8_t>(LogPageId::kCommandsSupportedAndEffects),
+                             log, head.ids.csi);
+  if (status == 0) head.effects = std::move(log);
+  return status;
+}
+
+// One more path of its head; null if it contradicts the others.
+std::unique_ptr<NvmeNs> NvmeCtrl::create_ns(std::uint32_t nsid, const NsIds& ids, bool shared) {
+  std::string why;
+  NamespaceHead* head = subsystem_->attach(*this, nsid, ids, shared, why);
+  if (head == nullptr) {
+    log_error(why);
+    return nullptr;
+  }
+  std::string name = disk_name(*head);
+  if (head->paths == 1 && wants_head(*head))
+    head->disk = std::make_unique<NsHead>(name, subsystem_->policy(), machine_);
+  // A path is named after its controller too, and hidden.
+  if (head->disk != nullptr)
+    name = fmt::format("nvme{}c{}n{}", subsystem_->instance(), instance_, head->number);
+  auto ns = std::make_unique<NvmeNs>(*this, *head, std::move(name), *tagset);
+  ns->ids = ids;
+  if (facts_.plug_newest_only)
+    ns->disk.queue().set_plug_rules({.most_requests = 32, .newest_only = true});
+  return ns;
+}
+
+// Its disk, or that of its head if this is the first path to it, is there, and is read.
+void NvmeCtrl::appear(NvmeNs& ns) {
+  if (ns.hidden) return;
+  if (ns.head.disk == nullptr) return read_first_page(machine_, ns.disk);
+  add_path(ns);
+  if (make_head_live(ns)) read_first_page(machine_, *ns.head.disk);
 }
 
 int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
+  if (!serves(ns.head.ids.csi)) {
+    log_info(
+        fmt::format("block device for nsid {} not supported (csi {})", ns.nsid, ns.head.ids.csi));
+    ns.hidden = true;
+    return 0;
+  }
   IdentifyNamespace current = id;
   if (facts_.second_identify_namespace) {
     const int status =
@@ -214,10 +263,24 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
     const int status = read_stream_parameters(ns.nsid, streams);
     if (status < 0) return status;
   }
-  const unsigned block_shift = ns.info.lba_shift - 9;
-  const std::uint64_t block_sectors = std::uint64_t{1} << block_shift;
+  if (ns.head.ids.csi == kCsiZoned) {
+    const int status = update_zone_info(ns, current.flbas & 15u);
+    ns.hidden = status == -ENODEV;
+    if (status != 0) return ns.hidden ? 0 : status;
+  }
   ns.target = {ns.nsid,           ns.info.lba_shift, ns.info.pi_type, ns.info.metadata_bytes != 0,
                ns.info.integrity, streams_ != 0};
+  const bool first = !ns.ready;
+  set_limits(ns);
+  if (!ns.zones) return 0;
+  const int status = revalidate_zones(ns);
+  return first ? 0 : status;  // a new disk is there all the same
+}
+
+// What the disk takes, set while none of its requests is under way.
+void NvmeCtrl::set_limits(NvmeNs& ns) {
+  const unsigned block_shift = ns.info.lba_shift - 9;
+  const std::uint64_t block_sectors = std::uint64_t{1} << block_shift;
 
   BlockLimits limits = ns.disk.limits();
   limits.logical_block_bytes = 1u << ns.info.lba_shift;
@@ -246,26 +309,10 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
   queue.wait_freeze();
   ns.disk.set_limits(limits);
   ns.disk.set_capacity(ns.info.capacity_sectors);
+  if (ns.head.disk)
+    ns.head.disk->set_limits(ns.disk.limits(), ns.info.capacity_sectors, ns.head.paths > 1);
+  ns.ready = true;
   queue.unfreeze();
-  return 0;
-}
-
-bool NvmeCtrl::ids_are_unique(const NsIds& ids) const {
-  const NsIds none{};
-  return std::none_of(namespaces_.begin(), namespaces_.end(), [&](const auto& other) {
-    return (ids.uuid != none.uuid && ids.uuid == other->ids.uuid) ||
-           (ids.nguid != none.nguid && ids.nguid == other->ids.nguid) ||
-           (ids.eui64 != none.eui64 && ids.eui64 == other->ids.eui64);
-  });
-}
-
-// The lowest number, from 1, that no disk has in its name.
-unsigned NvmeCtrl::free_head() const {
-  unsigned head = 1;
-  while (std::any_of(namespaces_.begin(), namespaces_.end(),
-                     [head](const auto& ns) { return ns->head == head; }))
-    ++head;
-  return head;
 }
 
 NvmeNs* NvmeCtrl::find_ns(std::uint32_t nsid) {
@@ -286,8 +333,11 @@ void NvmeCtrl::remove_ns_range(std::uint32_t above, std::uint32_t below) {
   }
 }
 
-// Its requests are let finish, then its disk fails whatever comes.
+// No path of its head any more, its requests are let finish; then its disk fails whatever comes,
+// and what waits at the head if this was the last path.
 void NvmeCtrl::remove_ns(NvmeNs& ns) {
+  ns.ready = false;
+  if (ns.head.disk) ns.head.disk->remove_path(ns);
   const auto place = std::find_if(namespaces_.begin(), namespaces_.end(),
                                   [&ns](const auto& other) { return other.get() == &ns; });
   std::unique_ptr<NvmeNs> removed = std::move(*place);
@@ -299,11 +349,13 @@ void NvmeCtrl::remove_ns(NvmeNs& ns) {
   queue.freeze_start();
   queue.wait_freeze();
   queue.unfreeze();
-  if (removed->head_disk) removed->head_disk->kick();
+  if (removed->head.disk) removed->head.disk->kick();
+  subsystem_->detach(removed->head);
   removed_.push_back(std::move(removed));
 }
 
 void NvmeCtrl::remove_namespaces() {
+  clear_paths();
   flush_scan();
   // The device is gone: what waits for it must not wait for ever.
   if (state_ == CtrlState::kDead) kill_queues();
@@ -322,55 +374,6 @@ std::uint64_t NvmeCtrl::sum_of_disks(std::uint64_t (RequestQueue::*counter)() co
 void NvmeCtrl::free_namespaces() {
   namespaces_.clear();
   removed_.clear();
-}
-
-// --- all namespaces' queues
-
-// A namespace may appear between a freeze and its end: each remembers how often it was frozen. The
-// loops that wait count, because the list may change meanwhile.
-void NvmeCtrl::start_freeze() {
-  for (const auto& ns : namespaces_) {
-    ++ns->freezes;
-    ns->disk.queue().freeze_start();
-  }
-}
-void NvmeCtrl::wait_freeze() {
-  for (std::size_t i = 0; i < namespaces_.size(); ++i)
-    if (namespaces_[i]->freezes != 0) namespaces_[i]->disk.queue().wait_freeze();
-}
-bool NvmeCtrl::wait_freeze_timeout(base::Time timeout) {
-  const base::Time deadline = now() + timeout;
-  for (std::size_t i = 0; i < namespaces_.size(); ++i) {
-    const base::Time left = std::max(deadline - now(), base::kTimeZero);
-    if (!namespaces_[i]->disk.queue().wait_freeze_timeout(left)) return false;
-  }
-  return true;
-}
-void NvmeCtrl::unfreeze() {
-  for (const auto& ns : namespaces_) {
-    if (ns->freezes == 0) continue;
-    --ns->freezes;
-    ns->disk.queue().unfreeze();
-  }
-}
-void NvmeCtrl::stop_queues() {
-  for (const auto& ns : namespaces_) ns->disk.queue().quiesce();
-}
-void NvmeCtrl::start_queues() {
-  for (const auto& ns : namespaces_) ns->disk.queue().unquiesce();
-}
-void NvmeCtrl::sync_queues() {
-  for (std::size_t i = 0; i < namespaces_.size(); ++i) namespaces_[i]->disk.queue().sync();
-  if (admin_q != nullptr) admin_q->sync();
-}
-void NvmeCtrl::kill_queues() {
-  if (admin_q != nullptr && !admin_q->dying()) admin_q->unquiesce();
-  for (const auto& ns : namespaces_) {
-    if (std::exchange(ns->dead, true)) continue;
-    ns->disk.queue().mark_dying();
-    ns->disk.queue().unquiesce();
-    ns->disk.set_capacity(0);
-  }
 }
 
 }  // namespace nvmesim::host

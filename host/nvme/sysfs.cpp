@@ -128,9 +128,13 @@ void add_controller(Collector& out, const NvmeDev& dev, bool later) {
     out.add("cmbsz", dev.cmbsz());
   }
   if (id.hmpre != 0) out.add("hmb", dev.host_memory_enabled() ? 1 : 0);
-  out.below(fmt::format("/sys/class/nvme-subsystem/nvme-subsys{}", ctrl.instance()));
+  Subsystem* subsystem = ctrl.subsystem();
+  if (subsystem == nullptr || subsystem->controllers().empty() ||
+      subsystem->controllers().front() != &ctrl)
+    return;
+  out.below(fmt::format("/sys/class/nvme-subsystem/nvme-subsys{}", subsystem->instance()));
   out.add("firmware_rev", text_of(id.fr));
-  out.add("iopolicy", "numa");
+  out.add("iopolicy", subsystem->policy() == IoPolicy::numa ? "numa" : "round-robin");
   out.add("model", text_of(id.mn));
   out.add("serial", text_of(id.sn));
   out.add("subsysnqn", ctrl.subsystem_nqn());
@@ -143,11 +147,20 @@ void add_namespace(Collector& out, const NvmeCtrl& ctrl, const NvmeNs& ns) {
     out.add("ana_grpid", ns.info.ana_group);
     out.add("ana_state", ana_name(ctrl.ana_state(ns.info.ana_group)));
   }
-  if (ns.head_disk) out.below(fmt::format("/sys/block/{}", ns.head_disk->name()));
+  if (ns.head.disk) out.below(fmt::format("/sys/block/{}", ns.head.disk->name()));
   if (any(ns.ids.eui64)) out.add("eui", hex(ns.ids.eui64, " "));
   if (any(ns.ids.nguid)) out.add("nguid", uuid(ns.ids.nguid));
   out.add("nsid", ns.nsid);
   out.add("queue/nomerges", ns.disk.queue().nomerges());
+  if (ns.zones) {
+    out.add("queue/chunk_sectors", ns.zones->sectors);
+    out.add("queue/max_active_zones", ns.zones->max_active);
+    out.add("queue/max_open_zones", ns.zones->max_open);
+    out.add("queue/nr_zones", ns.zones->count);
+    out.add("queue/zone_append_max_bytes", ctrl.max_zone_append_bytes());
+    out.add("queue/zoned", "host-managed");
+  }
+  if (!ns.hidden) out.add("ro", ns.info.read_only ? 1 : 0);
   if (any(ns.ids.uuid) || any(ns.ids.nguid))
     out.add("uuid", uuid(any(ns.ids.uuid) ? ns.ids.uuid : ns.ids.nguid));
   out.add("wwid", wwid(ctrl, ns));
@@ -196,6 +209,14 @@ int store_threshold(NvmeDev& dev, std::string_view attribute, std::string_view v
   return hwmon.set_threshold(channel, under, negative ? -millidegrees : millidegrees);
 }
 
+// Of the subsystem.
+int store_policy(NvmeDev& dev, std::string_view value) {
+  Subsystem* subsystem = dev.ctrl().subsystem();
+  if (subsystem == nullptr || (value != "numa" && value != "round-robin")) return -EINVAL;
+  subsystem->policy() = value == "numa" ? IoPolicy::numa : IoPolicy::round_robin;
+  return 0;
+}
+
 }  // namespace
 
 std::vector<SysfsAttribute> sysfs_attributes(NvmeDev& dev, bool later_generation, bool hwmon) {
@@ -220,6 +241,7 @@ int sysfs_store(NvmeDev& dev, std::string_view attribute, std::string_view value
     const int status = dev.set_host_memory(value == "1");
     return status > 0 ? -EIO : status;
   }
+  if (attribute == "iopolicy") return store_policy(dev, value);
   if (hwmon && attribute.starts_with("hwmon0/temp")) return store_threshold(dev, attribute, value);
   return -ENOENT;
 }

@@ -35,6 +35,7 @@ class FurtherControllers {
   bool trained() const;
   std::size_t count() const { return ports_.size(); }
   device::Controller& controller(std::size_t index) { return *ports_[index].controller; }
+  pcie::Link& link(std::size_t index) { return *ports_[index].link; }
 
  private:
   struct Port {

@@ -45,6 +45,20 @@ void Hardware::build_device(const HardwareHooks& hooks) {
   if (switch_) endpoint_->set_switch(*switch_);
   further_ = std::make_unique<FurtherControllers>(config_, scheduler_, *media_, *controller_,
                                                   stages_, hooks.log);
+  set_access();
+}
+
+void Hardware::set_access() {
+  for (std::size_t i = 0; i < config_.device.access.size(); ++i) {
+    device::spec::AnaState state = device::spec::AnaState::kOptimized;
+    if (config_.device.access[i] == PortAccess::non_optimized)
+      state = device::spec::AnaState::kNonOptimized;
+    if (config_.device.access[i] == PortAccess::inaccessible)
+      state = device::spec::AnaState::kInaccessible;
+    device::Controller& controller = i == 0 ? *controller_ : further_->controller(i - 1);
+    for (std::uint32_t group = 1; group <= config_.device.controller.management.ana_groups; ++group)
+      controller.set_ana_state(group, state);
+  }
 }
 
 void Hardware::bind() {

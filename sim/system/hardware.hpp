@@ -66,11 +66,13 @@ class Hardware {
   pcie::RootComplex& root_complex() { return *root_complex_; }
   models::Media& media() { return *media_; }
   device::Controller& controller() { return *controller_; }
+  FurtherControllers& further() { return *further_; }
   // In the order of HardwareHooks::link_faults.
   const std::vector<std::unique_ptr<fault::RequestSplice>>& link_faults() const { return faults_; }
 
  private:
   void build_device(const HardwareHooks& hooks);
+  void set_access();
   void bind_link();
   void bind_drive();
   pcie::BelowPort& below(pcie::Link& link, pcie::BelowPort& end);

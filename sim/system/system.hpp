@@ -90,6 +90,7 @@ class System {
   pcie::RootComplex& root_complex() { return hardware_->root_complex(); }
   models::Media& media() { return hardware_->media(); }
   device::Controller& controller() { return hardware_->controller(); }
+  FurtherControllers& further() { return hardware_->further(); }
   // Broken rules of the sockets; empty unless simulation.check_protocol is set. After shutdown()
   // what was never answered counts too; before, deferred writes may be under way.
   std::vector<std::string> protocol_violations();

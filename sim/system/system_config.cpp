@@ -24,6 +24,8 @@ constexpr base::ParamInfo kDeviceParams[] = {
     {"controllers", "", 1, 8,
      "ports of the drive, each with a controller, a link and a root port of its own; namespaces "
      "that are shared are attached to all"},
+    {"access", "", 0, 0,
+     "by controller: the state of all its ANA groups at the start (controller.management.ana)"},
     {"persona", "", 0, 0, "a drive of the driver's quirk table that this one passes for"},
 };
 
@@ -34,7 +36,11 @@ constexpr base::ParamInfo kSystemParams[] = {
 // "nvme.poll_queues=2" and "nvme_core.io_timeout=5" set the driver's parameters.
 std::string driver_setting(const std::string& setting) {
   for (std::string_view module : {"nvme.", "nvme_core."}) {
-    if (setting.starts_with(module)) return "driver." + setting.substr(module.size());
+    if (!setting.starts_with(module)) continue;
+    std::string found = "driver." + setting.substr(module.size());
+    // The one value of a parameter that is no word of ours.
+    if (found == "driver.iopolicy=round-robin") found = "driver.iopolicy=round_robin";
+    return found;
   }
   throw base::UserError(
       fmt::format("--driver {}: a module parameter begins with 'nvme.' or 'nvme_core.'", setting));
@@ -104,6 +110,14 @@ void validate(const SystemConfig& config) {
     config.device.endpoint.validate();
     device::check_config(config.device.controller, config.device.media.capacity_bytes);
   });
+  if (config.device.access.size() > config.device.controllers) {
+    throw base::UserError(fmt::format("device.access: {} states for {} controllers",
+                                      config.device.access.size(), config.device.controllers));
+  }
+  if (!config.device.access.empty() && !config.device.controller.management.ana) {
+    throw base::UserError("device.access: the drive has no asymmetric access; set "
+                          "device.controller.management.ana=true");
+  }
   const auto& endpoint = config.device.endpoint;
   const std::uint64_t registers = config.device.controller.register_bytes();
   if (registers > endpoint.msix_table_offset) {

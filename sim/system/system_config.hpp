@@ -33,8 +33,13 @@ struct SimulationConfig {
 };
 BOOST_DESCRIBE_STRUCT(SimulationConfig, (), (quantum_ns, hang_after_ms, check_protocol))
 
+// How a port of the drive reaches its namespaces at the start.
+enum class PortAccess : std::uint8_t { optimized, non_optimized, inaccessible };
+BOOST_DESCRIBE_ENUM(PortAccess, optimized, non_optimized, inaccessible)
+
 struct DeviceConfig {
   std::uint32_t controllers = 1;
+  std::vector<PortAccess> access;  // by controller; those behind the end are optimized
   std::string persona;  // a drive of the driver's quirk table to pass for; empty: none
   pcie::EndpointConfig endpoint;
   device::ControllerConfig controller;
@@ -42,7 +47,7 @@ struct DeviceConfig {
 
   static std::span<const base::ParamInfo> params();
 };
-BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (controllers, persona, endpoint, controller, media))
+BOOST_DESCRIBE_STRUCT(DeviceConfig, (), (controllers, access, persona, endpoint, controller, media))
 
 struct SystemConfig {
   std::uint64_t seed = 1;

@@ -45,7 +45,7 @@ void through_states(const char* generation) {
                  << rig.statistic("host.nvme.nvme0.retries") << ", failed "
                  << rig.statistic("device.controller.failed_completions"));
     CHECK(rig.ctrl().failovers() > 0);
-    CHECK(rig.ctrl().namespaces().front()->head_disk->waiting() == 0);
+    CHECK(rig.ctrl().namespaces().front()->head.disk->waiting() == 0);
     CHECK(rig.ctrl().ana_state(1) == 2);
     CHECK(rig.ctrl().resets() == 1);
     rig.verified_traffic();

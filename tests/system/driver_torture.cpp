@@ -2,11 +2,14 @@
 // breaks into at a random moment. After each round: every request ended exactly once; those that
 // succeeded left what they wrote; nothing is held any more.
 //
-//   driver_torture KIND [ROUNDS [SEED [SETTING...]]]     KIND: load, reset, suspend, flr, remove
+//   driver_torture KIND [ROUNDS [SEED [SETTING...]]]
 //
+// KIND: load, reset, suspend, flr, remove; or path: the drive has two controllers, and one of them
+// is reset, or loses its namespace for a while, or is taken away and given back.
 // Settings (path.to.key=value) give the drive more to go wrong: shadow doorbells, a controller
 // memory buffer, a shared namespace.
-// The same arguments give the same run. Exit status 1 if anything is wrong, with one line for each.
+// The same arguments give the same run. Exit status 1 if anything is wrong, with one line for each
+// and the end of the kernel's log.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,6 +23,7 @@
 
 #include "host/nvme/dev.hpp"
 #include "sim/base/random.hpp"
+#include "sim/system/further_controllers.hpp"
 #include "sim/system/system.hpp"
 
 namespace {
@@ -42,8 +46,19 @@ class Torture {
     request.seed = seed;
     request.settings = {fmt::format("host.cpus={}", kCpus), "device.controller.max_io_queues=4",
                         "device.media.capacity_bytes=1073741824", "simulation.check_protocol=true"};
+    if (kind_ == "path") {
+      request.settings.insert(
+          request.settings.end(),
+          {"device.controllers=2", "device.controller.namespaces=[{\"shared\":true}]",
+           "device.controller.management.ana=true", "device.controller.management.oaes=2048"});
+    }
     request.settings.insert(request.settings.end(), settings.begin(), settings.end());
-    system_ = std::make_unique<system_::System>(system_::load_config(request));
+    system_::SystemHooks hooks;
+    hooks.kernel_log = [this](const host::PrintLine& line) {
+      if (log_.size() == kLogLines) log_.pop_front();
+      log_.push_back(line.to_string());
+    };
+    system_ = std::make_unique<system_::System>(system_::load_config(request), std::move(hooks));
     for (unsigned i = 0; i < kCpus * kDepth; ++i) {
       Slot& slot = slots_.emplace_back();
       slot.torture = this;
@@ -59,6 +74,7 @@ class Torture {
     const bool ended = system_->run([this] { scenario(); });
     if (!ended) wrong("nothing is pending, but the scenario has not ended");
     for (const std::string& violation : system_->protocol_violations()) wrong(violation);
+    if (wrong_ != 0) print_log();
     fmt::print("{}: {} rounds, {} requests, {} failed, {} verified reads, {} wrong\n", kind_,
                rounds_, ended_, failed_, verified_, wrong_);
     return wrong_ == 0 ? 0 : 1;
@@ -75,10 +91,22 @@ class Torture {
     void ended() { torture->take(*this); }
   };
 
+  // Nothing new is begun then: a disk that is gone fails whatever comes, at once.
   void wrong(const std::string& what) {
+    stopping_ = true;
     if (++wrong_ <= 20) fmt::print(stderr, "{}: round {}: {}\n", kind_, round_, what);
   }
+  void print_log() const {
+    for (const std::string& line : log_) fmt::print(stderr, "{}\n", line);
+  }
   host::NvmeDev& dev() { return *system_->driver().devices().back(); }
+  // The one that serves this function now.
+  host::NvmeDev& dev_of(unsigned function) {
+    host::NvmeDev* found = nullptr;
+    for (const auto& each : system_->driver().devices())
+      if (each->function().id == system_->functions()[function].id) found = each.get();
+    return *found;
+  }
   host::Machine& machine() { return system_->machine(); }
 
   static std::uint64_t word(unsigned slot, std::uint64_t version, std::uint32_t sector) {
@@ -160,9 +188,12 @@ class Torture {
   void check(bool holds, const char* what) {
     if (!holds) wrong(what);
   }
+  // But for the event request of each controller.
   void check_idle() {
-    check(dev().tags_in_use() <= (dev().removed() ? 0u : 1u), "tags are in use");
-    check(dev().pool_blocks_in_use() == 0, "blocks of the pools are in use");
+    for (const auto& each : system_->driver().devices()) {
+      check(each->tags_in_use() <= (each->removed() ? 0u : 1u), "tags are in use");
+      check(each->pool_blocks_in_use() == 0, "blocks of the pools are in use");
+    }
   }
   void check_gone(std::uint64_t pages) {
     check_idle();
@@ -173,7 +204,39 @@ class Torture {
     check(machine().pages.pages_in_use() == pages, "pages are in use");
   }
 
+  void set_access(unsigned function, bool accessible) {
+    using device::spec::AnaState;
+    device::Controller& controller =
+        function == 0 ? system_->controller() : system_->further().controller(function - 1);
+    controller.set_ana_state(1, accessible ? AnaState::kOptimized : AnaState::kInaccessible);
+  }
+
+  void disturb_path() {
+    const auto which = static_cast<unsigned>(random_.below(2));
+    host::NvmeDev& path = dev_of(which);
+    path.ctrl().subsystem()->policy() =
+        random_.chance(1, 2) ? host::IoPolicy::numa : host::IoPolicy::round_robin;
+    const auto action = random_.below(4);
+    if (action == 0) {
+      check(path.ctrl().reset_ctrl_sync() == 0, "the reset failed");
+    } else if (action == 1) {
+      check(path.reset_function() == 0, "the function level reset failed");
+    } else if (action == 2) {
+      set_access(which, false);
+      sleep_us(random_.below(2000));
+      set_access(which, true);
+    } else {
+      path.unbind();
+      sleep_us(random_.below(2000));
+      check(system_->driver().probe(system_->functions()[which]) == 0, "the probe failed");
+      check(system_->driver().wait_ready(), "the path did not come back");
+    }
+    check(dev_of(which).ctrl().state() == host::CtrlState::kLive, "the controller is not live");
+    check(system_->driver().disks().size() == 1, "there is not one disk");
+  }
+
   void disturb() {
+    if (kind_ == "path") return disturb_path();
     host::NvmeCtrl& ctrl = dev().ctrl();
     if (kind_ == "reset") {
       check(ctrl.reset_ctrl_sync() == 0, "the reset failed");
@@ -207,7 +270,8 @@ class Torture {
         check_gone(pages);
         check(system_->rescan(), "the drive was not found again");
       } else {
-        dev().ctrl().flush_scan();
+        for (const auto& each : system_->driver().devices())
+          if (!each->removed()) each->ctrl().flush_scan();
         check_idle();
       }
     }
@@ -215,8 +279,11 @@ class Torture {
     check_gone(pages);
   }
 
+  static constexpr std::size_t kLogLines = 40;
+
   const std::string kind_;
   const unsigned rounds_;
+  std::deque<std::string> log_;  // the last lines
   base::Random random_;
   std::unique_ptr<system_::System> system_;
   std::deque<Slot> slots_;

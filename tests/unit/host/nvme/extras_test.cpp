@@ -230,3 +230,39 @@ TEST_CASE("injected failures come as often as they were asked for") {
   }));
   CHECK(failed == 3);
 }
+
+namespace {
+
+// Apple's 2005: submission entries 128 bytes apart, one vector, tags shared between the queues,
+// command ids that are tags. 6.1 leaves it with one I/O queue.
+void is_served_with_wide_entries(Generation generation, std::size_t queues) {
+  RigConfig config = config_of(generation);
+  config.host.cpus = 4;
+  config.endpoint.vendor_id = 0x106b;
+  config.endpoint.device_id = 0x2005;
+  ScriptedRig rig(config);
+  rig.device.io_entry_bytes = 128;
+  REQUIRE(rig.run([&] {
+    CHECK(rig.boot());
+    CHECK(rig.dev().num_vecs() == 1);
+    CHECK(rig.dev().online_queues() == queues + 1);
+    for (unsigned i = 0; i < 5; ++i) CHECK(rig.read_block() == host::BlockStatus::kOk);
+  }));
+  CHECK(rig.device.io.size() >= 6);
+  for (const auto& seen : rig.device.io) {
+    CHECK(seen.entry.opc == 2);
+    CHECK(seen.entry.nsid == 1);
+    CHECK(seen.entry.cid >= 32);  // the tags below are reserved
+    CHECK(seen.entry.cid < 0x1000);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a drive whose submission entries lie 128 bytes apart is served, 5.15") {
+  is_served_with_wide_entries(Generation::v5_15, 1);
+}
+
+TEST_CASE("a drive whose submission entries lie 128 bytes apart is served, 6.1") {
+  is_served_with_wide_entries(Generation::v6_1, 1);
+}

@@ -59,6 +59,7 @@ class ScriptedDevice : public pcie::FunctionDevice {
   spec::IdentifyNamespace ns{};
   std::vector<std::uint32_t> nsids{1};
   std::uint32_t queues_granted = 64;
+  std::uint32_t io_entry_bytes = 64;  // how far entries of I/O submission queues lie apart
   bool ready_follows_enable = true;
   std::uint32_t csts_extra = 0;                  // bits added to CSTS
   bool gone = false;                             // all registers read as ones
@@ -68,6 +69,10 @@ class ScriptedDevice : public pcie::FunctionDevice {
   std::uint64_t cmb_address = 0;
   // Asked first for every command; without a value the default answer is given.
   std::function<std::optional<Answer>(std::uint16_t qid, const spec::SubmissionEntry&)> script;
+  // Up to 4 KiB to be read by a command that `script` leaves alone, in place of what it would get.
+  std::function<std::optional<std::vector<std::byte>>(std::uint16_t qid,
+                                                      const spec::SubmissionEntry&)>
+      content;
 
   unsigned cmb_writes = 0;
   unsigned cmb_fetches = 0;
@@ -215,7 +220,7 @@ class ScriptedDevice : public pcie::FunctionDevice {
       scheduler_.after<&ScriptedDevice::fetched>(100ns, this, qid);
       return;
     }
-    port_.dma_read(queue.sq_base + queue.sq_head * 64,
+    port_.dma_read(queue.sq_base + queue.sq_head * (qid == 0 ? 64 : io_entry_bytes),
                    std::as_writable_bytes(std::span(&queue.entry, 1)), {},
                    base::Callback::of<&ScriptedDevice::fetched>(this, qid));
   }
@@ -238,8 +243,22 @@ class ScriptedDevice : public pcie::FunctionDevice {
     Answer answer;
     if (script)
       if (const auto scripted = script(qid, entry)) answer = *scripted;
-    if (qid == 0 && answer.status == 0 && !answer.drop && !admin(entry, answer)) return;
+    if (answer.status == 0 && !answer.drop && !send_data(qid, entry) && qid == 0 &&
+        !admin(entry, answer))
+      return;
     if (!answer.drop) post(qid, entry.cid, answer);
+  }
+
+  // True if the test has data for this command.
+  bool send_data(std::uint16_t qid, const spec::SubmissionEntry& entry) {
+    if (!content) return false;
+    const auto bytes = content(qid, entry);
+    if (!bytes) return false;
+    base::BufferRef page = pool_.take();
+    std::memcpy(page->data(), bytes->data(), bytes->size());
+    port_.dma_write(entry.prp1, std::span<const std::byte>(page->data(), bytes->size()), page, {},
+                    nothing());
+    return true;
   }
 
   // False if there is no answer now.

@@ -50,7 +50,6 @@ struct RegionEntry {
   std::uint64_t mmap_offset;
 };
 static_assert(sizeof(RegionEntry) == 32);
-constexpr std::uint32_t kMostRegions = 8;
 
 template <class Struct>
 Struct read(std::span<const std::byte> payload) {
@@ -162,7 +161,8 @@ Virtqueue& VhostUserServer::queue_of(std::uint32_t index) {
 void VhostUserServer::set_memory(Payload payload) {
   const auto table = read<MemoryTable>(payload);
   payload = payload.subspan(sizeof table);
-  if (table.regions == 0 || table.regions > kMostRegions || table.regions > front_.fds()) {
+  if (table.regions == 0 || table.regions > GuestMemory::kMostRegions ||
+      table.regions > front_.fds()) {
     throw PeerError("the kernel sent a table of memory without the descriptors for it");
   }
   // Queues and accesses under way point into it.

@@ -59,7 +59,7 @@ def damages(report):
 
 OPTIONAL = {"partial_reason", "trace", "backlog", "verification", "flash", "hang", "jobs",
             "block_layer_flushes", "write_amplification_ratio", "workload", "event",
-            "media_reads"}
+            "media_reads", "guest", "exit_status"}
 
 
 def is_map(path):

@@ -32,13 +32,14 @@ GenerationFacts facts_of(Generation generation) {
   facts.subsystem_reset_states = true;
   facts.plug_newest_only = true;
   facts.cmb_switched_off = true;
+  facts.cmb_in_whole_blocks = true;
   facts.shared_tags_one_queue = true;
   return facts;
 }
 
 std::span<const base::ParamInfo> DriverConfig::params() {
   static constexpr std::int64_t kLarge = 0x7fff'ffff;
-  static constexpr std::array<base::ParamInfo, 26> kRows{{
+  static constexpr std::array<base::ParamInfo, 27> kRows{{
       {"generation", "", 0, 0, "Linux whose behaviour the driver follows: v5_15 or v6_1"},
       {"io_queue_depth", "entries", 2, 4095, "wanted depth of an I/O queue"},
       {"write_queues", "queues", 0, 1024, "queues for writes alone; 0: reads and writes share"},
@@ -66,6 +67,7 @@ std::span<const base::ParamInfo> DriverConfig::params() {
        "injected failures of completions: interval,probability,space,times; empty: none"},
       {"opal", "", 0, 1, "kernel built with self-encrypting drive support"},
       {"integrity", "", 0, 1, "kernel built with data integrity: it makes and checks protection"},
+      {"p2pdma", "", 0, 1, "kernel built with PCI peer-to-peer DMA, which a CMB takes"},
       {"hwmon", "", 0, 1, "kernel built with temperature monitoring of NVMe drives"},
       {"boot_time_ms", "ms", 0, base::kNoLimit, "wall clock of the host at simulated time 0"},
   }};

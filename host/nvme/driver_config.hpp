@@ -69,8 +69,10 @@ struct GenerationFacts {
   // The block layer gathers up to 32 requests of a batch and compares a bio with the newest only
   // (else 16, and with all of them).
   bool plug_newest_only = false;
-  // A controller memory buffer is switched off again when it cannot be used.
+  // A controller memory buffer is switched off again when it cannot be registered.
   bool cmb_switched_off = false;
+  // ... and one that is no whole number of blocks of memory is passed over.
+  bool cmb_in_whole_blocks = false;
   // The limit of one I/O queue for drives that share tags between queues works.
   bool shared_tags_one_queue = false;
 };
@@ -104,10 +106,11 @@ struct DriverConfig {
   // "interval,probability,space,times" of injected failures; empty: none.
   std::string fail_request;
   // Kernel configuration, not module parameters: CONFIG_NVME_HWMON, CONFIG_BLK_SED_OPAL,
-  // CONFIG_BLK_DEV_INTEGRITY.
+  // CONFIG_BLK_DEV_INTEGRITY, CONFIG_PCI_P2PDMA.
   bool hwmon = false;
   bool opal = false;
   bool integrity = false;
+  bool p2pdma = true;
   // Milliseconds since 1970 at simulated time 0, for the Timestamp feature.
   std::uint64_t boot_time_ms = 1'700'000'000'000;
 
@@ -119,7 +122,7 @@ BOOST_DESCRIBE_STRUCT(DriverConfig, (),
                        force_apst, apst_primary_timeout_ms, apst_secondary_timeout_ms,
                        apst_primary_latency_tol_us, apst_secondary_latency_tol_us,
                        use_threaded_interrupts, use_cmb_sqes, max_host_mem_size_mb, sgl_threshold,
-                       noacpi, streams, multipath, fail_request, hwmon, opal, integrity,
+                       noacpi, streams, multipath, fail_request, hwmon, opal, integrity, p2pdma,
                        boot_time_ms))
 
 }  // namespace nvmesim::host

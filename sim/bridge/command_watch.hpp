@@ -66,7 +66,8 @@ class CommandWatch {
   void memory_written(std::uint64_t address, std::span<const std::byte> data);
   // An interrupt message with this data has come to the kernel.
   void interrupt(std::uint32_t data);
-  // The guest's work towards its next doorbell begins now: it slept, or what it did is not to count.
+  // The guest's work towards its next doorbell begins now: it slept, or what it did is not to
+  // count.
   void work_begins() { busy_since_ = scheduler_.now(); }
 
   const Counts& counts() const { return counts_; }

@@ -258,7 +258,6 @@ void LinuxHost::pump() {
   if (ready <= 0 || ++pumps_ % kAttendPumps == 0) owner_->attend();
   if (ready < 0 || owner_->interrupted()) ended_ = owner_->ended();
   if (ready <= 0) return;
-  ++messages_;
   const auto readable = [&](int fd) {
     return std::any_of(wait.begin(), wait.begin() + static_cast<std::ptrdiff_t>(count),
                        [fd](const pollfd& one) { return one.fd == fd && one.revents != 0; });
@@ -307,7 +306,9 @@ void LinuxHost::serve_vhost() {
 
 void LinuxHost::register_statistics(base::StatisticsRegistry& registry) const {
   const std::string prefix = name();
-  registry.add(prefix + ".messages", "1", "Messages of the kernel, or bundles of them.", messages_);
+  registry.add(prefix + ".messages", "1", "Messages of the kernel.", [this] {
+    return (time_ ? time_->messages() : 0) + (server_ ? server_->messages() : 0);
+  });
   registry.add(prefix + ".runs", "1", "How often the kernel waited and was let go on.", waits_);
   registry.add(prefix + ".interrupts", "1", "Interrupt messages handed to the kernel.",
                interrupts_sent_);

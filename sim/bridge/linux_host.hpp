@@ -121,7 +121,6 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
   bool ended_ = false;
   unsigned pumps_ = 0;
 
-  std::uint64_t messages_ = 0;
   std::uint64_t waits_ = 0;
   std::uint64_t interrupts_sent_ = 0;
 };

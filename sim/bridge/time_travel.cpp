@@ -31,6 +31,7 @@ void TimeTravel::serve(Ns now) {
     if (peer_.bytes().size() < sizeof message) return;
     std::memcpy(&message, peer_.bytes().data(), sizeof message);
     peer_.consume(sizeof message);
+    ++messages_;
     // It says so before its next message.
     if (started_) shares_time_ = shared_.used();
     switch (message.op) {

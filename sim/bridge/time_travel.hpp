@@ -31,6 +31,8 @@ class TimeTravel {
   TimeTravel(Fd connection, Ns date) : peer_(std::move(connection), "the kernel"), date_(date) {}
 
   int fd() const { return peer_.fd(); }
+  // Messages that were handled: the same in every run, however they came.
+  std::uint64_t messages() const { return messages_; }
   bool receive() { return peer_.receive(); }
   // Handles what was received, at the kernel's time `now`, up to a message with which the
   // simulation has to advance first: then update() is set.
@@ -64,6 +66,7 @@ class TimeTravel {
   Connection peer_;
   SharedTime shared_;
   const Ns date_;
+  std::uint64_t messages_ = 0;
   bool started_ = false;
   bool shares_time_ = false;
   Ns granted_ = 0;  // the kernel's time is not beyond

@@ -73,6 +73,7 @@ std::optional<unsigned> VhostUserServer::serve() {
     }
     if (bytes.size() < sizeof header + header.size) return std::nullopt;
     const Payload payload = bytes.subspan(sizeof header, header.size);
+    ++messages_;
     if (header.request == static_cast<std::uint32_t>(VhostUserRequest::kVringKick)) {
       const auto state = read<VringState>(payload);
       queue_of(state.index);
@@ -227,6 +228,7 @@ bool VhostUserServer::receive_answer() {
     throw PeerError("the kernel knows nothing of the virtqueue that it is called for");
   }
   back_->consume(kAnswer);
+  ++messages_;
   call_open_ = false;
   return true;
 }

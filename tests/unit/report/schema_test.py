@@ -91,7 +91,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([program, directory], check=True, stdout=subprocess.DEVNULL)
         files = sorted(pathlib.Path(directory).iterdir())
-        assert len(files) == 4, files
+        assert len(files) == 5, files
         for file in files:
             report = json.loads(file.read_text())
             for error in validator.iter_errors(report):

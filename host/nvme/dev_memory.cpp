@@ -38,15 +38,15 @@ void NvmeDev::map_cmb() {
   const pcie::BarInfo& bar = function_.bars[bir];
   if (offset > bar.bytes) return;
   const std::uint64_t bytes = std::min(unit * bits(cmbsz_, 31, 12), bar.bytes - offset);
-  const bool usable =
-      !facts_.cmb_switched_off || ((bytes | (bar.address + offset)) & (kMemoryBlock - 1)) == 0;
-  if (facts_.cmb_switched_off && !usable) {
-    ctrl_.log_warning("failed to register the CMB");
-    if (enabled_by_host) machine_.hi_lo_writeq(bar_ + kRegCmbmsc, 0);
-    return;
-  }
+  const bool whole_blocks = ((bytes | bar.address) & (kMemoryBlock - 1)) == 0;
+  if (facts_.cmb_in_whole_blocks && config_.p2pdma && !whole_blocks) return;
   if (enabled_by_host)
     machine_.hi_lo_writeq(bar_ + kRegCmbmsc, (bar.address + offset) | kCre | kCmse);
+  if (!config_.p2pdma) {
+    ctrl_.log_warning("failed to register the CMB");
+    if (enabled_by_host && facts_.cmb_switched_off) machine_.hi_lo_writeq(bar_ + kRegCmbmsc, 0);
+    return;
+  }
   cmb_.set(bar.address + offset, bytes);
   cmb_use_sqes_ = config_.use_cmb_sqes && (cmbsz_ & kSqs) != 0;
 }

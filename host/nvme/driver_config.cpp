@@ -35,13 +35,14 @@ GenerationFacts facts_of(Generation generation) {
   facts.queue_update_may_fail = true;
   facts.other_sets_without_disk = true;
   facts.cmb_switched_off = true;
+  facts.cmb_in_whole_blocks = true;
   facts.shared_tags_one_queue = true;
   return facts;
 }
 
 std::span<const base::ParamInfo> DriverConfig::params() {
   static constexpr std::int64_t kLarge = 0x7fff'ffff;
-  static constexpr std::array<base::ParamInfo, 28> kRows{{
+  static constexpr std::array<base::ParamInfo, 29> kRows{{
       {"generation", "", 0, 0, "Linux whose behaviour the driver follows: v5_15 or v6_1"},
       {"io_queue_depth", "entries", 2, 4095, "wanted depth of an I/O queue"},
       {"write_queues", "queues", 0, 1024, "queues for writes alone; 0: reads and writes share"},
@@ -72,6 +73,7 @@ std::span<const base::ParamInfo> DriverConfig::params() {
       {"opal", "", 0, 1, "kernel built with self-encrypting drive support"},
       {"integrity", "", 0, 1, "kernel built with data integrity: it makes and checks protection"},
       {"zoned", "", 0, 1, "kernel built with zoned block devices: zoned namespaces have disks"},
+      {"p2pdma", "", 0, 1, "kernel built with PCI peer-to-peer DMA, which a CMB takes"},
       {"hwmon", "", 0, 1, "kernel built with temperature monitoring of NVMe drives"},
       {"boot_time_ms", "ms", 0, base::kNoLimit, "wall clock of the host at simulated time 0"},
   }};

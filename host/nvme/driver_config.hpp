@@ -78,8 +78,10 @@ struct GenerationFacts {
   bool plug_newest_only = false;
   // Private namespaces of several controllers may have the same NSID, and have no heads then.
   bool private_nsids_repeat = false;
-  // A controller memory buffer is switched off again when it cannot be used.
+  // A controller memory buffer is switched off again when it cannot be registered.
   bool cmb_switched_off = false;
+  // ... and one that is no whole number of blocks of memory is passed over.
+  bool cmb_in_whole_blocks = false;
   // A namespace of a command set that this kernel cannot serve is there without a disk (else it is
   // passed over).
   bool other_sets_without_disk = false;
@@ -117,10 +119,11 @@ struct DriverConfig {
   // "interval,probability,space,times" of injected failures; empty: none.
   std::string fail_request;
   // Kernel configuration, not module parameters: CONFIG_NVME_HWMON, CONFIG_BLK_SED_OPAL,
-  // CONFIG_BLK_DEV_INTEGRITY, CONFIG_BLK_DEV_ZONED.
+  // CONFIG_BLK_DEV_INTEGRITY, CONFIG_PCI_P2PDMA, CONFIG_BLK_DEV_ZONED.
   bool hwmon = false;
   bool opal = false;
   bool integrity = false;
+  bool p2pdma = true;
   bool zoned = true;
   // Milliseconds since 1970 at simulated time 0, for the Timestamp feature.
   std::uint64_t boot_time_ms = 1'700'000'000'000;
@@ -134,6 +137,6 @@ BOOST_DESCRIBE_STRUCT(DriverConfig, (),
                        apst_primary_latency_tol_us, apst_secondary_latency_tol_us,
                        use_threaded_interrupts, use_cmb_sqes, max_host_mem_size_mb, sgl_threshold,
                        noacpi, streams, multipath, iopolicy, fail_request, hwmon, opal, integrity,
-                       zoned, boot_time_ms))
+                       p2pdma, zoned, boot_time_ms))
 
 }  // namespace nvmesim::host

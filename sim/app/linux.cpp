@@ -3,12 +3,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/crc.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <sstream>
 
 #include "sim/app/linux_break.hpp"
+#include "sim/app/linux_results.hpp"
 #include "sim/app/linux_run.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output_file.hpp"
@@ -72,6 +75,56 @@ class BuildProgress {
   unsigned lines_ = 0;
 };
 
+// What a run sets itself: another value would break it, or make it say what is not so.
+void refuse_own_word(const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  for (const std::string_view own :
+       {"mem", "root", "rootfstype", "rootflags", "ro", "rw", "init", "initrd", "rdinit", "umid",
+        "uml_dir", "virtio_uml.device", "earlyprintk", "keep_bootcon", "console", "panic", "--"}) {
+    if (name != own) continue;
+    throw base::UserError(fmt::format("--kernel-args: '{}' is nvmesim's own{}", word,
+                                      own == "mem" ? "; use --memory" : ""));
+  }
+  for (const std::string_view own : {"time-travel", "con", "ssl"}) {
+    const std::string_view rest = std::string_view(name).substr(std::min(own.size(), name.size()));
+    const bool numbered = rest.find_first_not_of("0123456789") == rest.npos;
+    if (!name.starts_with(own) || (own != "time-travel" && !numbered)) continue;
+    throw base::UserError(fmt::format("--kernel-args: '{}' is nvmesim's own", word));
+  }
+}
+
+// Settings of our own host and driver mean nothing to a real kernel: nobody would read them.
+void refuse_idle_settings(const po::variables_map& values) {
+  if (values.count("set") == 0) return;
+  for (const std::string& setting : values["set"].as<std::vector<std::string>>()) {
+    const std::string key = setting.substr(0, setting.find('='));
+    const auto refuse = [&](const char* instead) {
+      throw base::UserError(
+          fmt::format("--set {}: a real kernel is the host, and does not read it{}", key, instead));
+    };
+    if (key == "host.memory_bytes") refuse("; use --memory");
+    if (key.starts_with("driver.")) refuse("; its own parameters go by --driver or --kernel-args");
+    if (key == "simulation.hang_after_ms") refuse("");
+    if (!key.starts_with("host.")) continue;
+    if (key != "host.memory_read_latency_ns" && key != "host.memory_read_ns_per_kib" &&
+        key != "host.aspm") {
+      refuse("");
+    }
+  }
+}
+
+// Of two ways to name the kernel one would be forgotten.
+void refuse_two_kernels(const po::variables_map& values) {
+  const char* first = nullptr;
+  for (const char* name : {"kernel", "linux-tree", "linux-version"}) {
+    if (values.count(name) == 0) continue;
+    if (first != nullptr) {
+      throw base::UserError(fmt::format("--{} and --{}: give one of them", first, name));
+    }
+    first = name;
+  }
+}
+
 std::optional<std::string> optional(const po::variables_map& values, const char* name) {
   if (values.count(name) == 0) return std::nullopt;
   return values[name].as<std::string>();
@@ -103,7 +156,6 @@ LinuxRunOptions run_options(const po::variables_map& values, Arguments command) 
   }
   if (command.empty()) command = {access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh"};
   options.command = std::move(command);
-  options.standard_input = values.count("stdin") != 0;
   options.kernel_messages = values.count("dmesg") != 0;
   options.memory_mib = unsigned_option(values, "memory", 64, 65536);
   // A parameter of our driver has the same name and syntax for the kernel.
@@ -111,10 +163,17 @@ LinuxRunOptions run_options(const po::variables_map& values, Arguments command) 
     if (values.count(name) == 0) continue;
     for (const auto& words : values[name].as<std::vector<std::string>>()) {
       std::istringstream stream(words);
-      for (std::string word; stream >> word;) options.kernel_arguments.push_back(word);
+      for (std::string word; stream >> word;) {
+        refuse_own_word(word);
+        options.kernel_arguments.push_back(word);
+      }
     }
   }
+  if (options.terminal && values.count("stdin") != 0) {
+    throw base::UserError("--stdin: the command gets the terminal");
+  }
   options.kernel = prepared_kernel(values);
+  if (values.count("stdin") != 0) options.standard_input = read_standard_input();
   return options;
 }
 
@@ -125,6 +184,24 @@ std::vector<LinuxBreak> breaks(const po::variables_map& values) {
     for (const auto& text : values["break"].as<std::vector<std::string>>()) list.emplace_back(text);
   }
   return list;
+}
+
+// What ran, for the results.
+boost::json::object describe(const LinuxRunOptions& options) {
+  std::ifstream file(options.kernel, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  boost::crc_32_type crc;
+  crc.process_bytes(bytes.data(), bytes.size());
+  boost::json::object facts;
+  facts["kind"] = "linux";
+  facts["kernel"] = options.kernel;
+  facts["kernel_bytes"] = bytes.size();
+  facts["kernel_crc32"] = fmt::format("{:08x}", crc.checksum());
+  facts["kernel_arguments"] =
+      boost::json::array(options.kernel_arguments.begin(), options.kernel_arguments.end());
+  facts["memory_mib"] = options.memory_mib;
+  facts["command"] = boost::json::array(options.command.begin(), options.command.end());
+  return facts;
 }
 
 // The wire trace's file and the breakpoints that watch the wire and the kernel.
@@ -192,48 +269,80 @@ class Watch {
   std::string hit_;  // a line of the wire at which the kernel is to be held when it runs next
 };
 
+// Files that no output may replace.
+std::vector<std::string> taken_files(const po::variables_map& values) {
+  std::vector<std::string> taken;
+  for (const char* name : {"drive", "host", "kernel", "trace-wire"}) {
+    if (values.count(name) != 0) taken.push_back(values[name].as<std::string>());
+  }
+  return taken;
+}
+
+// The exit status, with what the checkers of simulation.check_protocol found.
+int checked(system_::LinuxSystem& system, int status) {
+  const std::vector<std::string> violations = system.protocol_violations();
+  for (const std::string& violation : violations) {
+    fmt::print(stderr, "nvmesim: protocol violation: {}\n", violation);
+  }
+  return violations.empty() || status != 0 ? status : 1;
+}
+
 }  // namespace
 
 int linux_kernel(const Arguments& all) {
   const auto dashes = std::find(all.begin(), all.end(), "--");
   Arguments command(dashes == all.end() ? dashes : dashes + 1, all.end());
   po::options_description options = linux_options();
-  options.add(system_options());
+  options.add(system_options()).add(linux_result_options());
   const auto values = parse(
       {all.begin(), dashes}, "linux",
       "usage: nvmesim linux [options] -- CMD ARGS\n\n"
       "Boots an unmodified Linux kernel (User-Mode Linux) whose NVMe drive is the simulated\n"
       "one, in simulated time, and runs CMD in it as root. It sees this machine's files; what\n"
       "it writes stays in memory and is gone afterwards. Its output and exit status are\n"
-      "passed on. Without CMD: a shell. The kernel is built once, from linux-source.",
+      "passed on. Without CMD: a shell. The kernel is built once, from linux-source.\n\n"
+      "--driver and --kernel-args go to the kernel. Exit status: that of CMD; else 1 if CMD or\n"
+      "the kernel did not come to its end, 2 for wrong use, 128 and the signal's number if it was\n"
+      "interrupted; one line says what happened.",
       options);
+  refuse_two_kernels(values);
+  refuse_idle_settings(values);
   if (values.count("prepare") != 0) {
+    if (dashes != all.end()) throw base::UserError("--prepare: it runs no command");
     fmt::print("{}\n", prepared_kernel(values));
     return 0;
   }
   const system_::SystemConfig config = system_config(values);
   Watch watch(values);
+  LinuxResults results(values, taken_files(values));
   LinuxRunOptions run_with = run_options(values, std::move(command));
   run_with.seed = config.seed;
   system_::LinuxOptions kernel;
   kernel.memory_bytes = run_with.memory_mib * base::kMiB;
   kernel.free_running = !run_with.terminal;
   kernel.date_ns = kDateNs;
+  results.attach(kernel);
+  LinuxResults::End end;
+  if (results.wanted()) end.workload = describe(run_with);
   system_::LinuxSystem system(config, kernel, watch.hooks());
+  results.begin(system);
   // Late: until its keeper runs, nobody would remove its directory.
   LinuxRun run(std::move(run_with));
   system.listen(run.time_socket(), run.pci_socket());
   watch.attach(system, run);
   run.start();
-  std::string why_not;
+  std::string broken;
   try {
-    if (!system.run(run)) why_not = "the kernel sleeps, and nothing will wake it";
+    if (!system.run(run)) broken = "the kernel sleeps, and nothing will wake it";
   } catch (const bridge::PeerError& error) {
-    if (!run.ended_soon()) why_not = error.what();
+    broken = error.what();
+    run.ended_soon();
   }
-  const int status = run.finish(why_not);
+  end.exit_status = run.finish(broken);
+  end.partial = run.failure();
   watch.commit();
-  return status;
+  results.write(end);
+  return checked(system, end.exit_status);
 }
 
 }  // namespace nvmesim::app

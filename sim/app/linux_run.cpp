@@ -32,19 +32,6 @@ void on_interrupt(int signal) {
   interrupt_signal = signal;
 }
 
-std::string all_of(int fd) {
-  std::string text;
-  char chunk[65536];
-  for (ssize_t count; (count = ::read(fd, chunk, sizeof chunk)) != 0;) {
-    if (count > 0) {
-      text.append(chunk, static_cast<std::size_t>(count));
-    } else if (errno != EINTR) {
-      throw base::UserError(fmt::format("standard input: {}", std::strerror(errno)));
-    }
-  }
-  return text;
-}
-
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t count = ::write(fd, text.data(), text.size());
@@ -72,6 +59,34 @@ std::vector<std::string> environment(bool terminal) {
   return list;
 }
 
+// Before there is anything to clean up.
+bool catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  return true;
+}
+
+// The command's, too: where it is one that the guest has as well.
+std::string working_directory() {
+  std::error_code error;
+  const auto path = std::filesystem::current_path(error);
+  if (error) {
+    throw base::UserError(
+        fmt::format("linux: the working directory cannot be found: {}", error.message()));
+  }
+  const std::string text = path.string();
+  for (const std::string_view own : {"/dev", "/proc", "/run", "/sys"}) {
+    if (text.starts_with(own) && (text.size() == own.size() || text[own.size()] == '/')) {
+      throw base::UserError(fmt::format(
+          "linux: the guest has a {} of its own, in which there is no {}; change to another "
+          "directory",
+          own, text));
+    }
+  }
+  return text;
+}
+
 bool has_debugger(pid_t pid) {
   std::ifstream status(fmt::format("/proc/{}/status", pid));
   for (std::string line; std::getline(status, line);) {
@@ -82,16 +97,31 @@ bool has_debugger(pid_t pid) {
 
 }  // namespace
 
+std::string read_standard_input() {
+  std::string text;
+  char chunk[65536];
+  for (ssize_t count; (count = ::read(STDIN_FILENO, chunk, sizeof chunk)) != 0;) {
+    if (count > 0) {
+      text.append(chunk, static_cast<std::size_t>(count));
+    } else if (errno != EINTR) {
+      throw base::UserError(fmt::format("standard input: {}", std::strerror(errno)));
+    }
+  }
+  return text;
+}
+
 LinuxRun::LinuxRun(LinuxRunOptions options)
     : options_(std::move(options)),
+      command_file_(command_file()),
+      signals_caught_(catch_signals()),
       stdout_{directory_.create("stdout")},
       stderr_{directory_.create("stderr")},
       console_{directory_.create("console")},
       status_(directory_.create("status")) {
   directory_.create("init", bridge::guest_init(), true);
   directory_.create("getrandom.so", bridge::guest_getrandom());
-  directory_.create("command", command_file());
-  if (options_.standard_input) directory_.create("stdin", all_of(STDIN_FILENO));
+  directory_.create("command", command_file_);
+  if (options_.standard_input) directory_.create("stdin", *options_.standard_input);
 }
 
 LinuxRun::~LinuxRun() {
@@ -100,7 +130,7 @@ LinuxRun::~LinuxRun() {
 }
 
 std::string LinuxRun::command_file() const {
-  std::string text = std::filesystem::current_path().string() + '\0';
+  std::string text = working_directory() + '\0';
   text += options_.terminal ? "t" : "f";
   text += '\0';
   const std::vector<std::string> variables = environment(options_.terminal);
@@ -140,7 +170,8 @@ std::vector<std::string> LinuxRun::arguments() const {
 void LinuxRun::start() {
   bridge::KernelCommand command;
   command.arguments = arguments();
-  command.environment = {"LD_PRELOAD=" + directory_.file("getrandom.so"),
+  // Its directory is its working directory, whatever that is called.
+  command.environment = {"LD_PRELOAD=/proc/self/cwd/getrandom.so",
                          fmt::format("NVMESIM_SEED={}", options_.seed), "TMPDIR=/proc/self/cwd"};
   const bridge::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   command.descriptors = {{null.get(), 0}, {console_.file.get(), 1}, {console_.file.get(), 2}};
@@ -150,9 +181,6 @@ void LinuxRun::start() {
     termios now{};
     if (tcgetattr(STDIN_FILENO, &now) == 0) terminal_ = now;
   }
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   process_ = std::make_unique<bridge::KernelProcess>(directory_, command);
 }
 
@@ -212,7 +240,7 @@ bool LinuxRun::idle(std::uint64_t ns) {
   }
 }
 
-int LinuxRun::finish(const std::string& why_not) {
+int LinuxRun::finish(const std::string& broken) {
   attend();
   const std::string text = [this] {
     char chunk[32] = {};
@@ -221,17 +249,25 @@ int LinuxRun::finish(const std::string& why_not) {
   }();
   const auto status = base::parse_unsigned(std::string_view(text).substr(0, text.find('\n')));
   if (interrupted()) {
+    failure_ = "interrupted";
     fmt::print(stderr, "nvmesim: interrupted; the kernel was ended\n");
     return 128 + interrupt_signal;
   }
-  if (text.ends_with('\n') && status && *status < 256) return static_cast<int>(*status);
-  fmt::print(stderr, "nvmesim: the command did not come to its end: {}\n",
-             why_not.empty() ? how_it_ended() : why_not);
+  // A kernel that turns the machine off does not wait for what the bridge still has to say to it.
+  const auto ended = process_->ended() ? process_->wait_status() : std::nullopt;
+  const bool kernel_left = ended && WIFEXITED(*ended) && WEXITSTATUS(*ended) == 0;
+  const bool command_ended = text.ends_with('\n') && status && *status < 256;
+  if (command_ended && kernel_left) return static_cast<int>(*status);
+  failure_ = broken;
+  if (process_->ended()) {
+    failure_ = how_it_ended() + (broken.empty() ? "" : fmt::format("; {}", broken));
+  }
+  fmt::print(stderr, "nvmesim: the {} did not come to its end: {}\n",
+             command_ended ? "kernel" : "command", failure_);
   return 1;
 }
 
 std::string LinuxRun::how_it_ended() {
-  if (!process_->ended()) process_->kill();
   const std::string panic = last_panic();
   const auto status = process_->wait_status();
   std::string how = "the process that keeps the kernel was killed";

@@ -20,16 +20,20 @@ struct LinuxRunOptions {
   std::string kernel;
   std::vector<std::string> kernel_arguments;  // more of them
   std::vector<std::string> command;
-  bool terminal = false;         // the command gets the user's terminal
-  bool standard_input = false;   // ... or all of standard input, read before anything runs
-  bool kernel_messages = false;  // shown on standard error
+  bool terminal = false;                      // the command gets the user's terminal
+  std::optional<std::string> standard_input;  // ... or this
+  bool kernel_messages = false;               // shown on standard error
   std::uint64_t memory_mib = 512;
   std::uint64_t seed = 1;
 };
 
+// All of standard input. Throws UserError if it cannot be read.
+std::string read_standard_input();
+
 class LinuxRun : public bridge::KernelOwner {
  public:
-  // Makes the run directory. Throws UserError.
+  // Makes the run directory; from then on a signal of the user ends the run in good order. Throws
+  // UserError.
   explicit LinuxRun(LinuxRunOptions options);
   ~LinuxRun() override;
 
@@ -46,9 +50,12 @@ class LinuxRun : public bridge::KernelOwner {
   void attend() override;
   bool idle(std::uint64_t ns) override;
 
-  // Shows what is left, and says the exit status: the command's, if it came to its end; else 1 and
-  // one line on standard error that says why.
-  int finish(const std::string& why_not = {});
+  // Shows what is left, and says the exit status: the command's, if it came to its end and the
+  // kernel to its own; else 1 and one line on standard error that says why (`broken`: what the
+  // bridge knows of it).
+  int finish(const std::string& broken = {});
+  // After it: why the command or the kernel did not come to its end; empty if both did.
+  const std::string& failure() const { return failure_; }
   pid_t pid() const { return process_->pid(); }
   // Holds the kernel, which stands still, until a debugger has it; says so.
   void hold_for_debugger(const std::string& why, base::Time now);
@@ -66,6 +73,8 @@ class LinuxRun : public bridge::KernelOwner {
   std::string last_panic();
 
   const LinuxRunOptions options_;
+  const std::string command_file_;
+  const bool signals_caught_;
   bridge::RunDirectory directory_;
   Output stdout_;
   Output stderr_;
@@ -74,6 +83,7 @@ class LinuxRun : public bridge::KernelOwner {
   std::unique_ptr<bridge::KernelProcess> process_;
   std::optional<termios> terminal_;
   std::string console_tail_;
+  std::string failure_;
 };
 
 }  // namespace nvmesim::app

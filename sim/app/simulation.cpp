@@ -211,38 +211,9 @@ report::RunReport Simulation::make_report() {
   if (interrupted_) report.partial_reason = "interrupted by the user";
   if (!aborted_.empty()) report.partial_reason = aborted_;
   report.partial = !report.partial_reason.empty();
-  add_measured(report);
+  add_measured(report, span_, system_->statistics(), config_.device.media.kind);
   if (report.verification) add_media_checks(*report.verification);
   return report;
-}
-
-// Statistics and busy times of the measured span, and what follows from them.
-void Simulation::add_measured(report::RunReport& report) {
-  report.utilisation_span = span_.length();
-  for (const MeasuredSpan::Busy& row : span_.busy(system_->statistics())) {
-    report.utilisation.push_back({row.name, row.group, row.time});
-  }
-  const std::vector<MeasuredSpan::Row> rows = span_.statistics(system_->statistics());
-  for (const auto& [statistic, value] : rows) {
-    report.statistics.push_back(
-        {statistic.name, statistic.unit, statistic.help, value, statistic.level});
-  }
-  report.reads.commands = value_of(rows, "device.media.read.commands");
-  report.reads.unwritten = value_of(rows, "device.media.read.unmapped_commands");
-  if (config_.device.media.kind != models::MediaKind::nand) return;
-  const auto bytes = [&](std::string_view name) {
-    return value_of(rows, name) * models::kUnitBytes;
-  };
-  report::FlashReport flash;
-  flash.host_bytes = value_of(rows, "device.controller.written_bytes");
-  flash.host_programmed_bytes = bytes("device.media.ftl.host_units");
-  flash.moved_bytes = bytes("device.media.ftl.gc_units");
-  flash.media_bytes = flash.host_programmed_bytes + flash.moved_bytes +
-                      bytes("device.media.ftl.padding_units") +
-                      bytes("device.media.ftl.parity_units");
-  flash.garbage_collections = value_of(rows, "device.media.ftl.gc_runs");
-  flash.erases = value_of(rows, "device.media.nand.erases");
-  report.flash = flash;
 }
 
 // The media check every read against their own record: of the whole run, read-back included.

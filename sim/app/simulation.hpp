@@ -50,7 +50,6 @@ class Simulation {
   void run_ended() { span_.end(system_->statistics(), system_->scheduler().now()); }
   void scenario(const WorkloadFactory& factory);
   report::RunReport make_report();
-  void add_measured(report::RunReport& report);
   void add_media_checks(report::VerificationReport& verification);
   // Why the run counts as failed; empty if it does not.
   std::vector<std::string> failures(const report::RunReport& report);

@@ -14,14 +14,6 @@ report::Operation operation(workload::Operation value) {
   return static_cast<report::Operation>(value);
 }
 
-report::StageTimes stage_times(const base::StageRecord& record) {
-  report::StageTimes times{};
-  for (std::size_t i = 0; i < base::kStageCount; ++i) {
-    times[i] = record.spent(static_cast<base::Stage>(i));
-  }
-  return times;
-}
-
 report::OperationReport operation_report(const workload::OperationResult& from) {
   return {.count = from.count,
           .errors = from.errors,
@@ -102,6 +94,14 @@ std::string device_stage(std::string_view in_flight, std::uint16_t queue, std::u
 
 }  // namespace
 
+report::StageTimes stage_times(const base::StageRecord& record) {
+  report::StageTimes times{};
+  for (std::size_t i = 0; i < base::kStageCount; ++i) {
+    times[i] = record.spent(static_cast<base::Stage>(i));
+  }
+  return times;
+}
+
 void add_result(report::RunReport& report, const workload::WorkloadResult& result) {
   report.measured = result.measured();
   report.operations = operation_reports(result.operations);
@@ -129,6 +129,35 @@ void add_result(report::RunReport& report, const workload::WorkloadResult& resul
       report.notes.push_back("the trace has no arrival times: replayed in closed loop");
     }
   }
+}
+
+void add_measured(report::RunReport& report, const MeasuredSpan& span,
+                  const base::StatisticsRegistry& registry, models::MediaKind media) {
+  report.utilisation_span = span.length();
+  for (const MeasuredSpan::Busy& row : span.busy(registry)) {
+    report.utilisation.push_back({row.name, row.group, row.time});
+  }
+  const std::vector<MeasuredSpan::Row> rows = span.statistics(registry);
+  for (const auto& [statistic, value] : rows) {
+    report.statistics.push_back(
+        {statistic.name, statistic.unit, statistic.help, value, statistic.level});
+  }
+  report.reads.commands = value_of(rows, "device.media.read.commands");
+  report.reads.unwritten = value_of(rows, "device.media.read.unmapped_commands");
+  if (media != models::MediaKind::nand) return;
+  const auto bytes = [&](std::string_view name) {
+    return value_of(rows, name) * models::kUnitBytes;
+  };
+  report::FlashReport flash;
+  flash.host_bytes = value_of(rows, "device.controller.written_bytes");
+  flash.host_programmed_bytes = bytes("device.media.ftl.host_units");
+  flash.moved_bytes = bytes("device.media.ftl.gc_units");
+  flash.media_bytes = flash.host_programmed_bytes + flash.moved_bytes +
+                      bytes("device.media.ftl.padding_units") +
+                      bytes("device.media.ftl.parity_units");
+  flash.garbage_collections = value_of(rows, "device.media.ftl.gc_runs");
+  flash.erases = value_of(rows, "device.media.nand.erases");
+  report.flash = flash;
 }
 
 report::HangReport hang_report(std::string reason, base::Time at, const workload::Runner& workload,

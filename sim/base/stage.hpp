@@ -121,6 +121,12 @@ class StageJoin {
     if (found != records_.end()) found->second.stamp(stage, when);
   }
 
+  // What the device has said of that command so far; null if nothing.
+  const StageRecord* find(CommandKey key) const {
+    const auto found = records_.find(key.packed());
+    return found == records_.end() ? nullptr : &found->second;
+  }
+
   // Host side: appends the device's part to a host record whose last stamp is the doorbell write,
   // and the interrupt stage up to `seen`. False if the device has said nothing of that command.
   bool join(CommandKey key, StageRecord& host, Time seen);

@@ -10,9 +10,15 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sim/base/assert.hpp"
 #include "sim/base/config.hpp"
 
 namespace nvmesim::bridge {
+namespace {
+
+constexpr int kSendMs = 2000;
+
+}  // namespace
 
 void Fd::reset() {
   if (fd_ >= 0) ::close(fd_);
@@ -88,14 +94,33 @@ Fd Connection::take_fd() {
   return fd;
 }
 
-void Connection::send(std::span<const std::byte> bytes) {
+void Connection::send(std::span<const std::byte> bytes, std::span<const int> fds) {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostFds)> control{};
   while (!bytes.empty()) {
-    const ssize_t count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (!fds.empty()) {
+      NVMESIM_ASSERT(fds.size() <= kMostFds, "too many descriptors for one message");
+      message.msg_control = control.data();
+      message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(fds.size_bytes());
+      std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+    }
+    const ssize_t count = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count >= 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(count));
+      fds = {};
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      // A peer that reads what it asked for has room for megabytes.
       pollfd wait{fd_.get(), POLLOUT, 0};
-      ::poll(&wait, 1, -1);
+      if (::poll(&wait, 1, kSendMs) == 0) {
+        throw PeerError(fmt::format("{} does not read what it is sent", name_));
+      }
     } else if (errno != EINTR) {
       throw PeerError(fmt::format("{} is gone: {}", name_, std::strerror(errno)));
     }

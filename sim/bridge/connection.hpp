@@ -52,11 +52,12 @@ class Connection {
   Fd take_fd();
   std::size_t fds() const { return fds_.size(); }
 
-  // All of it. Waits while the peer does not read; throws PeerError if it is gone.
-  void send(std::span<const std::byte> bytes);
+  // All of it, descriptors with the first byte. Waits a little while the peer does not read; throws
+  // PeerError if it never does, or is gone.
+  void send(std::span<const std::byte> bytes, std::span<const int> fds = {});
   template <class Message>
-  void send_struct(const Message& message) {
-    send(std::as_bytes(std::span(&message, 1)));
+  void send_struct(const Message& message, std::span<const int> fds = {}) {
+    send(std::as_bytes(std::span(&message, 1)), fds);
   }
 
  private:

@@ -4,13 +4,58 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 namespace nvmesim::bridge {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
+
+// What the handler of a signal can see is static. Slots are claimed and given up by add() and
+// clear(); an empty one has no bytes.
+struct Guarded {
+  std::atomic<std::uintptr_t> begin{0};
+  std::atomic<std::uintptr_t> bytes{0};
+};
+std::array<Guarded, 2 * GuestMemory::kMostRegions> guarded;
+volatile std::sig_atomic_t bytes_lost = 0;
+
+void on_bus_error(int signal, siginfo_t* info, void* /*context*/) {
+  const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
+  for (const Guarded& one : guarded) {
+    if (at - one.begin >= one.bytes) continue;
+    void* page = reinterpret_cast<void*>(at & ~(kPage - 1));
+    if (mmap(page, kPage, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+        page) {
+      bytes_lost = 1;
+      return;
+    }
+  }
+  ::signal(signal, SIG_DFL);  // the access is repeated, and is fatal
+}
+
+void guard(void* mapping, std::uint64_t bytes) {
+  struct sigaction action {};
+  action.sa_sigaction = on_bus_error;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+  for (Guarded& one : guarded) {
+    if (one.bytes != 0) continue;
+    one.begin = reinterpret_cast<std::uintptr_t>(mapping);
+    one.bytes = bytes;
+    return;
+  }
+}
+
+void unguard(void* mapping) {
+  for (Guarded& one : guarded) {
+    if (one.begin == reinterpret_cast<std::uintptr_t>(mapping)) one.bytes = 0;
+  }
+}
 
 bool wraps(std::uint64_t begin, std::uint64_t bytes) {
   return begin + bytes < begin;
@@ -21,6 +66,10 @@ bool overlap(std::uint64_t a, std::uint64_t a_bytes, std::uint64_t b, std::uint6
 }
 
 }  // namespace
+
+bool GuestMemory::lost() {
+  return bytes_lost != 0;
+}
 
 void GuestMemory::add(const MemoryRegion& region, const Fd& file) {
   if (region.bytes == 0 || wraps(region.guest_address, region.bytes) ||
@@ -49,11 +98,15 @@ void GuestMemory::add(const MemoryRegion& region, const Fd& file) {
         fmt::format("the memory of the kernel cannot be mapped: {}", std::strerror(errno)));
   }
   mapped.data = static_cast<std::byte*>(mapped.mapping) + skipped;
+  guard(mapped.mapping, mapped.mapping_bytes);
   regions_.push_back(mapped);
 }
 
 void GuestMemory::clear() {
-  for (const Mapped& region : regions_) munmap(region.mapping, region.mapping_bytes);
+  for (const Mapped& region : regions_) {
+    unguard(region.mapping);
+    munmap(region.mapping, region.mapping_bytes);
+  }
   regions_.clear();
 }
 

@@ -2,6 +2,9 @@
 // that is mapped here. Addresses are of two kinds: physical ones (what the device's DMA and the
 // descriptors of a virtqueue use) and those of the other process (what names a virtqueue).
 // A lookup never yields bytes outside of one region.
+//
+// The file is the other process's, which may shorten it: an access then finds zeroes instead of
+// ending us (a handler of SIGBUS, for our mappings alone), and lost() tells.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +25,8 @@ struct MemoryRegion {
 
 class GuestMemory {
  public:
+  static constexpr std::size_t kMostRegions = 8;
+
   GuestMemory() = default;
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
@@ -31,6 +36,8 @@ class GuestMemory {
   // one, or the file is not as long.
   void add(const MemoryRegion& region, const Fd& file);
   void clear();
+  // Bytes of a mapping were gone when they were accessed, in this process, ever.
+  static bool lost();
 
   // Empty if not all of [address, address + bytes) is in one region.
   std::span<std::byte> at_guest(std::uint64_t address, std::uint64_t bytes) const;

@@ -45,7 +45,12 @@ void GuestMemoryPort::request(base::GenericPayload& payload) {
     port.respond(payload);
     return;
   }
-  access(payload);
+  if (access(payload) && commands_ != nullptr && !pcie::tlp_of(payload).dataless) {
+    const std::span data(reinterpret_cast<const std::byte*>(payload.get_data_ptr()),
+                         payload.get_data_length());
+    payload.is_write() ? commands_->memory_written(payload.get_address(), data)
+                       : commands_->memory_read(payload.get_address(), data);
+  }
   if (payload.is_write()) {
     port.respond(payload);
     return;

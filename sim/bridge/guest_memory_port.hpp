@@ -7,6 +7,7 @@
 #include "pcie/host_port.hpp"
 #include "pcie/tlp.hpp"
 #include "sim/base/sockets.hpp"
+#include "sim/bridge/command_watch.hpp"
 #include "sim/bridge/guest_memory.hpp"
 
 namespace nvmesim::bridge {
@@ -32,6 +33,8 @@ class GuestMemoryPort : public sc_core::sc_module {
                   const GuestMemoryTiming& timing, pcie::HostPort& interrupts);
 
   void connect(const GuestMemory& memory) { memory_ = &memory; }
+  // Sees what the drive reads and writes, at that moment.
+  void set_command_watch(CommandWatch& watch) { commands_ = &watch; }
 
  private:
   bool access(base::GenericPayload& payload);
@@ -41,6 +44,7 @@ class GuestMemoryPort : public sc_core::sc_module {
   const GuestMemoryTiming timing_;
   pcie::HostPort& interrupts_;
   const GuestMemory* memory_ = nullptr;
+  CommandWatch* commands_ = nullptr;
 };
 
 }  // namespace nvmesim::bridge

@@ -34,6 +34,12 @@ constexpr std::string_view kArchives = "/usr/src";
 constexpr std::string_view kPrefix = "linux-source-";
 constexpr std::string_view kSuffix = ".tar.xz";
 
+// Runs the script that is its first argument, and ends all of it when it is told to end, which
+// happens when nvmesim does.
+constexpr const char* kBuilder =
+    "trap 'trap - TERM; kill 0' TERM; script=$1; shift; sh -c \"$script\" build_kernel.sh \"$@\" & "
+    "wait $!";
+
 std::string cache() {
   const char* xdg = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
@@ -167,6 +173,9 @@ void build_kernel(const KernelSource& source,
   if (child < 0) throw base::UserError(fmt::format("linux: {}", std::strerror(errno)));
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setpgid(0, 0);  // what kBuilder ends
+    // All that builds holds the lock, so that nobody else builds while anything of it is left.
+    fcntl(lock.get(), F_SETFD, 0);
     dup2(out[1], 1);
     dup2(out[1], 2);
     const int null = ::open("/dev/null", O_RDONLY);
@@ -175,7 +184,7 @@ void build_kernel(const KernelSource& source,
     for (const char* name :
          {"MAKEFLAGS", "MAKELEVEL", "CFLAGS", "LDFLAGS", "ARCH", "CROSS_COMPILE"})
       unsetenv(name);
-    execl("/bin/sh", "sh", "-c", script.c_str(), "build_kernel.sh", source.source.c_str(),
+    execl("/bin/sh", "sh", "-c", kBuilder, "build_kernel.sh", script.c_str(), source.source.c_str(),
           source.work.c_str(), config.c_str(), jobs.c_str(), kernel.c_str(), nullptr);
     _exit(127);
   }

@@ -161,10 +161,14 @@ void end_everything(pid_t kernel, int& status) {
 RunDirectory::RunDirectory() {
   const char* wanted = std::getenv("TMPDIR");
   const bool in_memory = access("/dev/shm", W_OK | X_OK) == 0;
-  path_ = std::string(wanted != nullptr ? wanted
-                      : in_memory       ? "/dev/shm"
-                                        : "/tmp") +
-          "/nvmesim-XXXXXX";
+  const bool named = wanted != nullptr && *wanted != '\0';
+  // Absolute: the keeper and the kernel have other working directories.
+  std::error_code error;
+  const auto where = std::filesystem::absolute(named       ? wanted
+                                               : in_memory ? "/dev/shm"
+                                                           : "/tmp",
+                                               error);
+  path_ = (error ? std::filesystem::path("/tmp") : where) / "nvmesim-XXXXXX";
   if (mkdtemp(path_.data()) == nullptr) {
     throw base::UserError(fmt::format("{}: {}; set TMPDIR to a directory for temporary files",
                                       path_, std::strerror(errno)));

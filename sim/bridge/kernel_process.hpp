@@ -17,7 +17,8 @@ namespace nvmesim::bridge {
 // Made at once; removed by the keeper, or here if no keeper was ever started.
 class RunDirectory {
  public:
-  // In memory if this machine has such a place (/dev/shm), else in TMPDIR. Throws UserError.
+  // In TMPDIR if that is set; else in memory if this machine has such a place (/dev/shm), else in
+  // /tmp. Its path is absolute. Throws UserError.
   RunDirectory();
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;

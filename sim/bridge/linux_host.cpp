@@ -22,8 +22,6 @@ constexpr unsigned kInterrupts = 1;
 constexpr unsigned kManyUntoldWrites = 48;
 constexpr unsigned kMostUntoldWrites = 128;
 constexpr std::uint64_t kLongestShortWaitNs = 2000;
-// How far the kernel may go on by itself while nothing is pending: it is attended to now and then.
-constexpr std::uint64_t kLongestFreeRunNs = 10'000'000'000;
 constexpr int kAttendMs = 100;
 constexpr int kEndMs = 10'000;
 constexpr unsigned kAttendPumps = 64;
@@ -43,6 +41,12 @@ LinuxHost::LinuxHost(sc_core::sc_module_name name, const LinuxHostConfig& config
       function("function", scheduler),
       scheduler_(scheduler),
       config_(config) {}
+
+void LinuxHost::set_command_watch(CommandWatch& watch) {
+  commands_ = &watch;
+  function.set_command_watch(watch);
+  memory.set_command_watch(watch);
+}
 
 void LinuxHost::listen(const std::string& time_path, const std::string& pci_path) {
   time_listener_ = listen_at(time_path);
@@ -95,9 +99,18 @@ bool LinuxHost::step() {
     scheduler_.stop();
     return false;
   }
+  if (GuestMemory::lost()) throw PeerError("the kernel took its memory away");
   if (kicked_) {
+    const Ns kernel = time_ ? time_->gone_on_to() : 0;
+    if (kernel > now_ns()) {
+      take_turn_at(from_kernel(kernel));
+      return false;
+    }
     serve_kick();
   } else if (time_ && time_->update()) {
+    if (from_kernel(*time_->update()) == base::kTimeMax) {
+      throw PeerError("the kernel's time is beyond the end of time");
+    }
     if (*time_->update() > now_ns()) {
       take_turn_at(from_kernel(*time_->update()));
       return false;
@@ -133,6 +146,7 @@ bool LinuxHost::tell_of_writes() {
 // The kernel waits for a time to come. True if it was woken.
 bool LinuxHost::wait_for_kernel() {
   const base::Time wanted = from_kernel(time_->requested());
+  if (time_->requested() > now_ns() + kLongestShortWaitNs) sleeps_ = true;
   const base::Time next = std::min(wanted, scheduler_.next_pending());
   const base::Time far = scheduler_.now() + std::chrono::hours(1);
   const auto length =
@@ -148,6 +162,8 @@ bool LinuxHost::wait_for_kernel() {
 void LinuxHost::run_kernel() {
   ++waits_;
   called_in_this_wait_ = false;
+  if (sleeps_ && commands_ != nullptr) commands_->work_begins();
+  sleeps_ = false;
   if (before_run_) before_run_();
   time_->run(now_ns(), may_run_until());
 }
@@ -158,7 +174,7 @@ LinuxHost::Ns LinuxHost::may_run_until() {
   const bool to_be_called = !interrupts_.empty() || function.untold_writes() >= kManyUntoldWrites;
   if (to_be_called || !config_.free_running) return 0;
   const base::Time next = scheduler_.next_pending();
-  const Ns longest = now_ns() + kLongestFreeRunNs;
+  const Ns longest = now_ns() + config_.free_run_ns;
   if (next == base::kTimeMax) return longest;
   return std::min(longest, static_cast<Ns>((next - origin_).count() / 1000));
 }
@@ -197,6 +213,7 @@ void LinuxHost::hand_over_interrupts() {
     }
     std::memcpy(chain->writable.front().data(), &message, kBytes);
     queue.push(chain->head, kBytes);
+    if (commands_ != nullptr) commands_->interrupt(interrupts_.front());
     interrupts_.pop_front();
     ++interrupts_sent_;
   }
@@ -206,8 +223,14 @@ void LinuxHost::hand_over_interrupts() {
 // The kernel takes note of used chains: inside it asks for the time, and for time to handle them.
 void LinuxHost::call(unsigned queue) {
   if (server_ == nullptr || server_->call_fd() < 0) return;
+  time_->tell(now_ns());
   server_->call(queue);
-  while (server_->call_open() && !ended_) pump();
+  while (server_->call_open() && !ended_) {
+    pump();
+    if (kicked_ && server_->call_open()) {
+      throw PeerError("the kernel uses the drive before it answers a call");
+    }
+  }
 }
 
 void LinuxHost::message_interrupt(std::uint64_t /*address*/, std::uint32_t data) {
@@ -235,7 +258,6 @@ void LinuxHost::pump() {
   if (ready <= 0 || ++pumps_ % kAttendPumps == 0) owner_->attend();
   if (ready < 0 || owner_->interrupted()) ended_ = owner_->ended();
   if (ready <= 0) return;
-  ++messages_;
   const auto readable = [&](int fd) {
     return std::any_of(wait.begin(), wait.begin() + static_cast<std::ptrdiff_t>(count),
                        [fd](const pollfd& one) { return one.fd == fd && one.revents != 0; });
@@ -272,6 +294,7 @@ void LinuxHost::accept_kernel() {
       server_ = std::make_unique<VhostUserServer>(std::move(fd));
       function.connect(function_info_, *server_);
       memory.connect(server_->memory());
+      if (commands_ != nullptr) commands_->connect(server_->memory(), function_info_.id.value());
     }
   }
 }
@@ -283,7 +306,9 @@ void LinuxHost::serve_vhost() {
 
 void LinuxHost::register_statistics(base::StatisticsRegistry& registry) const {
   const std::string prefix = name();
-  registry.add(prefix + ".messages", "1", "Messages of the kernel, or bundles of them.", messages_);
+  registry.add(prefix + ".messages", "1", "Messages of the kernel.", [this] {
+    return (time_ ? time_->messages() : 0) + (server_ ? server_->messages() : 0);
+  });
   registry.add(prefix + ".runs", "1", "How often the kernel waited and was let go on.", waits_);
   registry.add(prefix + ".interrupts", "1", "Interrupt messages handed to the kernel.",
                interrupts_sent_);

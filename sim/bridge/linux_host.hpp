@@ -23,10 +23,18 @@
 
 namespace nvmesim::bridge {
 
+// While nothing is pending; it is attended to now and then.
+inline constexpr std::uint64_t kLongestFreeRunNs = 10'000'000'000;
+// Short enough that a kernel which sleeps for longer than kLongestShortWaitNs says so.
+inline constexpr std::uint64_t kWatchedFreeRunNs = 1000;
+
 struct LinuxHostConfig {
   GuestMemoryTiming memory;
   // Without it the kernel asks before each step of its clock: slower, but it can be woken any time.
   bool free_running = true;
+  // How far it may go on by itself. What it does in between shows in no message: whoever wants to
+  // tell its work from its sleep keeps it short.
+  std::uint64_t free_run_ns = kLongestFreeRunNs;
   std::uint64_t date_ns = 0;  // what the kernel's calendar shows at its time 0, since 1970
 };
 
@@ -64,6 +72,8 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
 
   // Called each time before the kernel, which stands still, is let go on.
   void set_before_run(std::function<void()> hook) { before_run_ = std::move(hook); }
+  // Before the kernel is started: follows its commands. Wants kWatchedFreeRunNs.
+  void set_command_watch(CommandWatch& watch);
 
   void message_interrupt(std::uint64_t address, std::uint32_t data) override;
   void pin_interrupt(unsigned line, bool asserted) override;
@@ -105,11 +115,12 @@ class LinuxHost : public sc_core::sc_module, public pcie::HostPort {
   std::deque<std::uint32_t> interrupts_;  // not handed over yet
   std::optional<unsigned> kicked_;        // the queue; the kernel is held
   std::function<void()> before_run_;
+  CommandWatch* commands_ = nullptr;
   bool called_in_this_wait_ = false;
+  bool sleeps_ = false;  // it waits for longer than any work of its own takes
   bool ended_ = false;
   unsigned pumps_ = 0;
 
-  std::uint64_t messages_ = 0;
   std::uint64_t waits_ = 0;
   std::uint64_t interrupts_sent_ = 0;
 };

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sim/bridge/guest/run_marks.hpp"
+
 namespace nvmesim::bridge {
 namespace {
 
@@ -20,9 +22,14 @@ std::size_t piece(std::uint64_t address, std::size_t bytes) {
   return size;
 }
 
-void copy_out(std::span<const std::span<std::byte>> pieces, std::vector<std::byte>& to) {
+// No command is longer than `most`.
+void copy_out(std::span<const std::span<std::byte>> pieces, std::size_t most,
+              std::vector<std::byte>& to) {
   to.clear();
-  for (const auto& one : pieces) to.insert(to.end(), one.begin(), one.end());
+  for (const auto& one : pieces) {
+    if (one.size() > most - to.size()) throw PeerError("the kernel sent a PCI command without end");
+    to.insert(to.end(), one.begin(), one.end());
+  }
 }
 
 }  // namespace
@@ -53,7 +60,7 @@ void PciFunction::take() {
 // False if the command is done with: nothing has to be waited for.
 bool PciFunction::start(VirtqueueChain chain) {
   chain_ = std::move(chain);
-  copy_out(chain_.readable, input_);
+  copy_out(chain_.readable, sizeof(PcidevHeader) + kMostBytes, input_);
   output_.clear();
   PcidevHeader header;
   if (input_.size() < sizeof header) throw PeerError("the kernel sent half a PCI command");
@@ -110,7 +117,11 @@ void PciFunction::write(const PcidevHeader& header, pcie::TlpKind kind, std::uin
   if (input_.size() < header.size) throw PeerError("the kernel sent a PCI write without its data");
   const bool configuration = kind == pcie::TlpKind::kConfig0;
   const auto data = std::span<const std::byte>(input_).first(header.size);
-  if (configuration) config_written(header.address, data);
+  if (configuration) {
+    config_written(header.address, data);
+  } else if (header.bar == 0 && commands_ != nullptr) {
+    commands_->register_written(header.address, data);
+  }
   std::size_t done = 0;
   while (done < data.size()) {
     const std::size_t bytes = piece(address + done, data.size() - done);
@@ -175,6 +186,9 @@ void PciFunction::finish() {
 }
 
 void PciFunction::config_written(std::uint64_t offset, std::span<const std::byte> data) {
+  if (marks_ && offset == kInterruptLine && data.size() == 1) {
+    marks_(std::to_integer<unsigned char>(data[0]));
+  }
   for (std::size_t i = 0; i < data.size(); ++i) {
     const std::uint64_t at = offset + i;
     if (at < kBar0 || at >= kBarsEnd) continue;

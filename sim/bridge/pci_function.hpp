@@ -16,6 +16,7 @@
 #include "pcie/tlp.hpp"
 #include "sim/base/sockets.hpp"
 #include "sim/base/statistics.hpp"
+#include "sim/bridge/command_watch.hpp"
 #include "sim/bridge/vhost_user.hpp"
 
 namespace nvmesim::bridge {
@@ -65,6 +66,11 @@ class PciFunction : public sc_core::sc_module {
   // Sees every command when it is taken.
   void set_watch(Watch watch) { watch_ = std::move(watch); }
 
+  // Sees the kernel's writes to registers.
+  void set_command_watch(CommandWatch& watch) { commands_ = &watch; }
+  // Sees what the guest's first program says of the command (guest/run_marks.hpp).
+  void set_marks(std::function<void(unsigned char mark)> marks) { marks_ = std::move(marks); }
+
   void register_statistics(base::StatisticsRegistry& registry, const std::string& prefix) const;
 
  private:
@@ -84,6 +90,8 @@ class PciFunction : public sc_core::sc_module {
   std::array<std::uint32_t, 6> bars_{};
   pcie::TlpPool tlps_;
   Watch watch_;
+  CommandWatch* commands_ = nullptr;
+  std::function<void(unsigned char)> marks_;
 
   // The command under way.
   bool busy_ = false;

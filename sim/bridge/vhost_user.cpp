@@ -50,7 +50,6 @@ struct RegionEntry {
   std::uint64_t mmap_offset;
 };
 static_assert(sizeof(RegionEntry) == 32);
-constexpr std::uint32_t kMostRegions = 8;
 
 template <class Struct>
 Struct read(std::span<const std::byte> payload) {
@@ -74,6 +73,7 @@ std::optional<unsigned> VhostUserServer::serve() {
     }
     if (bytes.size() < sizeof header + header.size) return std::nullopt;
     const Payload payload = bytes.subspan(sizeof header, header.size);
+    ++messages_;
     if (header.request == static_cast<std::uint32_t>(VhostUserRequest::kVringKick)) {
       const auto state = read<VringState>(payload);
       queue_of(state.index);
@@ -162,7 +162,8 @@ Virtqueue& VhostUserServer::queue_of(std::uint32_t index) {
 void VhostUserServer::set_memory(Payload payload) {
   const auto table = read<MemoryTable>(payload);
   payload = payload.subspan(sizeof table);
-  if (table.regions == 0 || table.regions > kMostRegions || table.regions > front_.fds()) {
+  if (table.regions == 0 || table.regions > GuestMemory::kMostRegions ||
+      table.regions > front_.fds()) {
     throw PeerError("the kernel sent a table of memory without the descriptors for it");
   }
   // Queues and accesses under way point into it.
@@ -227,6 +228,7 @@ bool VhostUserServer::receive_answer() {
     throw PeerError("the kernel knows nothing of the virtqueue that it is called for");
   }
   back_->consume(kAnswer);
+  ++messages_;
   call_open_ = false;
   return true;
 }

@@ -53,6 +53,8 @@ class VhostUserServer {
   explicit VhostUserServer(Fd connection) : front_(std::move(connection), "the kernel") {}
 
   int fd() const { return front_.fd(); }
+  // Messages that were handled, answers to calls among them.
+  std::uint64_t messages() const { return messages_; }
   // -1 before the kernel has sent it.
   int call_fd() const { return back_ ? back_->fd() : -1; }
 
@@ -87,6 +89,7 @@ class VhostUserServer {
   std::optional<Connection> back_;
   GuestMemory memory_;
   std::array<Virtqueue, kQueues> queues_;
+  std::uint64_t messages_ = 0;
   bool memory_set_ = false;
   bool kick_pending_ = false;
   bool kick_wants_reply_ = false;

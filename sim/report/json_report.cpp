@@ -191,6 +191,17 @@ json::object flash_json(const FlashReport& flash) {
   return result;
 }
 
+json::object guest_json(const GuestReport& guest) {
+  json::object result;
+  if (guest.exit_status) result["exit_status"] = *guest.exit_status;
+  result["io_open_ns"] = ns(guest.io_open);
+  result["alone_ns"] = ns(guest.alone);
+  result["admin_commands"] = guest.admin_commands;
+  result["other_commands"] = guest.other_commands;
+  result["cancelled_commands"] = guest.cancelled_commands;
+  return result;
+}
+
 json::object hang_json(const HangReport& hang) {
   json::object result;
   result["reason"] = hang.reason;
@@ -365,6 +376,7 @@ boost::json::value to_json(const RunReport& report) {
   }
   if (report.verification) result["verification"] = verification_json(*report.verification);
   if (report.flash) result["flash"] = flash_json(*report.flash);
+  if (report.guest) result["guest"] = guest_json(*report.guest);
   if (report.hang) result["hang"] = hang_json(*report.hang);
   result["utilisation"] = utilisation_json(report);
   result["statistics"] = statistics_json(report);

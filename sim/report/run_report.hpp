@@ -155,6 +155,16 @@ struct HangReport {
   std::vector<OpenRequest> open;  // oldest first
 };
 
+// A run under a real kernel: what its own results do not say.
+struct GuestReport {
+  std::optional<std::uint64_t> exit_status;  // of the command; nothing if it did not end
+  base::Time io_open{0};                     // of the measured span: the drive had an I/O command
+  base::Time alone{0};                       // ... and none was: time of the guest alone
+  std::uint64_t admin_commands = 0;
+  std::uint64_t other_commands = 0;      // I/O commands that are none of the operations
+  std::uint64_t cancelled_commands = 0;  // I/O commands that a reset found open
+};
+
 struct RunReport {
   std::string tool = "nvmesim";
   std::string version;
@@ -183,6 +193,7 @@ struct RunReport {
   std::optional<BacklogReport> backlog;
   std::optional<VerificationReport> verification;
   std::optional<FlashReport> flash;
+  std::optional<GuestReport> guest;
   std::optional<HangReport> hang;
   std::vector<UtilisationRow> utilisation;
   std::vector<StatisticRow> statistics;

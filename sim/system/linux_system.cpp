@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "device/core.hpp"
+
 namespace nvmesim::system_ {
 namespace {
 
@@ -18,6 +20,7 @@ bridge::LinuxHostConfig host_config(const SystemConfig& config, const LinuxOptio
       base::Pace(std::uint64_t{config.host.memory_read_ns_per_kib} * 1000, base::kKiB);
   result.free_running = options.free_running;
   result.date_ns = options.date_ns;
+  if (options.commands) result.free_run_ns = bridge::kWatchedFreeRunNs;
   return result;
 }
 
@@ -44,8 +47,25 @@ LinuxSystem::LinuxSystem(const SystemConfig& config, const LinuxOptions& options
   firmware_ = std::make_unique<bridge::Firmware>(
       "firmware", scheduler_, host_->function, std::move(firmware),
       [this](const pcie::FunctionInfo* function) { firmware_done(function); });
+  if (options.commands) watch_commands(options.commands);
+  if (options.marks) host_->function.set_marks(options.marks);
   host_->register_statistics(statistics_);
   hardware_->register_statistics();
+}
+
+void LinuxSystem::watch_commands(bridge::CommandWatch::Sink sink) {
+  const pcie::EndpointConfig& endpoint = config_.device.endpoint;
+  bridge::CommandWatch::Drive drive;
+  drive.dstrd = config_.device.controller.dstrd;
+  drive.msix_table = endpoint.msix_table_offset;
+  drive.msix_vectors = endpoint.msix_vectors;
+  drive.block_bytes = [this](std::uint32_t nsid) -> std::uint64_t {
+    const device::Namespace* space = hardware_->controller().core().namespaces.find(nsid);
+    return space != nullptr ? space->format.block_bytes() : 0;
+  };
+  commands_ = std::make_unique<bridge::CommandWatch>(scheduler_, stages_, std::move(drive),
+                                                     std::move(sink));
+  host_->set_command_watch(*commands_);
 }
 
 void LinuxSystem::firmware_done(const pcie::FunctionInfo* function) {
@@ -55,6 +75,12 @@ void LinuxSystem::firmware_done(const pcie::FunctionInfo* function) {
     no_drive_ = true;
     scheduler_.stop();
   }
+}
+
+std::vector<std::string> LinuxSystem::protocol_violations() {
+  // What a fault took away is never answered.
+  const bool lossy = config_.link.faults.any() || config_.uplink.faults.any();
+  return hardware_->sockets().violations(kernel_ended_ && !lossy);
 }
 
 bool LinuxSystem::run(bridge::KernelOwner& owner) {
@@ -67,7 +93,8 @@ bool LinuxSystem::run(bridge::KernelOwner& owner) {
   }
   hardware_->finish();
   if (no_drive_) throw base::UserError("linux: there is no function behind the link");
-  return owner.ended();
+  kernel_ended_ = owner.ended();
+  return kernel_ended_;
 }
 
 }  // namespace nvmesim::system_

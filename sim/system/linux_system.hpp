@@ -4,7 +4,10 @@
 
 #include <exception>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "sim/bridge/command_watch.hpp"
 #include "sim/bridge/firmware.hpp"
 #include "sim/bridge/linux_host.hpp"
 #include "sim/system/hardware.hpp"
@@ -15,6 +18,9 @@ struct LinuxOptions {
   std::uint64_t memory_bytes = 512 * base::kMiB;  // of the kernel
   bool free_running = true;                       // bridge::LinuxHostConfig
   std::uint64_t date_ns = 0;                      // what its calendar shows at its time 0
+  // Gets each I/O command of the kernel when it is done with; nobody does without it.
+  bridge::CommandWatch::Sink commands;
+  std::function<void(unsigned char mark)> marks;  // bridge/guest/run_marks.hpp
 };
 
 class LinuxSystem {
@@ -37,8 +43,13 @@ class LinuxSystem {
   base::StatisticsRegistry& statistics() { return statistics_; }
   bridge::LinuxHost& host() { return *host_; }
   Hardware& hardware() { return *hardware_; }
+  // Null without LinuxOptions::commands.
+  bridge::CommandWatch* commands() { return commands_.get(); }
+  // Of the protocol checkers, once the run is over.
+  std::vector<std::string> protocol_violations();
 
  private:
+  void watch_commands(bridge::CommandWatch::Sink sink);
   void firmware_done(const pcie::FunctionInfo* function);
 
   const SystemConfig config_;
@@ -46,11 +57,13 @@ class LinuxSystem {
   base::Scheduler scheduler_;
   base::StageJoin stages_;
   base::StatisticsRegistry statistics_;
+  std::unique_ptr<bridge::CommandWatch> commands_;
   std::unique_ptr<bridge::LinuxHost> host_;
   std::unique_ptr<Hardware> hardware_;
   std::unique_ptr<bridge::Firmware> firmware_;
   bridge::KernelOwner* owner_ = nullptr;
   bool no_drive_ = false;
+  bool kernel_ended_ = false;
 };
 
 }  // namespace nvmesim::system_

@@ -99,6 +99,7 @@ Lines of_ours(const Directory& directory, const Scenario& scenario) {
                       "driver.hwmon=true",
                       "driver.opal=true",
                       "driver.integrity=true",
+                      "driver.p2pdma=false",
                       "host.memory_bytes=536870912"};
   request.driver_settings = scenario.driver;
   system_::System system(system_::load_config(request), std::move(hooks));
@@ -173,6 +174,15 @@ TEST_CASE("host memory buffer and reset") {
 TEST_CASE("shadow doorbells and reset") {
   Scenario scenario;
   scenario.controller = R"(, "doorbell_buffer_config": true)";
+  scenario.guest = kReset;
+  scenario.ours = reset;
+  check_order(scenario);
+}
+
+// User-Mode Linux has no peer-to-peer DMA: the kernel finds the buffer and switches it off again.
+TEST_CASE("a controller memory buffer that cannot be used, and reset") {
+  Scenario scenario;
+  scenario.controller = R"(, "cmb": {"pages": 16})";
   scenario.guest = kReset;
   scenario.ours = reset;
   check_order(scenario);

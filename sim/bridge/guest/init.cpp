@@ -20,6 +20,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "run_marks.hpp"
+
 namespace {
 
 constexpr char kRun[] = "/run/nvmesim";  // where the run directory is mounted
@@ -60,7 +62,7 @@ void mount_everything() {
   mount_or_say("devpts", "/dev/pts", "ptmxmode=0666");
   mount_or_say("tmpfs", "/dev/shm");
   mount_or_say("tmpfs", "/run");
-  mount_or_say("tmpfs", "/mnt");
+  mkdir("/mnt", 0755);
   mount_or_say("debugfs", "/sys/kernel/debug");
   mount_or_say("tracefs", "/sys/kernel/tracing");
   if (symlink("/proc/self/fd", "/dev/fd") != 0) say("/dev/fd");
@@ -142,10 +144,21 @@ int read_command() {
   for (int i = 0; i < variables && 3 + i < count; ++i) putenv(words[3 + i]);
   char** arguments = words + 3 + variables;
   open_streams(terminal);
-  if (chdir(words[0]) != 0 && chdir("/") != 0) say("/");
+  if (chdir(words[0]) != 0) {
+    fprintf(stderr, "nvmesim: the guest cannot enter %s: %s\n", words[0], strerror(errno));
+    _exit(126);
+  }
   execvp(arguments[0], arguments);
   fprintf(stderr, "nvmesim: %s: %s\n", arguments[0], strerror(errno));
   _exit(errno == ENOENT ? 127 : 126);
+}
+
+// Tells nvmesim, at this moment of simulated time. A drive that is gone gets no word.
+void mark(unsigned char what) {
+  const int fd = open("/sys/bus/pci/devices/0000:00:00.0/config", O_WRONLY);
+  if (fd < 0) return;
+  if (pwrite(fd, &what, 1, nvmesim::bridge::kInterruptLine) != 1) say("mark");
+  close(fd);
 }
 
 void leave_status(int status) {
@@ -170,6 +183,7 @@ int main() {
   const int count = read_command();
   int status = 126 << 8;
   if (count >= 4) {
+    mark(nvmesim::bridge::kCommandBegins);
     const pid_t child = fork();
     if (child == 0) run(count);
     // What the command leaves behind comes to us too.
@@ -177,6 +191,7 @@ int main() {
       if (pid < 0 && errno != EINTR) break;
     }
   }
+  mark(nvmesim::bridge::kCommandEnded);
   leave_status(status);
   sync();
   reboot(RB_POWER_OFF);

@@ -39,6 +39,22 @@ TEST_CASE("nothing is found that is not wholly inside of one region") {
   CHECK(memory.at_user(0, 1).empty());
 }
 
+TEST_CASE("memory that is taken away reads as zeroes, and that is told") {
+  const Fd file = test::memory_file(kBytes);
+  GuestMemory memory;
+  memory.add({kGuest, kBytes, kUser, 0}, file);
+  const auto bytes = memory.at_guest(kGuest, kBytes);
+  bytes[5000] = std::byte{7};
+  CHECK_FALSE(GuestMemory::lost());
+  REQUIRE(ftruncate(file.get(), 4096) == 0);
+  CHECK(bytes[0] == std::byte{0});
+  CHECK_FALSE(GuestMemory::lost());
+  CHECK(bytes[5000] == std::byte{0});
+  CHECK(GuestMemory::lost());
+  bytes[60'000] = std::byte{1};
+  CHECK(bytes[60'000] == std::byte{1});
+}
+
 TEST_CASE("regions that no memory can have are refused") {
   const Fd file = test::memory_file(kBytes);
   GuestMemory memory;

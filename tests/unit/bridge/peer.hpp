@@ -24,6 +24,10 @@ class Peer {
     ours_ = bridge::Fd(ends[0]);
     theirs_ = bridge::Fd(ends[1]);
   }
+  // On a connection that is there.
+  explicit Peer(bridge::Fd connected) : ours_(std::move(connected)) {}
+  bridge::Fd take() { return std::move(ours_); }
+
   // To be given to what is tested.
   bridge::Fd end() { return std::move(theirs_); }
 
@@ -48,11 +52,26 @@ class Peer {
   void send_struct(const Message& message, const std::vector<int>& fds = {}) {
     send(std::as_bytes(std::span(&message, 1)), fds);
   }
-  // What has come back; empty if nothing.
-  std::vector<std::byte> received() {
+  // What has come back; empty if nothing. Descriptors that came with it go to `fds`.
+  std::vector<std::byte> received(std::vector<bridge::Fd>* fds = nullptr) {
     std::vector<std::byte> bytes(4096);
-    const ssize_t count = ::recv(ours_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    iovec part{bytes.data(), bytes.size()};
+    alignas(cmsghdr) std::array<char, 1024> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t count = ::recvmsg(ours_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    const cmsghdr* header = count > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+    if (header == nullptr) return bytes;
+    for (std::size_t at = CMSG_LEN(0); at < header->cmsg_len; at += sizeof(int)) {
+      int fd = -1;
+      std::memcpy(&fd, reinterpret_cast<const char*>(header) + at, sizeof fd);
+      bridge::Fd owned(fd);
+      if (fds != nullptr) fds->push_back(std::move(owned));
+    }
     return bytes;
   }
   void close() { ours_.reset(); }

@@ -188,6 +188,21 @@ inline report::RunReport hung_report() {
   return report;
 }
 
+// A command under a real kernel.
+inline report::RunReport linux_report() {
+  report::RunReport report = sample_report();
+  report.command = "linux";
+  report.workload = boost::json::parse(R"({"kind": "linux", "kernel": "/cache/linux",
+      "kernel_bytes": 8000000, "kernel_crc32": "0123abcd", "kernel_arguments": ["nvme.x=1"],
+      "memory_mib": 512, "command": ["dd", "if=/dev/nvme0n1"]})")
+                        .as_object();
+  report.trace.reset();
+  report.backlog.reset();
+  report.verification.reset();
+  report.guest = report::GuestReport{0, 5ms, 1ms, 7, 2, 1};
+  return report;
+}
+
 inline report::RunReport empty_report() {
   report::RunReport report;
   report.version = "0.1.0";

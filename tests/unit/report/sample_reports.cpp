@@ -20,6 +20,7 @@ int sc_main(int argc, char** argv) {
   write("full.json", tests::sample_report());
   write("changed.json", tests::changed_report());
   write("hung.json", tests::hung_report());
+  write("linux.json", tests::linux_report());
   write("empty.json", tests::empty_report());
   return 0;
 }

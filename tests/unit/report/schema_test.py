@@ -59,7 +59,7 @@ def damages(report):
 
 OPTIONAL = {"partial_reason", "trace", "backlog", "verification", "flash", "hang", "jobs",
             "block_layer_flushes", "write_amplification_ratio", "workload", "event",
-            "media_reads"}
+            "media_reads", "guest", "exit_status"}
 
 
 def is_map(path):
@@ -91,7 +91,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([program, directory], check=True, stdout=subprocess.DEVNULL)
         files = sorted(pathlib.Path(directory).iterdir())
-        assert len(files) == 4, files
+        assert len(files) == 5, files
         for file in files:
             report = json.loads(file.read_text())
             for error in validator.iter_errors(report):

@@ -130,8 +130,22 @@ TEST_CASE("a controller memory buffer beyond its BAR is ignored, a longer one cl
   }));
 }
 
-TEST_CASE("in 6.1 a misaligned controller memory buffer is switched off again") {
+TEST_CASE("in 6.1 a controller memory buffer that is no whole block of memory is passed over") {
   RigConfig config = config_of(Generation::v6_1);
+  config.endpoint.bar0_bytes = 4 * kMib;
+  ScriptedRig rig(config);
+  rig.device.fixed[spec::kRegCmbsz] = 0x100 << 12;
+  rig.device.fixed[spec::kRegCmbloc] = 0x300 << 12;
+  REQUIRE(rig.run([&] {
+    CHECK(rig.boot());
+    CHECK(rig.dev().controller_memory().bytes() == 0);
+  }));
+  CHECK_FALSE(rig.logged("failed to register the CMB"));
+}
+
+TEST_CASE("without peer-to-peer DMA a controller memory buffer is switched off again") {
+  RigConfig config = config_of(Generation::v6_1);
+  config.driver.p2pdma = false;
   config.endpoint.bar0_bytes = 4 * kMib;
   ScriptedRig rig(config);
   rig.device.cap.set(57, 57, 1);

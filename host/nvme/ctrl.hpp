@@ -154,7 +154,7 @@ class NvmeCtrl {
   std::uint32_t kato() const { return kato_; }
   bool has_opal() const { return opal_; }
   std::uint16_t streams() const { return streams_; }
-  // Asymmetric access of a namespace's group: a state of the log page; 1 (optimized) without ANA.
+  // Asymmetric access of a namespace's group: a state of the log page, or that it has none.
   static constexpr unsigned kAnaUnknown = 0;
   unsigned ana_state(std::uint32_t group) const;
   bool has_ana() const { return !ana_states_.empty(); }

@@ -122,7 +122,7 @@ int NvmeCtrl::read_ana_log() {
     if (!make_head_live(*ns)) continue;
     // Reading the new disk must not keep this thread from the next change of its state.
     NsHead& head = *ns->head.disk;
-    machine_.threads.spawn("partition scan", [this, &head] { read_first_page(machine_, head); });
+    machine_.threads.spawn("partition_scan", [this, &head] { read_first_page(machine_, head); });
   }
   kick_heads();
   return 0;

@@ -28,7 +28,6 @@ struct ZoneInfo {
   std::uint64_t count = 0;       // by the last report
   std::uint32_t max_open = 0;    // 0: no limit
   std::uint32_t max_active = 0;  // 0: no limit
-  bool append = false;           // the drive knows Zone Append
 };
 
 struct NvmeNs : NsPath {

@@ -179,6 +179,7 @@ void NvmeCtrl::validate_ns(NvmeNs& ns, NsIds ids) {
       status = kGone;
     } else {
       status = update_ns_info(ns, id);
+      if (status == 0 && make_head_live(ns)) read_first_page(machine_, *ns.head.disk);
     }
   }
   if (status > 0 && (status & kStatusDoNotRetry) != 0) remove_ns(ns);
@@ -265,7 +266,7 @@ int NvmeCtrl::update_ns_info(NvmeNs& ns, const IdentifyNamespace& id) {
   }
   if (ns.head.ids.csi == kCsiZoned) {
     const int status = update_zone_info(ns, current.flbas & 15u);
-    ns.hidden = status == -ENODEV;
+    ns.hidden |= status == -ENODEV;
     if (status != 0) return ns.hidden ? 0 : status;
   }
   ns.target = {ns.nsid,           ns.info.lba_shift, ns.info.pi_type, ns.info.metadata_bytes != 0,

@@ -53,9 +53,9 @@ int NvmeCtrl::set_max_append() {
 // cannot serve it, its disk stays hidden.
 int NvmeCtrl::update_zone_info(NvmeNs& ns, unsigned format) {
   ZoneInfo zones;
-  zones.append =
+  const bool append =
       (load<std::uint32_t>(ns.head.effects, kEffectsOfIo + 4 * kOpcodeZoneAppend) & 1) != 0;
-  if (!zones.append)
+  if (!append)
     log_warning(fmt::format(
         "Zone Append not supported for zoned namespace:{}. Forcing to read-only mode", ns.nsid));
   if (max_zone_append_ == 0) {
@@ -78,7 +78,7 @@ int NvmeCtrl::update_zone_info(NvmeNs& ns, unsigned format) {
   }
   zones.max_open = load<std::uint32_t>(page, kMorAt) + 1;  // FFFFFFFFh: no limit, 0 here
   zones.max_active = load<std::uint32_t>(page, kMarAt) + 1;
-  ns.info.read_only |= !zones.append;
+  ns.info.read_only |= !append;
   // No request crosses the end of a zone.
   ns.info.chunk_sectors = static_cast<std::uint32_t>(zones.sectors);
   ns.zones = zones;

@@ -115,8 +115,9 @@ void validate(const SystemConfig& config) {
                                       config.device.access.size(), config.device.controllers));
   }
   if (!config.device.access.empty() && !config.device.controller.management.ana) {
-    throw base::UserError("device.access: the drive has no asymmetric access; set "
-                          "device.controller.management.ana=true");
+    throw base::UserError(
+        "device.access: the drive has no asymmetric access; set "
+        "device.controller.management.ana=true");
   }
   const auto& endpoint = config.device.endpoint;
   const std::uint64_t registers = config.device.controller.register_bytes();

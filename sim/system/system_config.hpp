@@ -40,7 +40,7 @@ BOOST_DESCRIBE_ENUM(PortAccess, optimized, non_optimized, inaccessible)
 struct DeviceConfig {
   std::uint32_t controllers = 1;
   std::vector<PortAccess> access;  // by controller; those behind the end are optimized
-  std::string persona;  // a drive of the driver's quirk table to pass for; empty: none
+  std::string persona;             // a drive of the driver's quirk table to pass for; empty: none
   pcie::EndpointConfig endpoint;
   device::ControllerConfig controller;
   models::MediaConfig media;

@@ -129,7 +129,7 @@ void is_asked_in_order(Generation generation, const Lines& expected) {
     CHECK(rig.boot());
     CHECK(rig.scan() == expected);
     REQUIRE(rig.reports().size() == 1);
-    const spec::SubmissionEntry& entry = rig.reports().front();
+    const spec::SubmissionEntry entry = rig.reports().front();
     CHECK(entry.nsid == 1);
     CHECK(entry.cdw10 == 0);
     CHECK(entry.cdw12 == (64 + 32 * 64) / 4 - 1);

@@ -54,8 +54,10 @@ po::options_description linux_options() {
 class BuildProgress {
  public:
   explicit BuildProgress(const bridge::KernelSource& source) {
-    fmt::print(stderr, "nvmesim: building the kernel from {} in {} (a few minutes, once)\n",
-               source.source, source.work);
+    fmt::print(stderr, "nvmesim: building the kernel from {} in {} ({})\n", source.source,
+               source.work,
+               source.is_tree ? "what has changed in it; all of it takes a few minutes"
+                              : "a few minutes, once");
   }
   ~BuildProgress() {
     if (terminal_) fmt::print(stderr, "\r\033[K");

@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <sstream>
 
 #include "sim/app/linux_break.hpp"
+#include "sim/app/linux_options.hpp"
 #include "sim/app/linux_results.hpp"
 #include "sim/app/linux_run.hpp"
 #include "sim/app/options.hpp"
@@ -25,37 +25,14 @@ namespace {
 constexpr std::uint64_t kDateNs = 1'767'225'600ull * 1'000'000'000;
 constexpr unsigned kUsualBuildLines = 950;
 
-po::options_description linux_options() {
-  po::options_description options("Kernel");
-  options.add_options()("prepare", "only build the kernel, if the cache lacks it")(
-      "linux-tree", po::value<std::string>(),
-      "build this kernel tree, incrementally, instead of Debian's linux-source")(
-      "linux-version", po::value<std::string>(),
-      "which linux-source to build (default 6.1, else the newest that is installed)")(
-      "kernel", po::value<std::string>(), "a User-Mode Linux kernel that is built already")(
-      "kernel-args", po::value<std::vector<std::string>>()->composing(),
-      "more words for the kernel's command line (nvme.poll_queues=1); repeatable")(
-      "memory", po::value<std::string>()->default_value("512"), "MiB of memory of the kernel")(
-      "dmesg", "show the kernel's messages on standard error")(
-      "stdin",
-      "the command gets standard input, which is read to its end before the kernel starts")(
-      "tty", "the command gets the terminal; a shell always does")(
-      "trace-wire", po::value<std::string>(),
-      "write register accesses, admin commands and interrupts to this file")(
-      "doorbells", "with --trace-wire: doorbell writes too")(
-      "gdb", "hold the kernel at its first access to the drive until a debugger has it")(
-      "break", po::value<std::vector<std::string>>()->composing(),
-      "hold it there for the debugger: 'reg CC write', 'wire TEXT', 'time 12ms', 'start'; "
-      "repeatable");
-  return options;
-}
-
 // The build's progress, in place on a terminal, else now and then.
 class BuildProgress {
  public:
   explicit BuildProgress(const bridge::KernelSource& source) {
-    fmt::print(stderr, "nvmesim: building the kernel from {} in {} (a few minutes, once)\n",
-               source.source, source.work);
+    fmt::print(stderr, "nvmesim: building the kernel from {} in {} ({})\n", source.source,
+               source.work,
+               source.is_tree ? "what has changed in it; all of it takes a few minutes"
+                              : "a few minutes, once");
   }
   ~BuildProgress() {
     if (terminal_) fmt::print(stderr, "\r\033[K");
@@ -74,56 +51,6 @@ class BuildProgress {
   const bool terminal_ = isatty(STDERR_FILENO) != 0;
   unsigned lines_ = 0;
 };
-
-// What a run sets itself: another value would break it, or make it say what is not so.
-void refuse_own_word(const std::string& word) {
-  const std::string name = word.substr(0, word.find('='));
-  for (const std::string_view own :
-       {"mem", "root", "rootfstype", "rootflags", "ro", "rw", "init", "initrd", "rdinit", "umid",
-        "uml_dir", "virtio_uml.device", "earlyprintk", "keep_bootcon", "console", "panic", "--"}) {
-    if (name != own) continue;
-    throw base::UserError(fmt::format("--kernel-args: '{}' is nvmesim's own{}", word,
-                                      own == "mem" ? "; use --memory" : ""));
-  }
-  for (const std::string_view own : {"time-travel", "con", "ssl"}) {
-    const std::string_view rest = std::string_view(name).substr(std::min(own.size(), name.size()));
-    const bool numbered = rest.find_first_not_of("0123456789") == rest.npos;
-    if (!name.starts_with(own) || (own != "time-travel" && !numbered)) continue;
-    throw base::UserError(fmt::format("--kernel-args: '{}' is nvmesim's own", word));
-  }
-}
-
-// Settings of our own host and driver mean nothing to a real kernel: nobody would read them.
-void refuse_idle_settings(const po::variables_map& values) {
-  if (values.count("set") == 0) return;
-  for (const std::string& setting : values["set"].as<std::vector<std::string>>()) {
-    const std::string key = setting.substr(0, setting.find('='));
-    const auto refuse = [&](const char* instead) {
-      throw base::UserError(
-          fmt::format("--set {}: a real kernel is the host, and does not read it{}", key, instead));
-    };
-    if (key == "host.memory_bytes") refuse("; use --memory");
-    if (key.starts_with("driver.")) refuse("; its own parameters go by --driver or --kernel-args");
-    if (key == "simulation.hang_after_ms") refuse("");
-    if (!key.starts_with("host.")) continue;
-    if (key != "host.memory_read_latency_ns" && key != "host.memory_read_ns_per_kib" &&
-        key != "host.aspm") {
-      refuse("");
-    }
-  }
-}
-
-// Of two ways to name the kernel one would be forgotten.
-void refuse_two_kernels(const po::variables_map& values) {
-  const char* first = nullptr;
-  for (const char* name : {"kernel", "linux-tree", "linux-version"}) {
-    if (values.count(name) == 0) continue;
-    if (first != nullptr) {
-      throw base::UserError(fmt::format("--{} and --{}: give one of them", first, name));
-    }
-    first = name;
-  }
-}
 
 std::optional<std::string> optional(const po::variables_map& values, const char* name) {
   if (values.count(name) == 0) return std::nullopt;
@@ -158,17 +85,7 @@ LinuxRunOptions run_options(const po::variables_map& values, Arguments command) 
   options.command = std::move(command);
   options.kernel_messages = values.count("dmesg") != 0;
   options.memory_mib = unsigned_option(values, "memory", 64, 65536);
-  // A parameter of our driver has the same name and syntax for the kernel.
-  for (const char* name : {"driver", "kernel-args"}) {
-    if (values.count(name) == 0) continue;
-    for (const auto& words : values[name].as<std::vector<std::string>>()) {
-      std::istringstream stream(words);
-      for (std::string word; stream >> word;) {
-        refuse_own_word(word);
-        options.kernel_arguments.push_back(word);
-      }
-    }
-  }
+  options.kernel_arguments = kernel_words(values);
   if (options.terminal && values.count("stdin") != 0) {
     throw base::UserError("--stdin: the command gets the terminal");
   }
@@ -287,31 +204,7 @@ int checked(system_::LinuxSystem& system, int status) {
   return violations.empty() || status != 0 ? status : 1;
 }
 
-}  // namespace
-
-int linux_kernel(const Arguments& all) {
-  const auto dashes = std::find(all.begin(), all.end(), "--");
-  Arguments command(dashes == all.end() ? dashes : dashes + 1, all.end());
-  po::options_description options = linux_options();
-  options.add(system_options()).add(linux_result_options());
-  const auto values = parse(
-      {all.begin(), dashes}, "linux",
-      "usage: nvmesim linux [options] -- CMD ARGS\n\n"
-      "Boots an unmodified Linux kernel (User-Mode Linux) whose NVMe drive is the simulated\n"
-      "one, in simulated time, and runs CMD in it as root. It sees this machine's files; what\n"
-      "it writes stays in memory and is gone afterwards. Its output and exit status are\n"
-      "passed on. Without CMD: a shell. The kernel is built once, from linux-source.\n\n"
-      "--driver and --kernel-args go to the kernel. Exit status: that of CMD; else 1 if CMD or\n"
-      "the kernel did not come to its end, 2 for wrong use, 128 and the signal's number if it was\n"
-      "interrupted; one line says what happened.",
-      options);
-  refuse_two_kernels(values);
-  refuse_idle_settings(values);
-  if (values.count("prepare") != 0) {
-    if (dashes != all.end()) throw base::UserError("--prepare: it runs no command");
-    fmt::print("{}\n", prepared_kernel(values));
-    return 0;
-  }
+int run_command(const po::variables_map& values, Arguments command) {
   const system_::SystemConfig config = system_config(values);
   Watch watch(values);
   LinuxResults results(values, taken_files(values));
@@ -343,6 +236,33 @@ int linux_kernel(const Arguments& all) {
   watch.commit();
   results.write(end);
   return checked(system, end.exit_status);
+}
+
+}  // namespace
+
+int linux_kernel(const Arguments& all) {
+  const auto dashes = std::find(all.begin(), all.end(), "--");
+  Arguments command(dashes == all.end() ? dashes : dashes + 1, all.end());
+  po::options_description options = linux_options();
+  options.add(system_options()).add(linux_result_options());
+  const auto values = parse(
+      {all.begin(), dashes}, "linux",
+      "usage: nvmesim linux [options] -- CMD ARGS\n\n"
+      "Boots an unmodified Linux kernel (User-Mode Linux) whose NVMe drive is the simulated\n"
+      "one, in simulated time, and runs CMD in it as root. It sees this machine's files; what\n"
+      "it writes stays in memory and is gone afterwards. Its output and exit status are\n"
+      "passed on. Without CMD: a shell. The kernel is built once, from linux-source.\n\n"
+      "--driver and --kernel-args go to the kernel. Exit status: that of CMD; else 1 if CMD or\n"
+      "the kernel did not come to its end, 2 for wrong use, 128 and the signal's number if it was\n"
+      "interrupted; one line says what happened.",
+      options);
+  refuse_idle_options(values);
+  if (values.count("prepare") != 0) {
+    if (dashes != all.end()) throw base::UserError("--prepare: it runs no command");
+    fmt::print("{}\n", prepared_kernel(values));
+    return 0;
+  }
+  return run_command(values, std::move(command));
 }
 
 }  // namespace nvmesim::app

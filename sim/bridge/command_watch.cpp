@@ -99,8 +99,11 @@ void CommandWatch::doorbell_written(std::uint64_t offset, std::uint32_t value) {
   const base::Time now = scheduler_.now();
   if (index % 2 == 0) {
     const auto found = submissions_.find(queue);
-    if (found != submissions_.end() && !shadow_doorbells_) {
-      found->second.doorbells.push_back({value, now, busy_since_});
+    if (found != submissions_.end() && !shadow_doorbells_ && value < found->second.entries) {
+      auto& doorbells = found->second.doorbells;
+      doorbells.push_back({value, now, busy_since_});
+      // More than that are none of a driver that works.
+      if (doorbells.size() > found->second.entries) doorbells.pop_front();
     }
     busy_since_ = now;
     return;

@@ -23,6 +23,32 @@ fail() {
   exit 1
 }
 
+if [ "$name" = build ]; then
+  # Trees that stand in for Linux: one whose build never ends, one whose build fails.
+  export XDG_CACHE_HOME=$work/cache
+  for tree in endless broken; do
+    mkdir -p $tree/arch/um
+    touch $tree/arch/um/Makefile
+  done
+  printf 'tinyconfig:\n\tsleep 98765\n' >endless/Makefile
+  printf 'tinyconfig:\n\techo no such option; exit 1\n' >broken/Makefile
+  left() { pgrep -f "make .*-C $work/endless|^sleep 98765$" >/dev/null; }
+  nothing_left() { ! left; }
+  for signal in KILL TERM; do
+    "$nvmesim" linux --prepare --linux-tree endless >out 2>&1 &
+    pid=$!
+    for _ in $(seq 100); do ! left || break; sleep 0.1; done
+    left || fail "it does not build: $(cat out)"
+    kill -$signal $pid
+    for _ in $(seq 100); do left || break; sleep 0.1; done
+    nothing_left || fail "nvmesim ended by $signal, and the build goes on"
+    wait $pid 2>/dev/null || true
+  done
+  got=0
+  "$nvmesim" linux --prepare --linux-tree broken >out 2>err || got=$?
+  [ $got = 2 ] && tail -n 1 err | grep -q 'no such option' || fail "a broken tree: $got: $(cat err)"
+  exit 0
+fi
 if [ "$name" = prepare ]; then
   status=0
   "$nvmesim" linux --prepare 2>"$work/says" || status=$?
@@ -175,6 +201,26 @@ PYTHON
       nvme format /dev/nvme0n1 --force --lbaf=0 >/dev/null
       ! cmp -s -n 100000 /bin/sh /dev/nvme0n1
       cd /sys/block/nvme0n1/queue && test -s nr_requests' || fail "a tool failed"
+    ;;
+  fio)
+    # What fio measures lies between what the results say with and without the guest's work in front.
+    command -v fio >/dev/null || {
+      echo "SKIP: no fio"
+      exit 77
+    }
+    linux --json a.json -- fio --name=reads --clocksource=clock_gettime --filename=/dev/nvme0n1 \
+      --rw=randread --bs=4k --direct=1 --ioengine=psync --number_ios=200 --size=64m \
+      --output-format=json >fio.json
+    /usr/bin/python3 - <<'PYTHON'
+import json
+text = open("fio.json").read()
+fio = json.loads(text[text.index("{"):])["jobs"][0]["read"]
+read = json.load(open("a.json"))["operations"]["read"]
+assert fio["total_ios"] == 200 and fio["io_bytes"] == 200 * 4096, fio["total_ios"]
+low, high = read["completion_latency"]["p50_ns"], read["latency"]["p50_ns"]
+print(low, fio["lat_ns"]["mean"], high)
+assert low < fio["lat_ns"]["mean"] < high < low + 2000
+PYTHON
     ;;
   shared_time)
     # Linux 6.12 keeps the time in shared memory: fewer messages, and the same results as 6.1.

@@ -124,10 +124,9 @@ unsigned Link::debug_from_endpoint(base::GenericPayload& payload) {
   return to_root->transport_dbg(payload);
 }
 
-// A request enters the wire of `direction`.
-void Link::accept(Direction direction, base::GenericPayload& payload) {
+// What is put on a wire for a request or its completion, and the bytes of data in it.
+inline Transfer Link::request_transfer(base::GenericPayload& payload, std::uint32_t& bytes) const {
   const Tlp& tlp = tlp_of(payload);
-  const std::uint32_t bytes = payload.get_data_length();
   const std::uint32_t words = words_of(payload, tlp);
   Transfer transfer;
   transfer.payload = &payload;
@@ -136,15 +135,14 @@ void Link::accept(Direction direction, base::GenericPayload& payload) {
     transfer.segments = formula::read_request_segments(words, request_shift_,
                                                        headers_.memory(payload.get_address()));
     transfer.is_short = transfer.segments.wire_bytes() <= config_.max_payload_bytes;
-    send(direction, transfer, 0);
-    return;
+    return transfer;
   }
   if (tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1) {
     transfer.traffic = TrafficClass::kNonPosted;
     const bool write = payload.is_write();
     transfer.segments = formula::data_segments(write ? words : 0, payload_shift_, headers_.config);
-    send(direction, transfer, write ? bytes : 0);
-    return;
+    bytes = write ? payload.get_data_length() : 0;
+    return transfer;
   }
   const std::uint32_t header =
       tlp.kind == TlpKind::kMessage ? headers_.memory64 : headers_.memory(payload.get_address());
@@ -153,8 +151,37 @@ void Link::accept(Direction direction, base::GenericPayload& payload) {
   transfer.relaxed_ordering = tlp.relaxed_ordering;
   transfer.deferrable = tlp.deferrable;
   transfer.report_sent = answers_early(payload, tlp);
+  bytes = payload.get_data_length();
+  return transfer;
+}
+
+inline Transfer Link::completion_transfer(base::GenericPayload& payload,
+                                          std::uint32_t& bytes) const {
+  const bool has_data = payload.is_read() && payload.is_response_ok();
+  const Extent extent = has_data ? extent_of(payload) : Extent{};
+  bytes = extent.bytes;
+  Transfer transfer;
+  transfer.payload = &payload;
+  transfer.traffic = TrafficClass::kCompletion;
+  transfer.segments = formula::completion_segments(extent.address, bytes, completion_shift_,
+                                                   request_shift_, headers_.completion);
+  transfer.is_short = bytes <= config_.max_payload_bytes;
+  return transfer;
+}
+
+// A request enters the wire of `direction`.
+void Link::accept(Direction direction, base::GenericPayload& payload) {
+  std::uint32_t bytes = 0;
+  const Transfer transfer = request_transfer(payload, bytes);
   if (transfer.report_sent) payload.acquire();  // its initiator may let go before it arrives
   send(direction, transfer, bytes);
+}
+
+// As it will be when it is handed over.
+Transfer Link::announced_transfer(base::GenericPayload& payload, TrafficClass traffic) const {
+  std::uint32_t bytes = 0;
+  return traffic == TrafficClass::kCompletion ? completion_transfer(payload, bytes)
+                                              : request_transfer(payload, bytes);
 }
 
 bool Link::answers_early(const base::GenericPayload& payload, const Tlp& tlp) const {
@@ -167,15 +194,8 @@ void Link::accept_response(Direction request_direction, base::GenericPayload& pa
     end_posted(request_direction, payload);
     return;
   }
-  const bool has_data = payload.is_read() && payload.is_response_ok();
-  const Extent extent = has_data ? extent_of(payload) : Extent{};
-  const std::uint32_t bytes = extent.bytes;
-  Transfer transfer;
-  transfer.payload = &payload;
-  transfer.traffic = TrafficClass::kCompletion;
-  transfer.segments = formula::completion_segments(extent.address, bytes, completion_shift_,
-                                                   request_shift_, headers_.completion);
-  transfer.is_short = bytes <= config_.max_payload_bytes;
+  std::uint32_t bytes = 0;
+  const Transfer transfer = completion_transfer(payload, bytes);
   send(opposite(request_direction), transfer, bytes);
 }
 
@@ -257,6 +277,7 @@ void Link::Ends::arrived(tlm::tlm_generic_payload& payload, TrafficClass traffic
   } else if (traffic == TrafficClass::kCompletion) {
     link_.answer(opposite(direction_), payload);
   } else if (tlp_of(payload).cancelled) [[unlikely]] {
+    link_.withdraw_forwarded(direction_, payload);
     payload.set_response_status(kStatusUnsupportedRequest);
     if (traffic == TrafficClass::kPosted) {
       link_.end_posted(direction_, payload);

@@ -2,71 +2,15 @@
 #include "pcie/switch.hpp"
 
 #include "tests/support/catch.hpp"
-#include "tests/unit/pcie/full_bench.hpp"
+#include "tests/unit/pcie/switch_bench.hpp"
 
 namespace nvmesim::pcie {
 namespace {
 
 using base::Time;
 using test::bytes_of;
-
-LinkConfig link_of(std::uint32_t lanes) {
-  LinkConfig config;
-  config.lanes = lanes;
-  return config;
-}
-
-// Root port 0: a switch with drives behind it.
-struct SwitchBench {
-  static constexpr auto kUp = base::Splice::Direction::kUpstream;
-  base::Scheduler scheduler{"scheduler"};
-  test::HostThread host{"host", scheduler};
-  RootComplex root;
-  check::CheckedSockets sockets{true, scheduler};
-  test::Memory memory{"memory", scheduler};
-  Link uplink;
-  Switch sw;
-  std::deque<test::Drive> drives;
-  std::vector<FunctionInfo> functions;
-
-  explicit SwitchBench(std::uint32_t count, const LinkConfig& up = link_of(4),
-                       const LinkConfig& down = link_of(4), bool peer_to_peer = false,
-                       const RootComplexConfig& config = test::FullBench::root_config(1),
-                       const EndpointConfig& endpoint = {})
-      : root("root", config, scheduler, host),
-        uplink("uplink", up, scheduler),
-        sw("switch", SwitchConfig{count, 105, peer_to_peer}, scheduler) {
-    sockets.bind("cpu", host.out, root.cpu);
-    sockets.bind("memory", root.memory, memory.in, kUp);
-    sockets.bind("root_down", root.ports[0].to_link, uplink.from_root);
-    sockets.bind("root_up", uplink.to_root, root.ports[0].from_link, kUp);
-    sockets.bind("switch_down", uplink.to_endpoint, sw.from_up);
-    sockets.bind("switch_up", sw.to_up, uplink.from_endpoint, kUp);
-    root.ports[0].attach_below(sw);
-    sw.set_uplink(uplink);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::string name = "drive" + std::to_string(i);
-      auto& drive = drives.emplace_back(name, down, endpoint, scheduler, sockets);
-      sockets.bind(name + "_port_down", sw.ports[i].to_link, drive.link.from_root);
-      sockets.bind(name + "_port_up", drive.link.to_root, sw.ports[i].from_link, kUp);
-      sw.ports[i].attach_below(drive.endpoint);
-      drive.endpoint.set_switch(sw);
-    }
-  }
-
-  void run(std::function<void()> test) {
-    host.body = [this, test = std::move(test)] {
-      functions = enumerate(host, root.config().window());
-      for (const auto& function : functions) {
-        host.write32(function.id, 4, kCommandMemorySpace | kCommandBusMaster);
-      }
-      test();
-    };
-    sc_core::sc_start();
-    CHECK(host.finished);
-    CHECK(sockets.violations(true) == std::vector<std::string>());
-  }
-};
+using test::link_of;
+using test::SwitchBench;
 
 // A stream of 4 KiB reads, so many open at a time.
 struct Reader {

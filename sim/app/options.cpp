@@ -14,10 +14,14 @@ namespace nvmesim::app {
 namespace {
 
 // No option and no argument means anything by an empty value, but for a filter that lets all pass.
-void refuse_empty(const po::variables_map& values, const std::vector<std::string>& positional) {
-  for (const auto& [name, value] : values) {
-    const auto* text = boost::any_cast<std::string>(&value.value());
-    if (text == nullptr || !text->empty() || name == "filter") continue;
+void refuse_empty(const po::variables_map& values, const po::options_description& options,
+                  const std::vector<std::string>& positional) {
+  for (const auto& option : options.options()) {
+    const std::string& name = option->long_name();
+    const bool flag = option->semantic()->max_tokens() == 0;
+    if (flag || name == "filter" || values.count(name) == 0) continue;
+    const auto* text = boost::any_cast<std::string>(&values[name].value());
+    if (text == nullptr || !text->empty()) continue;
     const bool argument = std::find(positional.begin(), positional.end(), name) != positional.end();
     throw base::UserError(fmt::format("{}{}: is empty", argument ? "" : "--", name));
   }
@@ -74,7 +78,7 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
           fmt::format("{}: {} is missing; see 'nvmesim {} --help'", verb, name, verb));
     }
   }
-  refuse_empty(values, positional);
+  refuse_empty(values, all, positional);
   return values;
 }
 

@@ -124,37 +124,28 @@ unsigned Link::debug_from_endpoint(base::GenericPayload& payload) {
   return to_root->transport_dbg(payload);
 }
 
-// What is put on a wire for a request or its completion, and the bytes of data in it.
-inline Transfer Link::request_transfer(base::GenericPayload& payload, std::uint32_t& bytes) const {
-  const Tlp& tlp = tlp_of(payload);
+// What is put on a wire for a memory request or a message.
+inline Transfer Link::memory_transfer(base::GenericPayload& payload, const Tlp& tlp) const {
+  const bool message = tlp.kind == TlpKind::kMessage;
+  const std::uint32_t header = message ? headers_.memory64 : headers_.memory(payload.get_address());
   const std::uint32_t words = words_of(payload, tlp);
   Transfer transfer;
   transfer.payload = &payload;
-  if (tlp.kind == TlpKind::kMemory && payload.is_read()) {
+  if (payload.is_read() && !message) {
     transfer.traffic = TrafficClass::kNonPosted;
-    transfer.segments = formula::read_request_segments(words, request_shift_,
-                                                       headers_.memory(payload.get_address()));
+    transfer.segments = formula::read_request_segments(words, request_shift_, header);
     transfer.is_short = transfer.segments.wire_bytes() <= config_.max_payload_bytes;
     return transfer;
   }
-  if (tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1) {
-    transfer.traffic = TrafficClass::kNonPosted;
-    const bool write = payload.is_write();
-    transfer.segments = formula::data_segments(write ? words : 0, payload_shift_, headers_.config);
-    bytes = write ? payload.get_data_length() : 0;
-    return transfer;
-  }
-  const std::uint32_t header =
-      tlp.kind == TlpKind::kMessage ? headers_.memory64 : headers_.memory(payload.get_address());
   transfer.segments = formula::data_segments(words, payload_shift_, header);
-  transfer.is_short = words <= config_.max_payload_bytes;
+  transfer.is_short = transfer.segments.tlps == 1;
   transfer.relaxed_ordering = tlp.relaxed_ordering;
   transfer.deferrable = tlp.deferrable;
-  transfer.report_sent = answers_early(payload, tlp);
-  bytes = payload.get_data_length();
+  transfer.report_sent = tlp.sent_awaited || !transfer.is_short;  // as answers_early()
   return transfer;
 }
 
+// For the completion of a request, and the bytes of data in it.
 inline Transfer Link::completion_transfer(base::GenericPayload& payload,
                                           std::uint32_t& bytes) const {
   const bool has_data = payload.is_read() && payload.is_response_ok();
@@ -171,17 +162,32 @@ inline Transfer Link::completion_transfer(base::GenericPayload& payload,
 
 // A request enters the wire of `direction`.
 void Link::accept(Direction direction, base::GenericPayload& payload) {
-  std::uint32_t bytes = 0;
-  const Transfer transfer = request_transfer(payload, bytes);
+  const Tlp& tlp = tlp_of(payload);
+  if (is_configuration(tlp)) [[unlikely]] {
+    accept_configuration(direction, payload);
+    return;
+  }
+  const Transfer transfer = memory_transfer(payload, tlp);
   if (transfer.report_sent) payload.acquire();  // its initiator may let go before it arrives
-  send(direction, transfer, bytes);
+  send(direction, transfer,
+       transfer.traffic == TrafficClass::kNonPosted ? 0 : payload.get_data_length());
 }
 
-// As it will be when it is handed over.
+void Link::accept_configuration(Direction direction, base::GenericPayload& payload) {
+  const bool write = payload.is_write();
+  const std::uint32_t words = write ? words_of(payload, tlp_of(payload)) : 0;
+  Transfer transfer;
+  transfer.payload = &payload;
+  transfer.traffic = TrafficClass::kNonPosted;
+  transfer.segments = formula::data_segments(words, payload_shift_, headers_.config);
+  send(direction, transfer, write ? payload.get_data_length() : 0);
+}
+
+// As it will be when it is handed over. Configuration requests are one TLP: nobody asks for them.
 Transfer Link::announced_transfer(base::GenericPayload& payload, TrafficClass traffic) const {
   std::uint32_t bytes = 0;
   return traffic == TrafficClass::kCompletion ? completion_transfer(payload, bytes)
-                                              : request_transfer(payload, bytes);
+                                              : memory_transfer(payload, tlp_of(payload));
 }
 
 bool Link::answers_early(const base::GenericPayload& payload, const Tlp& tlp) const {

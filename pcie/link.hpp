@@ -158,8 +158,9 @@ class Link : public sc_core::sc_module, private TrainingActions {
   };
 
   void accept(Direction direction, base::GenericPayload& payload);
+  void accept_configuration(Direction direction, base::GenericPayload& payload);
   void accept_response(Direction request_direction, base::GenericPayload& payload);
-  Transfer request_transfer(base::GenericPayload& payload, std::uint32_t& bytes) const;
+  Transfer memory_transfer(base::GenericPayload& payload, const Tlp& tlp) const;
   Transfer completion_transfer(base::GenericPayload& payload, std::uint32_t& bytes) const;
   Transfer announced_transfer(base::GenericPayload& payload, TrafficClass traffic) const;
   void send(Direction direction, const Transfer& transfer, std::uint32_t payload_bytes);

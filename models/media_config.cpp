@@ -75,7 +75,8 @@ constexpr auto kReliability = std::to_array<ParamInfo>({
     {"retry_gain_percent", "%", 1, 99, "what a retry leaves of the rate"},
     {"max_retries", "retries", 0, 100, "read retries before a soft decode"},
     {"limited_retries", "", 0, 100,
-     "the same for a read with Limited Retry, which gets neither a soft decode nor a rebuild"},
+     "the same for a read with Limited Retry, which gets neither a soft decode nor a rebuild; "
+     "no workload of run and replay sets that bit, a kernel under 'nvmesim linux' does"},
     {"soft_limit_ppb", "1e-9", 1, 1'000'000'000, "rate that the soft decoder corrects"},
     {"soft_decode_ns", "ns", 0, 1'000'000'000, "time of a soft decode, beyond ecc_ns"},
     {"refresh_reads", "reads", 0, 4'000'000'000,

@@ -32,6 +32,10 @@ void LinkDirection::send(const Transfer& transfer) {
     issue(transfer);
     return;
   }
+  hold(transfer);
+}
+
+void LinkDirection::hold(const Transfer& transfer) {
   Node* node = take_node(transfer);
   (held_ == nullptr ? held_ : held_tail_->next_held) = node;
   held_tail_ = node;
@@ -93,6 +97,14 @@ void LinkDirection::collect_finished() {
     auto* node = static_cast<Node*>(finished);
     const bool posted = node->transfer.traffic == TrafficClass::kPosted;
     node->finished = true;
+    if (node->announced) [[unlikely]] {
+      if (node == forecast_) {
+        scheduler_.cancel(node->entry);
+        forecast_ = nullptr;
+      }
+      if (node->withdrawn) free_node(*node);
+      continue;
+    }
     node->arrival = node->end + delay_;
     if (posted) {
       --long_posted_;
@@ -135,11 +147,11 @@ void LinkDirection::issue_event(std::uint64_t argument) {
     collect_finished();
     NVMESIM_ASSERT(node.finished, "a long transfer did not end when it was due");
     forecast();
+    if (node.announced) return;
   }
   const Transfer transfer = node.transfer;
   const base::Time arrival = node.arrival;
-  node.next_held = free_;
-  free_ = &node;
+  free_node(node);
   if (transfer.traffic != TrafficClass::kPosted) {
     if (now == arrival) {
       deliver(*transfer.payload, transfer.traffic);
@@ -238,9 +250,8 @@ void LinkDirection::release_held() {
     Node* node = held_;
     held_ = node->next_held;
     const Transfer transfer = node->transfer;
-    node->next_held = free_;
-    free_ = node;
-    issue(transfer);
+    free_node(*node);
+    issue_beside_switch(transfer);
   }
 }
 
@@ -253,9 +264,14 @@ LinkDirection::Node* LinkDirection::take_node(const Transfer& transfer) {
   }
   node->segments = transfer.segments;
   node->transfer = transfer;
-  node->finished = false;
+  node->finished = node->announced = node->withdrawn = false;
   node->next_held = nullptr;
   return node;
+}
+
+void LinkDirection::free_node(Node& node) {
+  node.next_held = free_;
+  free_ = &node;
 }
 
 }  // namespace nvmesim::pcie

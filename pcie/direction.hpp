@@ -11,6 +11,7 @@
 #include <deque>
 #include <vector>
 
+#include "pcie/forwarding.hpp"
 #include "pcie/traffic.hpp"
 #include "pcie/wire.hpp"
 #include "sim/base/payload_pool.hpp"
@@ -25,6 +26,9 @@ struct Transfer {
   bool relaxed_ordering = false;
   bool deferrable = false;
   bool report_sent = false;  // call sent() when the last TLP has been issued; true if long posted
+  // Behind a switch: only an announcement, of which so many TLPs (not all) may be sent; the rest
+  // comes with the transfer itself. 0: that is it.
+  std::uint32_t announced_tlps = 0;
   formula::Segments segments;
 };
 
@@ -33,6 +37,9 @@ class DirectionEnds {
  public:
   virtual void sent(tlm::tlm_generic_payload& payload) = 0;
   virtual void arrived(tlm::tlm_generic_payload& payload, TrafficClass traffic) = 0;
+  // Before that, of several TLPs.
+  virtual void coming(tlm::tlm_generic_payload& /*payload*/, TrafficClass /*traffic*/,
+                      TlpShare /*share*/) {}
 
  protected:
   ~DirectionEnds() = default;
@@ -57,12 +64,21 @@ class LinkDirection {
   // From now on; all must have left the wire.
   void set_timing(base::Pace pace, base::Time delay);
 
+  // Beside a switch (pcie/forwarding.hpp), in place of send(). An announcement puts all TLPs but
+  // the last on the wire; its transfer follows, or it is withdrawn.
+  void send_beside_switch(const Transfer& transfer);
+  void withdraw(const tlm::tlm_generic_payload& payload);
+  // The ends hear of each transfer of several TLPs when the first has arrived.
+  void report_heads() { reports_heads_ = true; }
+
  private:
   struct Node : LongTransfer {
     Transfer transfer;
     base::Scheduler::Handle entry;
     base::Time arrival{0};  // once finished
     bool finished = false;
+    bool announced = false;  // all but the last TLP; stays so when withdrawn
+    bool withdrawn = false;
     Node* next_held = nullptr;  // behind a barrier, or among the free
   };
   struct Deferred {
@@ -74,6 +90,7 @@ class LinkDirection {
     return !transfer.is_short && transfer.traffic == TrafficClass::kPosted &&
            !transfer.relaxed_ordering;
   }
+  void hold(const Transfer& transfer);
   void issue(const Transfer& transfer);
   void issue_long(const Transfer& transfer);
   void book_arrival(const Transfer& transfer, base::Time arrival);
@@ -91,6 +108,16 @@ class LinkDirection {
   void limit_event();
   void release_held();
   Node* take_node(const Transfer& transfer);
+  void free_node(Node& node);
+
+  // In direction_beside_switch.cpp.
+  void issue_beside_switch(const Transfer& transfer);
+  void issue_head(const Transfer& transfer);
+  void begin_announced(const Transfer& transfer);
+  void end_announced(Node& node, const Transfer& transfer);
+  Node* take_announced(const tlm::tlm_generic_payload& payload);
+  template <TrafficClass kTraffic>
+  void head_event(std::uint64_t payload);
 
   DirectionEnds& ends_;
   base::Scheduler& scheduler_;
@@ -112,6 +139,9 @@ class LinkDirection {
   base::Scheduler::Handle prompt_entry_;
   base::Scheduler::Handle limit_entry_;
   std::uint64_t deferred_count_ = 0;
+
+  bool reports_heads_ = false;
+  std::vector<Node*> announced_;
 
   std::deque<Node> storage_;
   Node* free_ = nullptr;

@@ -124,13 +124,8 @@ unsigned Link::debug_from_endpoint(base::GenericPayload& payload) {
   return to_root->transport_dbg(payload);
 }
 
-// A request enters the wire of `direction`.
-void Link::accept(Direction direction, base::GenericPayload& payload) {
-  const Tlp& tlp = tlp_of(payload);
-  if (is_configuration(tlp)) [[unlikely]] {
-    accept_configuration(direction, payload);
-    return;
-  }
+// What is put on a wire for a memory request or a message.
+inline Transfer Link::memory_transfer(base::GenericPayload& payload, const Tlp& tlp) const {
   const bool message = tlp.kind == TlpKind::kMessage;
   const std::uint32_t header = message ? headers_.memory64 : headers_.memory(payload.get_address());
   const std::uint32_t words = words_of(payload, tlp);
@@ -140,16 +135,42 @@ void Link::accept(Direction direction, base::GenericPayload& payload) {
     transfer.traffic = TrafficClass::kNonPosted;
     transfer.segments = formula::read_request_segments(words, request_shift_, header);
     transfer.is_short = transfer.segments.wire_bytes() <= config_.max_payload_bytes;
-    send(direction, transfer, 0);
-    return;
+    return transfer;
   }
   transfer.segments = formula::data_segments(words, payload_shift_, header);
   transfer.is_short = transfer.segments.tlps == 1;
   transfer.relaxed_ordering = tlp.relaxed_ordering;
   transfer.deferrable = tlp.deferrable;
   transfer.report_sent = tlp.sent_awaited || !transfer.is_short;  // as answers_early()
+  return transfer;
+}
+
+// For the completion of a request, and the bytes of data in it.
+inline Transfer Link::completion_transfer(base::GenericPayload& payload,
+                                          std::uint32_t& bytes) const {
+  const bool has_data = payload.is_read() && payload.is_response_ok();
+  const Extent extent = has_data ? extent_of(payload) : Extent{};
+  bytes = extent.bytes;
+  Transfer transfer;
+  transfer.payload = &payload;
+  transfer.traffic = TrafficClass::kCompletion;
+  transfer.segments = formula::completion_segments(extent.address, bytes, completion_shift_,
+                                                   request_shift_, headers_.completion);
+  transfer.is_short = bytes <= config_.max_payload_bytes;
+  return transfer;
+}
+
+// A request enters the wire of `direction`.
+void Link::accept(Direction direction, base::GenericPayload& payload) {
+  const Tlp& tlp = tlp_of(payload);
+  if (is_configuration(tlp)) [[unlikely]] {
+    accept_configuration(direction, payload);
+    return;
+  }
+  const Transfer transfer = memory_transfer(payload, tlp);
   if (transfer.report_sent) payload.acquire();  // its initiator may let go before it arrives
-  send(direction, transfer, payload.get_data_length());
+  send(direction, transfer,
+       transfer.traffic == TrafficClass::kNonPosted ? 0 : payload.get_data_length());
 }
 
 void Link::accept_configuration(Direction direction, base::GenericPayload& payload) {
@@ -162,6 +183,13 @@ void Link::accept_configuration(Direction direction, base::GenericPayload& paylo
   send(direction, transfer, write ? payload.get_data_length() : 0);
 }
 
+// As it will be when it is handed over. Configuration requests are one TLP: nobody asks for them.
+Transfer Link::announced_transfer(base::GenericPayload& payload, TrafficClass traffic) const {
+  std::uint32_t bytes = 0;
+  return traffic == TrafficClass::kCompletion ? completion_transfer(payload, bytes)
+                                              : memory_transfer(payload, tlp_of(payload));
+}
+
 bool Link::answers_early(const base::GenericPayload& payload, const Tlp& tlp) const {
   return tlp.sent_awaited || words_of(payload, tlp) > config_.max_payload_bytes;
 }
@@ -172,15 +200,8 @@ void Link::accept_response(Direction request_direction, base::GenericPayload& pa
     end_posted(request_direction, payload);
     return;
   }
-  const bool has_data = payload.is_read() && payload.is_response_ok();
-  const Extent extent = has_data ? extent_of(payload) : Extent{};
-  const std::uint32_t bytes = extent.bytes;
-  Transfer transfer;
-  transfer.payload = &payload;
-  transfer.traffic = TrafficClass::kCompletion;
-  transfer.segments = formula::completion_segments(extent.address, bytes, completion_shift_,
-                                                   request_shift_, headers_.completion);
-  transfer.is_short = bytes <= config_.max_payload_bytes;
+  std::uint32_t bytes = 0;
+  const Transfer transfer = completion_transfer(payload, bytes);
   send(opposite(request_direction), transfer, bytes);
 }
 
@@ -262,6 +283,7 @@ void Link::Ends::arrived(tlm::tlm_generic_payload& payload, TrafficClass traffic
   } else if (traffic == TrafficClass::kCompletion) {
     link_.answer(opposite(direction_), payload);
   } else if (tlp_of(payload).cancelled) [[unlikely]] {
+    link_.withdraw_forwarded(direction_, payload);
     payload.set_response_status(kStatusUnsupportedRequest);
     if (traffic == TrafficClass::kPosted) {
       link_.end_posted(direction_, payload);

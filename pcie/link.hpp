@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "pcie/direction.hpp"
+#include "pcie/forwarding.hpp"
 #include "pcie/link_config.hpp"
 #include "pcie/link_events.hpp"
 #include "pcie/link_faults.hpp"
@@ -84,6 +85,15 @@ class Link : public sc_core::sc_module, private TrainingActions {
   // The function behind is in D3hot: the link sleeps in L1 whenever it is idle.
   void device_sleeps(bool sleeps);
 
+  // At a switch (pcie/forwarding.hpp). Who hears of what comes out of `direction` before it is
+  // there, and does the same for what goes in by the other one.
+  void set_forwarder(Direction direction, Forwarder& forwarder);
+  // So much of a request or completion that will be handed over for `direction` may be sent; or it
+  // will not come.
+  void announce(Direction direction, base::GenericPayload& payload, TrafficClass traffic,
+                TlpShare share);
+  void withdraw(Direction direction, const base::GenericPayload& payload);
+
   LinkState state() const { return training_.state(); }
   bool up() const { return training_.up(); }
   unsigned generation() const { return training_.generation(); }
@@ -123,6 +133,7 @@ class Link : public sc_core::sc_module, private TrainingActions {
     TlpRecord describe(const Transfer& transfer, std::uint32_t index) const override;
     TlpFault examine(const TlpRecord& record) override;
     void error(LinkError error) override;
+    void coming(tlm::tlm_generic_payload& payload, TrafficClass traffic, TlpShare share) override;
     // The link went down: what arrives from now on is lost.
     void cut() { cut_ = true; }
 
@@ -149,6 +160,9 @@ class Link : public sc_core::sc_module, private TrainingActions {
   void accept(Direction direction, base::GenericPayload& payload);
   void accept_configuration(Direction direction, base::GenericPayload& payload);
   void accept_response(Direction request_direction, base::GenericPayload& payload);
+  Transfer memory_transfer(base::GenericPayload& payload, const Tlp& tlp) const;
+  Transfer completion_transfer(base::GenericPayload& payload, std::uint32_t& bytes) const;
+  Transfer announced_transfer(base::GenericPayload& payload, TrafficClass traffic) const;
   void send(Direction direction, const Transfer& transfer, std::uint32_t payload_bytes);
   void end_posted(Direction direction, base::GenericPayload& payload);
   void answer(Direction request_direction, base::GenericPayload& payload);
@@ -171,6 +185,8 @@ class Link : public sc_core::sc_module, private TrainingActions {
   void surprise_event();
   void cut_burst(Direction direction);
   void apply_timing();
+  void withdraw_forwarded(Direction direction, base::GenericPayload& payload);
+  bool beside_switch() const { return forwarders_[0] != nullptr || forwarders_[1] != nullptr; }
   void update_attention();
   base::Time quiet_at(Direction direction) const;
   LinkPowerModel::IdleSince idle_since() const;
@@ -205,6 +221,7 @@ class Link : public sc_core::sc_module, private TrainingActions {
   std::unique_ptr<TlpFaultRules> faults_;  // as configured; null without any
   TlpLog log_;
   std::vector<LinkListener*> listeners_;
+  std::array<Forwarder*, 2> forwarders_{};  // by direction; null: no switch there
   LinkPowerModel power_;
   std::array<PortPower, 2> port_power_;  // by direction
   std::array<Ends, 2> tlp_ends_{Ends{*this, Direction::kDown}, Ends{*this, Direction::kUp}};

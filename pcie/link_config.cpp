@@ -12,7 +12,7 @@ namespace {
 
 void require(bool condition, std::string_view name, std::uint64_t value, std::string_view allowed) {
   if (!condition) {
-    throw base::UserError(fmt::format("link.{} is {}; it must be {}", name, value, allowed));
+    throw base::UserError(fmt::format("{} is {}; it must be {}", name, value, allowed));
   }
 }
 
@@ -77,7 +77,8 @@ std::span<const base::ParamInfo> LinkPower::params() {
 std::span<const base::ParamInfo> LinkFaults::params() {
   constexpr std::int64_t kAll = 1'000'000'000;
   static constexpr base::ParamInfo kParams[] = {
-      {"corrupt_ppb", "1/10^9", 0, kAll, "TLPs that arrive with wrong bits: LCRC, NAK, replay"},
+      {"corrupt_ppb", "1/10^9", 0, kAll,
+       "TLPs whose first transmission arrives with wrong bits: LCRC, NAK; the replay is spared"},
       {"drop_completion_ppb", "1/10^9", 0, kAll,
        "completions that never come: the requester's completion timeout"},
       {"poison_ppb", "1/10^9", 0, kAll, "TLPs with data that arrive poisoned"},
@@ -137,7 +138,7 @@ void LinkConfig::validate() const {
           "training.initial_us", training.initial_us,
           "0, or at least polling, configuration, recovery and equalization together");
   if (power.aspm > power.supported) {
-    throw base::UserError("link.power.aspm is deeper than what link.power.supported offers");
+    throw base::UserError("power.aspm is deeper than what power.supported offers");
   }
   credits.validate(max_payload_bytes);
 }

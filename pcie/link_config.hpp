@@ -68,7 +68,7 @@ enum class FaultDirection : std::uint8_t { both, down, up };
 BOOST_DESCRIBE_ENUM(FaultDirection, both, down, up)
 
 struct LinkFaults {
-  // Of 10^9 TLPs that could meet it.
+  // Of 10^9 TLPs that could meet it. A fault is counted by its name without _ppb.
   std::uint32_t corrupt_ppb = 0;
   std::uint32_t drop_completion_ppb = 0;
   std::uint32_t poison_ppb = 0;
@@ -111,7 +111,7 @@ struct LinkConfig {
   LinkFaults faults;
 
   static std::span<const base::ParamInfo> params();
-  // Throws UserError, which names the parameter, if a value cannot be built.
+  // Throws UserError, which begins with the parameter's name, if a value cannot be built.
   void validate() const;
   // Single TLPs must be simulated: asked for, or arithmetic cannot have what is configured.
   bool needs_tlps() const {

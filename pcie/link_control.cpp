@@ -66,8 +66,8 @@ void Link::apply_timing() {
 }
 
 void Link::update_attention() {
-  attention_ = log_ || tlp_[0] != nullptr || !up() || holding_ || power_.possible() ||
-               !held_[0].empty() || !held_[1].empty();
+  attention_ = log_ || beside_switch() || tlp_[0] != nullptr || !up() || holding_ ||
+               power_.possible() || !held_[0].empty() || !held_[1].empty();
 }
 
 // When the wire of a direction has sent everything, if nothing else comes.
@@ -117,8 +117,12 @@ void Link::pass(Direction direction, const Transfer& transfer) {
     tlp_[d]->send(transfer);
     return;
   }
-  if (log_) log_transfer(direction, transfer);
-  burst_[d]->direction.send(transfer);
+  if (log_ && transfer.announced_tlps == 0) log_transfer(direction, transfer);
+  if (beside_switch()) {
+    burst_[d]->direction.send_beside_switch(transfer);
+  } else {
+    burst_[d]->direction.send(transfer);
+  }
 }
 
 void Link::hold_until(Direction direction, base::Time when) {

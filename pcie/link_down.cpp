@@ -39,6 +39,7 @@ void Link::lost_event() {
 
 void Link::end_lost(const Lost& lost) {
   base::GenericPayload& payload = *lost.transfer.payload;
+  withdraw_forwarded(lost.direction, payload);
   if (lost.transfer.traffic == TrafficClass::kPosted) {
     payload.set_response_status(kStatusUnsupportedRequest);
     if (!lost.reported) answer(lost.direction, payload);
@@ -56,6 +57,7 @@ void Link::end_lost(const Lost& lost) {
 void Link::Ends::refused(const Transfer& transfer, bool abort) {
   base::GenericPayload& payload = *transfer.payload;
   error(abort ? LinkError::kCompleterAbort : LinkError::kUnsupportedRequest);
+  link_.withdraw_forwarded(direction_, payload);
   payload.set_response_status(abort ? kStatusCompleterAbort : kStatusUnsupportedRequest);
   fill_refused(direction_, payload);
   link_.accept_response(direction_, payload);
@@ -80,6 +82,7 @@ void Link::cut_burst(Direction direction) {
   cut_.push_back(std::move(burst));
   burst = std::make_unique<Burst>(*this, direction);
   burst->direction.deliver_promptly(promptly_[d]);
+  if (forwarders_[d] != nullptr) burst->direction.report_heads();
 }
 
 void Link::surprise_event() {
@@ -103,7 +106,7 @@ void Link::trained_down(LinkDownCause cause) {
     const std::size_t d = index_of(direction);
     if (tlp_[d] != nullptr) tlp_[d]->reset();
     for (const Transfer& transfer : held_[d]) {
-      lose({direction, transfer, !transfer.report_sent, true});
+      if (transfer.announced_tlps == 0) lose({direction, transfer, !transfer.report_sent, true});
     }
     held_[d].clear();
   }

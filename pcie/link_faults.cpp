@@ -32,7 +32,7 @@ void set(TlpFault& fault, TlpFaultKind what) {
     case TlpFaultKind::malformed:
       fault.malformed = true;
       break;
-    case TlpFaultKind::link_down:
+    case TlpFaultKind::surprise_down:
       fault.link_down = true;
       break;
   }
@@ -73,7 +73,16 @@ void TlpFaultRules::add(const LinkFaults& rates) {
   add_kind(TlpFaultKind::unsupported_request, rates.unsupported_request_ppb);
   add_kind(TlpFaultKind::completer_abort, rates.completer_abort_ppb);
   add_kind(TlpFaultKind::malformed, rates.malformed_ppb);
-  add_kind(TlpFaultKind::link_down, rates.surprise_down_ppb);
+  add_kind(TlpFaultKind::surprise_down, rates.surprise_down_ppb);
+}
+
+std::string_view TlpFaultRules::name(std::size_t rule) const {
+  constexpr std::string_view kNames[] = {
+      "corrupt",         "drop_completion", "poison",        "unsupported_request",
+      "completer_abort", "malformed",       "surprise_down",
+  };
+  static_assert(std::size(kNames) == std::size_t(TlpFaultKind::surprise_down) + 1);
+  return kNames[static_cast<std::size_t>(rules_.at(rule).rule.what)];
 }
 
 void TlpFaultRules::add(const TlpFaultRule& rule) {

@@ -7,7 +7,6 @@
 //   rules.arm(link.points());      // the rules must outlive the link's traffic
 #pragma once
 
-#include <boost/describe.hpp>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -26,10 +25,8 @@ enum class TlpFaultKind : std::uint8_t {
   unsupported_request,
   completer_abort,
   malformed,
-  link_down
+  surprise_down
 };
-BOOST_DESCRIBE_ENUM(TlpFaultKind, corrupt, drop, poison, unsupported_request, completer_abort,
-                    malformed, link_down)
 
 struct TlpFaultRule {
   TlpFaultKind what = TlpFaultKind::corrupt;
@@ -62,7 +59,8 @@ class TlpFaultRules {
   void examine(const TlpRecord& record, TlpFault& fault);
   // How often the rule, in the order of add(), has acted.
   std::uint64_t hits(std::size_t rule) const { return rules_.at(rule).hits; }
-  TlpFaultKind kind(std::size_t rule) const { return rules_.at(rule).rule.what; }
+  // As the configuration calls it.
+  std::string_view name(std::size_t rule) const;
   std::size_t size() const { return rules_.size(); }
 
  private:

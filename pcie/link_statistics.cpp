@@ -62,10 +62,9 @@ void Link::register_statistics(base::StatisticsRegistry& registry, std::string_v
   registry.add(name + ".lost_requests", "1", "requests and completions that the link has lost",
                events_.lost_requests);
   for (std::size_t i = 0; faults_ != nullptr && i < faults_->size(); ++i) {
-    registry.add(
-        fmt::format("{}.faults.{}", name, boost::describe::enum_to_string(faults_->kind(i), "?")),
-        "1", "faults of TLPs that were configured",
-        [rules = faults_.get(), i] { return rules->hits(i); });
+    registry.add(fmt::format("{}.faults.{}", name, faults_->name(i)), "1",
+                 "faults of TLPs that were configured",
+                 [rules = faults_.get(), i] { return rules->hits(i); });
   }
   for (const PowerStatistic& each : kPowerStatistics) {
     const auto& counters = power_.counters(each.state);

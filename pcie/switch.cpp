@@ -30,7 +30,7 @@ const SwitchConfig& validated(const SwitchConfig& config) {
 std::span<const base::ParamInfo> SwitchConfig::params() {
   static constexpr base::ParamInfo kParams[] = {
       {"ports", "1", 0, 32, "downstream ports; 0: there is no switch"},
-      {"latency_ns", "ns", 0, 100'000, "from the end of a packet's arrival to its forwarding"},
+      {"latency_ns", "ns", 0, 100'000, "from the end of a TLP's arrival to its forwarding"},
       {"peer_to_peer", "", 0, 1,
        "requests from one port to the window of another go there directly, not up"},
   };
@@ -38,7 +38,7 @@ std::span<const base::ParamInfo> SwitchConfig::params() {
 }
 
 void SwitchConfig::validate() const {
-  if (ports > 32) throw base::UserError(fmt::format("switch.ports is {}; at most 32", ports));
+  if (ports > 32) throw base::UserError(fmt::format("ports is {}; at most 32", ports));
 }
 
 SwitchPort::SwitchPort(sc_core::sc_module_name name, Switch& owner, unsigned index,
@@ -64,6 +64,7 @@ void SwitchPort::set_link(Link& link) {
                      link.config().power});
   express_.set_link_status(link.generation(), link.lanes(), link.up());
   power_.attach(link, Direction::kDown);
+  link.set_forwarder(Direction::kUp, *this);
 }
 
 void SwitchPort::link_down(LinkDownCause) {
@@ -131,6 +132,7 @@ void Switch::set_uplink(Link& link) {
                      link.config().power});
   express_.set_link_status(link.generation(), link.lanes(), false);
   power_.attach(link, Direction::kUp);
+  link.set_forwarder(Direction::kDown, *this);
 }
 
 void Switch::link_up() {
@@ -240,6 +242,7 @@ void Switch::configure(base::GenericPayload& payload, ConfigSpace& space) {
 
 void Switch::refuse(base::GenericPayload& payload) {
   ++unsupported_requests_;
+  withdrawn(payload);
   payload.set_response_status(kStatusUnsupportedRequest);
   const bool from_below = from_below_.contains(&payload);
   if (payload.is_read() && !from_below) {

@@ -1,7 +1,7 @@
 // A PCIe switch: an upstream port, an internal bus, and downstream ports on it, each a bridge with
-// its own windows. Requests and completions are forwarded whole after a constant latency, in the
-// order of their arrival; the links on both sides take their own time, so what hangs below shares
-// the uplink.
+// its own windows. Each TLP goes on a constant latency after it has arrived, in the order of
+// arrival; the links on both sides take their own time, so what hangs below shares the uplink.
+// (Sockets carry whole requests and completions; pcie/forwarding.hpp lets their TLPs go ahead.)
 //
 //   root port - uplink - from_up/to_up [switch] ports[n].to_link/from_link - link n - endpoint n
 //
@@ -13,10 +13,12 @@
 #include <boost/describe.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <deque>
 #include <span>
 
 #include "pcie/below_port.hpp"
 #include "pcie/capabilities.hpp"
+#include "pcie/forwarding.hpp"
 #include "pcie/l1_substates.hpp"
 #include "pcie/link.hpp"
 #include "pcie/link_events.hpp"
@@ -40,7 +42,7 @@ BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (ports, latency_ns, peer_to_peer))
 class Switch;
 
 // One downstream port.
-class SwitchPort : public sc_core::sc_module, public LinkListener {
+class SwitchPort : public sc_core::sc_module, public LinkListener, public Forwarder {
   void request_from_link(base::GenericPayload& payload);
   void response_from_link(base::GenericPayload& payload);
   unsigned debug_from_link(base::GenericPayload& payload);
@@ -61,6 +63,8 @@ class SwitchPort : public sc_core::sc_module, public LinkListener {
 
   void link_down(LinkDownCause cause) override;
   void link_up() override;
+  void coming(base::GenericPayload& payload, TrafficClass traffic, TlpShare share) override;
+  void withdrawn(base::GenericPayload& payload) override;
   const Type1Header& header() const { return header_; }
 
  private:
@@ -83,7 +87,7 @@ class SwitchPort : public sc_core::sc_module, public LinkListener {
   bool link_disabled_ = false;
 };
 
-class Switch : public sc_core::sc_module, public BelowPort, public LinkListener {
+class Switch : public sc_core::sc_module, public BelowPort, public LinkListener, public Forwarder {
   void request_from_up(base::GenericPayload& payload);
   void response_from_up(base::GenericPayload& payload);
   unsigned debug_from_up(base::GenericPayload& payload);
@@ -105,6 +109,8 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
   // The uplink's: all below is reset.
   void link_down(LinkDownCause) override { hot_reset(); }
   void link_up() override;
+  void coming(base::GenericPayload& payload, TrafficClass traffic, TlpShare share) override;
+  void withdrawn(base::GenericPayload& payload) override;
 
   const SwitchConfig& config() const { return config_; }
   void register_statistics(base::StatisticsRegistry& registry, std::string_view prefix) const;
@@ -121,6 +127,19 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
   void answer_down(std::uint64_t payload);
   void configure(base::GenericPayload& payload, ConfigSpace& space);
   void refuse(base::GenericPayload& payload);
+
+  // What goes ahead of its request or completion; in switch_forwarding.cpp.
+  struct Coming {
+    base::GenericPayload* payload;  // null: withdrawn
+    TrafficClass traffic;
+    TlpShare share;
+    Link* link;
+    Direction direction;
+  };
+  void coming_from_port(base::GenericPayload& payload, TrafficClass traffic, TlpShare share);
+  void announce_later(const Coming& coming);
+  void announce_event(std::uint64_t);
+
   SwitchPort* port_of_address(std::uint64_t address);
   SwitchPort* port_of_bus(unsigned bus);
   base::Time latency() const { return std::chrono::nanoseconds(config_.latency_ns); }
@@ -135,6 +154,7 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener 
   PortPowerControl power_{space_, express_};
   // Requests from below that are not answered: bus numbers may change while they are under way.
   boost::unordered_flat_map<const base::GenericPayload*, SwitchPort*> from_below_;
+  std::deque<Coming> coming_;  // for the latency
   std::uint64_t forwarded_down_ = 0;
   std::uint64_t forwarded_up_ = 0;
   std::uint64_t peer_requests_ = 0;

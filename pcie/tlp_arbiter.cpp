@@ -16,11 +16,30 @@ void TlpArbiter::add(TlpFlow& flow) {
     return;
   }
   if (flow.is_barrier()) ++barriers_;
-  if (window_.size() + away_ < kWindow) {
+  if (window_.size() + away_ < kWindow + extra_) {
     window_.push_back(&flow);
   } else {
     waiting_.push_back(&flow);
   }
+}
+
+void TlpArbiter::add_announced(TlpFlow& flow) {
+  if (flow.transfer.is_short) {
+    shorts_.push_back(&flow);
+  } else {
+    window_.push_back(&flow);
+    ++extra_;
+  }
+}
+
+void TlpArbiter::complete(TlpFlow& flow) {
+  if (barriers_ != 0) {
+    held_.push_back(&flow);
+    return;
+  }
+  flow.announced = false;
+  flow.available = flow.transfer.segments.tlps;
+  if (flow.is_barrier()) ++barriers_;
 }
 
 TlpFlow* TlpArbiter::next(const CreditAccounts& credits) {
@@ -47,9 +66,10 @@ TlpFlow* TlpArbiter::next(const CreditAccounts& credits) {
 
 bool TlpArbiter::may_go(const TlpFlow& flow, const Blocked& blocked,
                         const CreditAccounts& credits) {
+  if (flow.issued == flow.available) return false;
   if (credits.infinite()) return true;
   return (blocked.oldest == nullptr || may_pass_blocked(flow, blocked)) &&
-         credits.has(flow.transfer.traffic, flow.next_need());
+         credits.has(flow.transfer.traffic, flow.need);
 }
 
 // A long flow has no order with what its requester sends while it is being issued, but it does not
@@ -81,7 +101,9 @@ void TlpArbiter::end(TlpFlow& flow) {
     window_.push_back(&flow);
     return;
   }
-  if (!waiting_.empty()) {
+  if (flow.kept) {
+    --extra_;
+  } else if (!waiting_.empty()) {
     window_.push_back(waiting_.front());
     waiting_.pop_front();
   }
@@ -91,7 +113,7 @@ void TlpArbiter::end(TlpFlow& flow) {
   while (barriers_ == 0 && !held_.empty()) {
     TlpFlow* next = held_.front();
     held_.pop_front();
-    add(*next);
+    next->announced ? complete(*next) : add(*next);
   }
 }
 
@@ -100,7 +122,7 @@ void TlpArbiter::clear() {
   window_.clear();
   waiting_.clear();
   held_.clear();
-  away_ = 0;
+  away_ = extra_ = 0;
   barriers_ = 0;
 }
 

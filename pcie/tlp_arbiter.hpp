@@ -19,23 +19,24 @@ namespace nvmesim::pcie {
 struct TlpFlow {
   Transfer transfer;
   OrderKey order;
-  std::uint64_t number = 0;   // in the order of send()
-  std::uint32_t issued = 0;   // TLPs that have been on the wire
-  std::uint32_t arrived = 0;  // TLPs that the receiver has taken or discarded for good
-  std::uint32_t passed = 0;   // how often a younger one was preferred for want of credits
-  bool lost = false;          // a TLP was
-  bool refused = false;       // by a fault, with Unsupported Request or...
-  bool aborted = false;       // ...with Completer Abort
-  Credits need;               // of each TLP but the last
-  Credits last_need;
-  bool reported = false;  // as sent, or nobody waits for that
+  std::uint64_t number = 0;     // in the order of send()
+  std::uint32_t issued = 0;     // TLPs that have been on the wire
+  std::uint32_t arrived = 0;    // TLPs that the receiver has taken or discarded for good
+  std::uint32_t available = 0;  // TLPs that may be issued; fewer than all while announced
+  std::uint32_t passed = 0;     // how often a younger one was preferred for want of credits
+  bool lost = false;            // a TLP was
+  bool refused = false;         // by a fault, with Unsupported Request or...
+  bool aborted = false;         // ...with Completer Abort
+  Credits need;                 // of its next TLP
+  bool reported = false;        // as sent, or nobody waits for that
   bool in_use = false;
+  // Behind a switch, and the transfer itself has not come; or will not.
+  bool announced = false;
+  bool withdrawn = false;
+  bool kept = false;  // was announced: the payload is acquired, and its place is an extra one
   bool is_barrier() const {
-    return !transfer.is_short && transfer.traffic == TrafficClass::kPosted &&
+    return !announced && !transfer.is_short && transfer.traffic == TrafficClass::kPosted &&
            !transfer.relaxed_ordering;
-  }
-  const Credits& next_need() const {
-    return issued + 1 == transfer.segments.tlps ? last_need : need;
   }
   bool last_issued() const { return issued == transfer.segments.tlps; }
 };
@@ -46,6 +47,9 @@ class TlpArbiter {
   static constexpr std::uint32_t kMostPassed = 64;
 
   void add(TlpFlow& flow);
+  // One that is announced waits for no barrier and no place; later all of it is there.
+  void add_announced(TlpFlow& flow);
+  void complete(TlpFlow& flow);
   // The flow whose next TLP may go now; nullptr if there is none.
   TlpFlow* next(const CreditAccounts& credits);
   // The next TLP of `flow`, from next(), has begun, or has ended: then a long one goes to the end
@@ -70,6 +74,7 @@ class TlpArbiter {
   std::deque<TlpFlow*> shorts_;
   std::vector<TlpFlow*> window_;  // in the order of their turns
   std::size_t away_ = 0;          // of the window: its TLP is on the wire
+  std::size_t extra_ = 0;         // of both: announced ones, which may have nothing to send
   std::deque<TlpFlow*> waiting_;  // for a place in the window
   std::deque<TlpFlow*> held_;     // behind the barrier
   std::uint32_t barriers_ = 0;

@@ -46,23 +46,64 @@ TlpFlow& TlpDirection::take_flow(const Transfer& transfer) {
   flow->number = next_number_++;
   flow->reported = !transfer.report_sent;
   flow->need = credits_for(payload_bytes(ends_.describe(transfer, 0)));
-  flow->last_need =
-      transfer.segments.tlps == 1
-          ? flow->need
-          : credits_for(payload_bytes(ends_.describe(transfer, transfer.segments.tlps - 1)));
+  flow->available = transfer.segments.tlps;
   flow->in_use = true;
   ++in_use_;
   return *flow;
 }
 
+void TlpDirection::free_flow(TlpFlow& flow) {
+  flow.in_use = false;
+  --in_use_;
+  free_.push_back(&flow);
+}
+
 void TlpDirection::send(const Transfer& transfer) {
-  arbiter_.add(take_flow(transfer));
+  if (transfer.announced_tlps != 0) {
+    announce(transfer);
+  } else if (TlpFlow* flow = announced(*transfer.payload)) {
+    std::erase(announced_, flow);
+    flow->transfer = transfer;
+    flow->reported = !transfer.report_sent;
+    arbiter_.complete(*flow);
+  } else {
+    arbiter_.add(take_flow(transfer));
+  }
   const base::Time now = scheduler_.now();
   if (running_ == nullptr && now >= free_at_ && !scheduler_.pending(pump_)) {
     pump(0);
   } else {
     pump_at(std::max(now, free_at_));
   }
+}
+
+// The payload is looked at for each TLP, so it is kept.
+void TlpDirection::announce(const Transfer& transfer) {
+  TlpFlow* flow = announced(*transfer.payload);
+  if (flow == nullptr) {
+    flow = &take_flow(transfer);
+    flow->announced = flow->kept = true;
+    transfer.payload->acquire();
+    announced_.push_back(flow);
+    arbiter_.add_announced(*flow);
+  }
+  flow->available = transfer.announced_tlps;
+}
+
+TlpFlow* TlpDirection::announced(const tlm::tlm_generic_payload& payload) {
+  for (TlpFlow* flow : announced_) {
+    if (flow->transfer.payload == &payload) return flow;
+  }
+  return nullptr;
+}
+
+void TlpDirection::withdraw(const tlm::tlm_generic_payload& payload) {
+  TlpFlow* flow = announced(payload);
+  if (flow == nullptr) return;
+  std::erase(announced_, flow);
+  flow->withdrawn = true;
+  arbiter_.complete(*flow);
+  pump_at(std::max(scheduler_.now(), free_at_));
 }
 
 // The replay timer stands still during recovery.
@@ -199,9 +240,13 @@ void TlpDirection::transmit_new(TlpFlow& flow, base::Time start) {
   Sent sent{&flow, next_sequence_++, last ? segments.last_bytes : segments.full_bytes,
             ends_.describe(flow.transfer, flow.issued)};
   sent.record.when = start;
-  credits_.consume(flow.transfer.traffic, flow.next_need());
+  credits_.consume(flow.transfer.traffic, flow.need);
   arbiter_.begin(flow);
   ++flow.issued;
+  // Completions from an odd address are of many lengths.
+  if (!last && !credits_.infinite()) {
+    flow.need = credits_for(payload_bytes(ends_.describe(flow.transfer, flow.issued)));
+  }
   running_ = &flow;
   running_last_ = last;
   replay_.push_back(sent);
@@ -312,13 +357,13 @@ void TlpDirection::reset() {
   std::sort(open.begin(), open.end(),
             [](const TlpFlow* a, const TlpFlow* b) { return a->number < b->number; });
   for (TlpFlow* flow : open) {
-    const Transfer transfer = flow->transfer;
-    const bool reported = flow->reported;
-    flow->in_use = false;
-    --in_use_;
-    free_.push_back(flow);
-    ends_.lost(transfer, reported);
+    const TlpFlow was = *flow;
+    free_flow(*flow);
+    const bool came = announced(*was.transfer.payload) == nullptr && !was.withdrawn;
+    if (came) ends_.lost(was.transfer, was.reported);
+    if (was.kept) was.transfer.payload->release();
   }
+  announced_.clear();
 }
 
 }  // namespace nvmesim::pcie

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "pcie/bit_errors.hpp"
 #include "pcie/link_events.hpp"
@@ -55,6 +56,8 @@ class TlpDirection {
   void connect(TlpDirection& opposite) { opposite_ = &opposite; }
 
   void send(const Transfer& transfer);
+  // What was announced and has not been sent will not be; its place on the wire is taken.
+  void withdraw(const tlm::tlm_generic_payload& payload);
   // Everything sent has arrived or is lost, and was acknowledged.
   bool idle() const { return in_use_ == 0 && replay_.empty(); }
   // When the wire was or will be free.
@@ -136,6 +139,9 @@ class TlpDirection {
   void timeout_event();
 
   TlpFlow& take_flow(const Transfer& transfer);
+  void free_flow(TlpFlow& flow);
+  void announce(const Transfer& transfer);
+  TlpFlow* announced(const tlm::tlm_generic_payload& payload);
 
   TlpEnds& ends_;
   base::Scheduler& scheduler_;
@@ -174,6 +180,7 @@ class TlpDirection {
 
   std::deque<TlpFlow> storage_;
   std::deque<TlpFlow*> free_;
+  std::vector<TlpFlow*> announced_;
   std::uint64_t next_number_ = 0;
   std::size_t in_use_ = 0;
 };

@@ -72,7 +72,12 @@ void TlpDirection::accept(const Flight& flight) {
     flow.refused |= flight.fault.unsupported;
     flow.aborted |= flight.fault.abort;
   }
-  if (++flow.arrived == flow.transfer.segments.tlps) finish(flow);
+  const std::uint32_t tlps = flow.transfer.segments.tlps;
+  if (++flow.arrived == tlps) {
+    finish(flow);
+  } else if (!flow.lost) {
+    ends_.coming(*flow.transfer.payload, flow.transfer.traffic, {flow.arrived, tlps});
+  }
 }
 
 void TlpDirection::finish(TlpFlow& flow) {
@@ -80,10 +85,12 @@ void TlpDirection::finish(TlpFlow& flow) {
   const bool lost = flow.lost;
   const bool refused = flow.refused || flow.aborted;
   const bool aborted = flow.aborted;
-  flow.in_use = false;
-  --in_use_;
-  free_.push_back(&flow);
-  if (lost) {
+  const bool withdrawn = flow.withdrawn;
+  const bool kept = flow.kept;
+  free_flow(flow);
+  if (withdrawn) {
+    // Its sender knows.
+  } else if (lost) {
     ends_.lost(transfer, true);
   } else if (refused) [[unlikely]] {
     ++counters_.refused;
@@ -91,6 +98,7 @@ void TlpDirection::finish(TlpFlow& flow) {
   } else {
     ends_.arrived(*transfer.payload, transfer.traffic);
   }
+  if (kept) transfer.payload->release();
 }
 
 void TlpDirection::release_event(std::uint64_t epoch) {

@@ -137,8 +137,13 @@ void Wire::run_to_finish(const Finish& finish) {
 // last of the window has sent the last TLP and has more.
 bool Wire::run_to(std::uint64_t target) {
   std::uint64_t round_bytes = 0;
-  for (std::size_t i = 0; i < active_; ++i) round_bytes += window_[i]->segments.full_bytes;
-  const std::uint64_t rounds = (target - position_) / round_bytes;
+  std::uint64_t least = window_[0]->remaining;
+  for (std::size_t i = 0; i < active_; ++i) {
+    round_bytes += window_[i]->segments.full_bytes;
+    least = std::min<std::uint64_t>(least, window_[i]->remaining);
+  }
+  // A last TLP may be longer than the others: in bytes that may look like a round too many.
+  const std::uint64_t rounds = std::min((target - position_) / round_bytes, least - 1);
   if (rounds != 0) {
     for (std::size_t i = 0; i < active_; ++i) {
       window_[i]->remaining -= static_cast<std::uint32_t>(rounds);

@@ -43,6 +43,13 @@ class Wire {
   }
   void send_long(base::Time now, LongTransfer& transfer);
 
+  // One more TLP behind those of `transfer`, which has not finished, and the state is at now.
+  static void extend(LongTransfer& transfer, std::uint32_t last_bytes) {
+    ++transfer.remaining;
+    ++transfer.segments.tlps;
+    transfer.segments.last_bytes = last_bytes;
+  }
+
   // Brings the state to `now`: transfers whose last TLP has begun by then become finished.
   void advance(base::Time now) {
     if (active_ != 0 && now > free_at_) catch_up(now);

@@ -62,6 +62,9 @@ int config(const Arguments& arguments) {
             "and what it means. Its path (the heading and the name) is what --set takes.",
             options);
   const system_::SystemConfig system = system_config(values);
+  if (values.count("show") != 0 && !values["filter"].as<std::string>().empty()) {
+    throw base::UserError("--filter: --show prints whole sections; leave out one of them");
+  }
   if (values.count("show") != 0) {
     fmt::print("{}", report::print_json(shown(system, values["show"].as<std::string>())));
   } else {

@@ -26,6 +26,9 @@ int drives(const Arguments& arguments) {
             "Lists the drives for --drive and the hosts for --host. A JSON file of\n"
             "your own may name any parameter of 'nvmesim config'.",
             options);
+  if (values.count("check") != 0 && values.count("sources") != 0) {
+    throw base::UserError("--sources: --check prints no list; leave out one of them");
+  }
   if (values.count("check") != 0) return check_drive(values["check"].as<std::string>());
   for (std::string_view kind : {"drives", "hosts"}) {
     fmt::print("{}:\n", kind);

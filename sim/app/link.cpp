@@ -40,18 +40,61 @@ constexpr Percentile kPercentiles[] = {
 struct Shortcut {
   const char* option;
   std::string_view path;
+  std::uint64_t least;  // the parameter may know better
+  std::uint64_t most;
   const char* help;
 };
 constexpr Shortcut kShortcuts[] = {
-    {"gen", "link.generation", "generation of the link"},
-    {"lanes", "link.lanes", "lanes of the link"},
-    {"mps", "link.max_payload_bytes", "longest payload of a TLP, in bytes"},
-    {"mrrs", "link.max_read_request_bytes", "most that one read request asks for, in bytes"},
-    {"rcb", "link.read_completion_boundary_bytes",
+    {"gen", "link.generation", 1, 6, "generation of the link"},
+    {"lanes", "link.lanes", 1, 16, "lanes of the link"},
+    {"mps", "link.max_payload_bytes", 128, 4096, "longest payload of a TLP, in bytes"},
+    {"mrrs", "link.max_read_request_bytes", 128, 4096,
+     "most that one read request asks for, in bytes"},
+    {"rcb", "link.read_completion_boundary_bytes", 0, 128,
      "64 or 128: completions are cut at it; 0: at the longest payload"},
-    {"devices", "pcie_switch.ports",
-     "devices behind one switch, which share its uplink (settings uplink.*); 0: one device, no "
-     "switch"}};
+    {"devices", "pcie_switch.ports", 1, 32,
+     "devices behind one switch, which share its uplink (settings uplink.*); default: one device "
+     "without a switch"}};
+
+// The link is measured without a drive, a driver and a kernel.
+std::vector<system_::Unread> unread() {
+  constexpr std::string_view kDrive = "link measures without a drive's controller and media";
+  constexpr std::string_view kDriver = "link measures without a driver";
+  constexpr std::string_view kKernel = "link measures without a kernel";
+  std::vector<system_::Unread> unread{
+      {"driver", kDriver},
+      {"device.persona", kDrive},
+      {"device.controller", kDrive},
+      {"device.media", kDrive},
+      {"simulation.hang_after_ms", "link measures without requests"}};
+  for (const std::string_view section :
+       {"host.cpus", "host.smp", "host.storage_d3", "host.aer", "host.nomerges",
+        "host.block_layer_ns", "host.driver_ns", "host.interrupt_ns", "host.context_switch_ns",
+        "host.completion_ns", "host.poll_ns", "host.iommu.map_ns", "host.iommu.unmap_ns",
+        "host.iommu.flush_ns"}) {
+    unread.push_back({section, kKernel});
+  }
+  return unread;
+}
+
+// The shortcuts that were given, as settings; each says something that --set does not say too.
+std::vector<std::string> shortcut_settings(const po::variables_map& values) {
+  std::vector<std::string> settings;
+  for (const Shortcut& each : kShortcuts) {
+    if (values.count(each.option) == 0) continue;
+    const auto value = unsigned_option(values, each.option, each.least, each.most);
+    if (values.count("set") != 0) {
+      for (const std::string& setting : values["set"].as<std::vector<std::string>>()) {
+        if (setting.starts_with(fmt::format("{}=", each.path))) {
+          throw base::UserError(
+              fmt::format("--set {}: --{} says that already; leave out one", setting, each.option));
+        }
+      }
+    }
+    settings.push_back(fmt::format("{}={}", each.path, value));
+  }
+  return settings;
+}
 
 LinkOperation parse_operation(const std::string& text) {
   std::vector<std::string> names;
@@ -245,15 +288,10 @@ int link(const Arguments& arguments) {
             "MMIO write when it has arrived. The link is the drive's, the memory the host's.\n"
             "With --devices so many share the uplink of a switch; then a DMA write ends when it\n"
             "has arrived in memory. The formula has the wires, the switch, host memory, the other\n"
-            "NUMA node and the walks of the IOMMU, but no credits, tags, errors or sleep.",
+            "NUMA node and the walks of the IOMMU, but no credits, tags, errors or sleep.\n"
+            "No kernel maps buffers: with an IOMMU, host.iommu.mode lazy and strict are alike.",
             options);
-  std::vector<std::string> settings;
-  for (const Shortcut& each : kShortcuts) {
-    if (values.count(each.option) == 0) continue;
-    const auto value = unsigned_option(values, each.option, 0, 1 << 20);
-    settings.push_back(fmt::format("{}={}", each.path, value));
-  }
-  const system_::SystemConfig config = system_config(values, settings);
+  const system_::SystemConfig config = system_config(values, shortcut_settings(values), unread());
   check_measurable(config);
   const auto measurements = parse_measurements(values);
   std::unique_ptr<OutputFile> json;

@@ -44,7 +44,7 @@ const Verb& find_verb(std::string_view name) {
     known.emplace_back(verb.name);
   }
   const std::string near = base::nearest_key(name, known);
-  throw base::UserError(fmt::format("{}: no such verb{}; 'nvmesim --help' lists them", name,
+  throw base::UserError(fmt::format("'{}': no such verb{}; 'nvmesim --help' lists them", name,
                                     near.empty() ? "" : fmt::format(", did you mean {}?", near)));
 }
 

@@ -2,12 +2,32 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "sim/base/config.hpp"
 #include "sim/base/parse.hpp"
 
 namespace nvmesim::app {
+
+namespace {
+
+// No option and no argument means anything by an empty value, but for a filter that lets all pass.
+void refuse_empty(const po::variables_map& values, const po::options_description& options,
+                  const std::vector<std::string>& positional) {
+  for (const auto& option : options.options()) {
+    const std::string& name = option->long_name();
+    const bool flag = option->semantic()->max_tokens() == 0;
+    if (flag || name == "filter" || values.count(name) == 0) continue;
+    const auto* text = boost::any_cast<std::string>(&values[name].value());
+    if (text == nullptr || !text->empty()) continue;
+    const bool argument = std::find(positional.begin(), positional.end(), name) != positional.end();
+    throw base::UserError(fmt::format("{}{}: is empty", argument ? "" : "--", name));
+  }
+}
+
+}  // namespace
 
 po::variables_map parse(const Arguments& arguments, std::string_view verb, std::string_view about,
                         po::options_description options,
@@ -34,10 +54,12 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
     std::vector<std::string> known;
     for (const auto& option : options.options()) known.push_back(option->long_name());
     std::string name = error.get_option_name();
+    const std::string given =
+        std::find(arguments.begin(), arguments.end(), name) != arguments.end() ? name : "--" + name;
     name.erase(0, name.find_first_not_of('-'));
     const std::string near = base::nearest_key(name, known);
     throw base::UserError(
-        fmt::format("{}: unknown option --{}{}", verb, name,
+        fmt::format("{}: unknown option {}{}", verb, given,
                     near.empty() ? "" : fmt::format("; did you mean --{}?", near)));
   } catch (const po::error& error) {
     throw base::UserError(fmt::format("{}: {}", verb, error.what()));
@@ -56,6 +78,7 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
           fmt::format("{}: {} is missing; see 'nvmesim {} --help'", verb, name, verb));
     }
   }
+  refuse_empty(values, all, positional);
   return values;
 }
 
@@ -124,8 +147,10 @@ po::options_description system_options() {
 }
 
 system_::SystemConfig system_config(const po::variables_map& values,
-                                    const std::vector<std::string>& more) {
+                                    const std::vector<std::string>& more,
+                                    std::vector<system_::Unread> unread) {
   system_::ConfigRequest request;
+  request.unread = std::move(unread);
   request.drive = values["drive"].as<std::string>();
   request.host = values["host"].as<std::string>();
   add_precondition(values, request.settings);

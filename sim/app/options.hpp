@@ -30,9 +30,11 @@ po::options_description precondition_options();
 
 // --drive, --host, --set, --driver, --seed.
 po::options_description system_options();
-// more: settings of the verb's own options, which come behind --set.
+// more: settings of the verb's own options, which come behind --set. unread: what the verb has no
+// use for; to set it is a mistake.
 system_::SystemConfig system_config(const po::variables_map& values,
-                                    const std::vector<std::string>& more = {});
+                                    const std::vector<std::string>& more = {},
+                                    std::vector<system_::Unread> unread = {});
 
 // --json, --slowest and what else shapes the result.
 po::options_description result_options();

@@ -48,6 +48,8 @@ OutputFile::OutputFile(std::string path, const std::vector<std::string>& taken)
     std::error_code error;
     const auto real = std::filesystem::canonical(path_, error);
     if (!error) path_ = real.string();
+  } else if (errno != ENOENT) {
+    fail("cannot be written");
   }
   open_unnamed();
 }

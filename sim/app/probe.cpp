@@ -79,6 +79,9 @@ int probe(const Arguments& arguments) {
             options);
   system_::SystemHooks hooks;
   const bool trace = values.count("trace-admin") != 0;
+  if (!trace && values.count("doorbells") != 0) {
+    throw base::UserError("--doorbells: without --trace-admin nothing shows them");
+  }
   if (trace) {
     hooks.wire_trace = [](std::string_view line) { fmt::print("{}\n", line); };
     hooks.wire_options.doorbells = values.count("doorbells") != 0;

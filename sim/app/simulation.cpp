@@ -111,16 +111,16 @@ int Simulation::run(const WorkloadFactory& factory) {
   starved_ = !ended && !interrupted_ && aborted_.empty();
   progress.clear();
   const int status = finish();
-  if (status == kMistake) return status;
+  if (status == kMistake && aborted_.empty()) return status;
   if (tlp_trace_) tlp_trace_->commit();
-  if (booted_ && progress.elapsed() > 0) {
+  if (booted_ && aborted_.empty() && progress.elapsed() > 0) {
     const auto requests =
         static_cast<double>(workload_ ? workload_->result().requests_completed : 0);
     fmt::print(stderr, "simulated {:.3f} s in {:.2f} s of wall time, {:.0f} requests per second\n",
                static_cast<double>(system_->scheduler().now().count()) / 1e12, progress.elapsed(),
                requests / progress.elapsed());
   }
-  return aborted_.empty() ? status : user_mistake(aborted_);
+  return status;
 }
 
 void Simulation::scenario(const WorkloadFactory& factory) {
@@ -161,6 +161,7 @@ int Simulation::finish() {
     fmt::print(stderr, "nvmesim: protocol violation: {}\n", violation);
   }
   for (const std::string& line : host_log_.warnings()) fmt::print(stderr, "{}\n", line);
+  if (!aborted_.empty()) return user_mistake(aborted_);
   const std::vector<std::string> reasons = failures(report);
   if (reasons.empty()) return 0;
   fmt::print(stderr, "nvmesim: failed: {}\n", fmt::join(reasons, "; "));

@@ -195,7 +195,7 @@ json::value parse_json(std::string_view text, std::string_view source) {
 void apply_setting(json::value& document, std::string_view setting) {
   const auto equals = setting.find('=');
   if (equals == setting.npos || equals == 0) {
-    throw UserError(fmt::format("{}: a setting is path.to.key=value", setting));
+    throw UserError(fmt::format("'{}': a setting is path.to.key=value", setting));
   }
   json::value value = setting_value(setting.substr(equals + 1));
   json::value* place = &document;

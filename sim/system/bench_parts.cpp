@@ -38,7 +38,8 @@ std::uint64_t BenchDevice::unit_bytes(std::uint32_t bytes) {
   return bytes > kBenchPageBytes ? lines : std::bit_ceil(lines);  // never across a page
 }
 
-void BenchDevice::begin(const LinkMeasurement& wanted, std::uint64_t memory_start, bool arrivals) {
+void BenchDevice::begin(const LinkMeasurement& wanted, std::uint64_t memory_start, bool arrivals,
+                        base::Time start) {
   wanted_ = wanted;
   memory_start_ = memory_start;
   arrivals_ = arrivals;
@@ -46,7 +47,7 @@ void BenchDevice::begin(const LinkMeasurement& wanted, std::uint64_t memory_star
   random_ = base::Random(config_.seed, stream_);
   slots_.assign(wanted.outstanding, Slot{});
   data_.resize(std::max<std::size_t>(data_.size(), std::size_t{wanted.bytes} * wanted.outstanding));
-  scheduler_.at<&BenchDevice::start_all>(scheduler_.now(), this);
+  scheduler_.at<&BenchDevice::start_all>(start, this);
 }
 
 void BenchDevice::start_all() {

@@ -137,7 +137,9 @@ class BenchDevice : public pcie::FunctionDevice {
   pcie::Endpoint endpoint;
 
   // memory_start: of the window of addresses. arrivals: DMA writes end in memory, not at the link.
-  void begin(const LinkMeasurement& wanted, std::uint64_t memory_start, bool arrivals);
+  // start: when the first operations begin.
+  void begin(const LinkMeasurement& wanted, std::uint64_t memory_start, bool arrivals,
+             base::Time start);
   void set_registers(std::uint64_t address) { registers_ = address; }
   // A write of this device has come to memory.
   void arrived(const tlm::tlm_generic_payload& payload);

@@ -1,7 +1,8 @@
 // Measures a modelled link alone, as pcie-bench measures a real one: a device that only moves
 // bytes, a root complex and host memory, no NVMe. With pcie_switch.ports so many devices, each with
 // a link of its own, behind one switch and its uplink. Each measurement keeps a number of
-// operations open in every device; the values beside the formula's closed forms (README of pcie).
+// operations open in every device, which begin one after another, so that they do not keep step;
+// the values beside the formula's closed forms (README of pcie).
 //
 // One bench per process: SystemC elaborates once. run() may be called once, with any number of
 // measurements, which run one after the other.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <initializer_list>
 
 #include "host/kernel/memory.hpp"
 #include "pcie/formula.hpp"
@@ -24,6 +25,13 @@ std::uint64_t rate(std::uint64_t bytes, Time each) {
                                     static_cast<std::uint64_t>(each.count()));
 }
 
+// The wire times of a row of TLPs.
+struct Wires {
+  Time all{0};
+  Time first{0};  // its first TLP
+  Time last{0};
+};
+
 // What requests and completions take on one link, and how far it is.
 class Hop {
  public:
@@ -39,21 +47,21 @@ class Hop {
     return std::chrono::nanoseconds(config_.propagation_ns) +
            std::chrono::nanoseconds(config_.stack_latency_ns) + flit;
   }
-  Time write(std::uint64_t address, std::uint32_t bytes) const {
+  Wires write(std::uint64_t address, std::uint32_t bytes) const {
     const unsigned shift = log2_of(config_.max_payload_bytes);
     const std::uint32_t header = headers_.memory(address);
     return by_pages(bytes, [=](std::uint32_t piece) {
       return formula::data_segments(formula::whole_words(address, piece), shift, header);
     });
   }
-  Time request(std::uint64_t address, std::uint32_t bytes) const {
+  Wires request(std::uint64_t address, std::uint32_t bytes) const {
     const unsigned shift = log2_of(config_.max_read_request_bytes);
     const std::uint32_t header = headers_.memory(address);
     return by_pages(bytes, [=](std::uint32_t piece) {
       return formula::read_request_segments(formula::whole_words(address, piece), shift, header);
     });
   }
-  Time completion(std::uint64_t address, std::uint32_t bytes) const {
+  Wires completion(std::uint64_t address, std::uint32_t bytes) const {
     const std::uint32_t boundary = config_.read_completion_boundary_bytes;
     const unsigned shift = log2_of(boundary != 0 ? boundary : config_.max_payload_bytes);
     const unsigned requests = log2_of(config_.max_read_request_bytes);
@@ -65,14 +73,18 @@ class Hop {
  private:
   // Pages are requests of their own.
   template <class Cut>
-  Time by_pages(std::uint32_t bytes, const Cut& cut) const {
+  Wires by_pages(std::uint32_t bytes, const Cut& cut) const {
     std::uint64_t sum = 0;
+    formula::Segments segments;
+    std::uint32_t first = 0;
     for (std::uint64_t left = bytes; left > 0;) {
       const std::uint64_t piece = std::min(left, kBenchPageBytes);
-      sum += cut(static_cast<std::uint32_t>(piece)).wire_bytes();
+      segments = cut(static_cast<std::uint32_t>(piece));
+      if (left == bytes) first = segments.tlps == 1 ? segments.last_bytes : segments.full_bytes;
+      sum += segments.wire_bytes();
       left -= piece;
     }
-    return pace_(sum);
+    return {pace_(sum), pace_(first), pace_(segments.last_bytes)};
   }
 
   const pcie::LinkConfig& config_;
@@ -94,20 +106,23 @@ class Forecaster {
     const bool writes = wanted_.operation != LinkOperation::dma_read;
     const bool reads = wanted_.operation != LinkOperation::dma_write;
     const auto of = [&](const Hop& hop) {
-      return HopTimes{writes ? hop.write(address, wanted_.bytes) : Time(0),
+      return HopTimes{writes ? hop.write(address, wanted_.bytes) : Wires{},
                       hop.request(address, wanted_.bytes), hop.request(address, first_page()),
                       hop.completion(address, wanted_.bytes)};
     };
     const HopTimes below = of(link_);
     const HopTimes above = behind_switch_ ? of(uplink_) : HopTimes{};
     if (!reads) {
-      const Time arrival = below.write + link_.delay() + switched() + above.write + uplink_delay();
-      const Time alone = behind_switch_ ? arrival + walk() : below.write;
-      return loaded(alone, alone, below.write, above.write, walking());
+      const Time arrival =
+          through({below.write}, {above.write}) + link_.delay() + switched() + uplink_delay();
+      const Time alone = behind_switch_ ? arrival + walk() : below.write.all;
+      return loaded(alone, alone, below.write.all, above.write.all, walking());
     }
     // The completions of the first page follow its requests; the others are behind them.
     const Time wires =
-        below.sum() + above.sum() + 2 * (link_.delay() + uplink_delay() + switched());
+        through({below.write, below.first_request}, {above.write, above.first_request}) +
+        through({above.completion}, {below.completion}) +
+        2 * (link_.delay() + uplink_delay() + switched());
     const Time alone = wires + memory_time(first_page()) + walk();
     const Time far = remote();
     const bool mostly_far = remote_parts(address) > kParts / 2;
@@ -123,17 +138,18 @@ class Forecaster {
     };
     const auto [request, completion] = both(link_);
     const auto [request_above, completion_above] =
-        behind_switch_ ? both(uplink_) : std::pair(Time(0), Time(0));
+        behind_switch_ ? both(uplink_) : std::pair(Wires{}, Wires{});
     const Time answer = std::chrono::nanoseconds(config_.device.endpoint.register_latency_ns);
-    const Time alone = request + completion + request_above + completion_above + answer +
+    const Time alone = through({request_above}, {request}) +
+                       through({completion}, {completion_above}) + answer +
                        2 * (link_.delay() + uplink_delay() + switched());
-    return loaded(alone, alone, std::max(request, completion),
-                  std::max(request_above, completion_above), Time(0));
+    return loaded(alone, alone, std::max(request.all, completion.all),
+                  std::max(request_above.all, completion_above.all), Time(0));
   }
 
   LinkForecast mmio_write(std::uint64_t address) const {
-    const Time wire = link_.write(address, wanted_.bytes);
-    const Time above = behind_switch_ ? uplink_.write(address, wanted_.bytes) : Time(0);
+    const Time wire = link_.write(address, wanted_.bytes).all;
+    const Time above = behind_switch_ ? uplink_.write(address, wanted_.bytes).all : Time(0);
     const Time apart = std::chrono::nanoseconds(config_.host.mmio_write_ns);
     const std::int64_t writers = std::int64_t{devices_} * wanted_.outstanding;
     const Time each =
@@ -147,13 +163,31 @@ class Forecaster {
  private:
   static constexpr std::uint64_t kParts = 1'000'000;
   struct HopTimes {
-    Time write{0};
-    Time request{0};        // all of them
-    Time first_request{0};  // those of the first page
-    Time completion{0};
-    Time sum() const { return write + first_request + completion; }
-    Time busier() const { return std::max(write + request, completion); }
+    Wires write;
+    Wires request;        // all of them
+    Wires first_request;  // those of the first page
+    Wires completion;
+    Time busier() const { return std::max(write.all + request.all, completion.all); }
   };
+
+  // When the last TLP of these rows has left the second wire, if each goes there as soon as it has
+  // left the first: one of them is there the latest, and those behind it follow without a gap.
+  // Without a switch there is one wire; a row without TLPs on one has none on the other.
+  static Time through(std::initializer_list<Wires> one, std::initializer_list<Wires> other) {
+    Time end{0};
+    Time before{0};  // rows in front of this one, on the first wire
+    Time behind{0};  // from this row on, on the second
+    for (const Wires& row : other) behind += row.all;
+    const Wires* second = other.begin();
+    for (const Wires& row : one) {
+      end = std::max(end, before + row.first + behind);
+      before += row.all;
+      behind -= second->all;
+      end = std::max(end, before + second->last + behind);
+      ++second;
+    }
+    return end;
+  }
 
   std::uint32_t first_page() const {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted_.bytes, kBenchPageBytes));
@@ -183,7 +217,8 @@ class Forecaster {
   // How many of the translations of random pages miss, when the cache holds as many as it can.
   std::uint64_t miss_parts() const {
     const pcie::IommuConfig& iommu = config_.root_complex.iommu;
-    if (!iommu.enabled) return 0;
+    const bool passes = config_.host.iommu.mode == host::IommuMode::passthrough;
+    if (!iommu.enabled || passes) return 0;
     const std::uint64_t all =
         base::ceil_div(BenchDevice::window_bytes(wanted_), kBenchPageBytes) * devices_;
     return all <= iommu.cache_entries ? 0 : kParts - iommu.cache_entries * kParts / all;
@@ -207,9 +242,6 @@ class Forecaster {
     const std::int64_t all = std::int64_t{devices_} * wanted_.outstanding;
     const Time most = std::max({link * wanted_.outstanding, uplink * all, walkers * all});
     const std::uint64_t bytes = std::uint64_t{wanted_.bytes} * static_cast<std::uint64_t>(all);
-    // Pages of one operation share two links in a row in a way that has no simple form.
-    const bool unknown = behind_switch_ && pages() > 1 && most < alone;
-    if (unknown) return {};
     return {std::max(alone, most), rate(bytes, std::max(mean, most))};
   }
 

@@ -35,6 +35,9 @@ constexpr base::ParamInfo kSystemParams[] = {
 
 // "nvme.poll_queues=2" and "nvme_core.io_timeout=5" set the driver's parameters.
 std::string driver_setting(const std::string& setting) {
+  if (setting.find('=') == setting.npos) {
+    throw base::UserError(fmt::format("--driver {}: a setting is nvme.PARAMETER=value", setting));
+  }
   for (std::string_view module : {"nvme.", "nvme_core."}) {
     if (!setting.starts_with(module)) continue;
     std::string found = "driver." + setting.substr(module.size());
@@ -91,9 +94,9 @@ void join(SystemConfig& config) {
 }
 
 void validate(const SystemConfig& config) {
-  config.link.validate();
-  config.uplink.validate();
-  config.pcie_switch.validate();
+  base::with_path("link", [&] { config.link.validate(); });
+  base::with_path("uplink", [&] { config.uplink.validate(); });
+  base::with_path("pcie_switch", [&] { config.pcie_switch.validate(); });
   if (!config.host.smp && config.host.cpus > 1) {
     throw base::UserError(fmt::format(
         "host.smp: false is a kernel for one processor, but host.cpus is {}", config.host.cpus));
@@ -165,12 +168,12 @@ SystemConfig load_config(const ConfigRequest& request) {
   check_sections(drive, request.drive, "drive");
   base::read_config(without_texts(drive), config, request.drive);
 
-  boost::json::value settings = boost::json::object{};
+  boost::json::value driver_settings = boost::json::object{};
   for (const std::string& setting : request.driver_settings) {
-    base::apply_setting(settings, driver_setting(setting));
+    base::apply_setting(driver_settings, driver_setting(setting));
   }
-  base::read_config(settings, config, "--driver");
-  settings = boost::json::object{};
+  base::read_config(driver_settings, config, "--driver");
+  boost::json::value settings = boost::json::object{};
   for (const std::string& setting : request.settings) base::apply_setting(settings, setting);
   base::read_config(settings, config, "--set");
 
@@ -178,6 +181,8 @@ SystemConfig load_config(const ConfigRequest& request) {
   apply_persona(config);
   join(config);
   validate(config);
+  refuse_without_effect(driver_settings, "--driver", config, request.unread);
+  refuse_without_effect(settings, "--set", config, request.unread);
   return config;
 }
 

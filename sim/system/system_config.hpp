@@ -20,6 +20,7 @@
 #include "pcie/root_complex.hpp"
 #include "pcie/switch.hpp"
 #include "sim/base/config.hpp"
+#include "sim/system/effects.hpp"
 
 namespace nvmesim::system_ {
 
@@ -75,10 +76,11 @@ struct ConfigRequest {
   std::vector<std::string> settings;         // path.to.key=value
   std::vector<std::string> driver_settings;  // nvme.parameter=value, by Linux's names
   std::optional<std::uint64_t> seed;
+  std::vector<Unread> unread;  // what the one who asks has no use for
 };
 
 // Throws UserError that names the source, the key and what is wrong with it, also for values that
-// are fine alone but not together.
+// are fine alone but not together, and for settings without effect.
 SystemConfig load_config(const ConfigRequest& request);
 
 // What firmware sets when it finds the functions.

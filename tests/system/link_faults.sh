@@ -79,7 +79,7 @@ ends 0 link.faults.corrupt_ppb=20000000 link.faults.seed=2
 # A fetch of a command that is never answered: the drive gives it up, and itself; the request's
 # timeout finds that and resets the controller.
 ends 0 $(once drop_completion down)
-holds "$every_request" 'stat("link.faults.drop") == 1' \
+holds "$every_request" 'stat("link.faults.drop_completion") == 1' \
   'stat("device.endpoint.completion_timeouts") == 1 and stat("device.endpoint.errors.non_fatal") == 1' \
   'stat("host.aer.non_fatal") == 1 and stat("host.nvme.nvme0.timeouts") == 1'
 grep -q "will reset" stderr || fail "the log does not tell of the reset"
@@ -103,7 +103,7 @@ for direction in up down; do
     'stat("host.aer.recoveries") == 1 and stat("host.nvme.nvme0.timeouts") == 0'
 done
 ends 0 $(once surprise_down up)
-holds "$every_request" 'stat("link.faults.link_down") == 1 and stat("host.aer.recoveries") == 1' \
+holds "$every_request" 'stat("link.faults.surprise_down") == 1 and stat("host.aer.recoveries") == 1' \
   'stat("link.downs") == 1'  # the reset finds it down
 
 # Sleep: requests 200 us apart find the link in L1.2 and wait for it.

@@ -50,23 +50,28 @@ holds 'stat("loaded", "device.media.ftl.integrity_errors") == 0'
 run written.json write.fio --verify --save-state same
 cmp -s state same || fail "two equal runs saved different states"
 
-# refused PATTERN ARGUMENTS...: status 2, one line, no output.
+# refused LINE ARGUMENTS...: status 2, that line and no other, no output.
 refused() {
-  local pattern=$1 status
+  local line=$1 status
   shift
   "$nvmesim" run read.fio --json never --save-state never2 "$@" >stdout 2>stderr
   status=$?
   [ "$status" -eq 2 ] || fail "$*: exit status $status, not 2"
-  [ "$(wc -l <stderr)" -eq 1 ] && grep -Eq "$pattern" stderr || fail "$*: not one line with $pattern"
+  [ "$(cat stderr)" = "nvmesim: $line" ] || fail "$*: not the line '$line'"
   [ ! -e never ] && [ ! -e never2 ] || fail "$*: an output is there"
 }
 for bytes in 0 5 12 13 40 $(($(stat -c %s state) / 2)) $(($(stat -c %s state) - 1)); do
   head -c "$bytes" state >cut
-  refused 'cut: ' "${drive[@]}" --load-state cut
+  what='damaged: it cannot be decompressed'
+  [ "$bytes" -gt 12 ] || what='not a saved state of a drive'
+  refused "cut: $what" "${drive[@]}" --load-state cut
 done
-refused 'another drive|does not fit|serial' --drive 970pro --load-state state
-refused 'another drive|does not fit|capacity' --load-state state \
-  --set device.media.capacity_bytes=2000000000
+refused "state: serial_number: the state of drive 'NVS5510000000001', this is 'NVS970P000000001'" \
+  --drive 970pro --load-state state
+refused 'state: made by another drive: its capacity in units is 244140 there and 488281 here' \
+  --load-state state --set device.media.capacity_bytes=2000000000
+refused '--load-state: is empty' "${drive[@]}" --load-state ''
+refused '.: no such file, or not a file' "${drive[@]}" --load-state .
 
 [ "$failed" -eq 0 ] && echo "passed"
 exit $((failed != 0))

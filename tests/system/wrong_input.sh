@@ -35,6 +35,8 @@ printf 'fio version 3 iolog\n0 a read 0 4096\n10 a read 8192 4096\n' >iolog
 printf 'fio version 2 iolog\na read 0 4096\n' >untimed
 printf '[job]\nrw=read\nsize=1m\nverify=crc32c\n' >verify.fio
 printf '[job]\nrw=read\nbs=1g\niodepth=8\nioengine=libaio\n' >memory.fio
+ln -s loop loop
+ln -s iolog link_to_iolog
 before=$(ls -A | sort)
 
 # expect PATTERN ARGUMENTS...: the line matches PATTERN.
@@ -44,7 +46,7 @@ expect() {
   "$nvmesim" "$@" >stdout 2>stderr
   status=$?
   lines=$(wc -l <stderr)
-  if [ "$status" -ne 2 ] || [ "$lines" -ne 1 ] || ! grep -qE "^nvmesim: .*$pattern" stderr; then
+  if [ "$status" -ne 2 ] || [ "$lines" -ne 1 ] || ! grep -qE -- "^nvmesim: .*$pattern" stderr; then
     echo "FAILED: nvmesim $*: status $status, $lines lines: $(head -3 stderr)"
     failed=$((failed + 1))
   elif [ -s stdout ]; then
@@ -129,10 +131,10 @@ expect 'B.json' compare not_a_report.json
 expect 'too many' link now
 expect 'lane.*lanes' link --lane 4
 expect 'lanes is 3' link --lanes 3
-expect 'generation' link --gen 9
+expect "gen: '9' is not a number from 1 to 6" link --gen 9
 expect 'gen.*four' link --gen four
 expect 'max_payload_bytes is 300' link --mps 300
-expect 'max_read_request_bytes' link --mrrs 64
+expect "mrrs: '64' is not a number from 128 to 4096" link --mrrs 64
 expect 'read_completion_boundary_bytes' link --rcb 32
 expect "size: '0'" link --size 0
 expect "size: ''" link --size 64,,128
@@ -149,7 +151,22 @@ expect 'attribute=value' probe --store =1
 expect 'read_cache.bytes' replay "$trace" --set device.media.read_cache.bytes=1000
 expect 'read_cache.ahead_units' replay "$trace" --set device.media.read_cache.ahead_units=64
 expect 'xeon-e5-2637v4.*xeon-e5-2637v3' link --host xeon-e5-2637v4
-expect 'ports' link --devices 40
+expect "devices: '40' is not a number from 1 to 32" link --devices 40
+expect "devices: '0' is not a number from 1 to 32" link --devices 0
+expect 'ports=3: --devices says that already' link --devices 2 --set pcie_switch.ports=3
+expect 'generation=3: --gen says that already' link --gen 5 --set link.generation=3
+expect 'uplink.lanes is 3; it must be' link --devices 2 --set uplink.lanes=3
+expect 'uplink.lanes has no effect: there is no switch' link --set uplink.lanes=8
+expect 'uplink.lanes has no effect: there is no switch' replay iolog --set uplink.lanes=8
+expect 'latency_ns has no effect: there is no switch' probe --set pcie_switch.latency_ns=1
+expect 'iommu.mode has no effect: there is no IOMMU' link --set host.iommu.mode=strict
+expect 'iommu.walkers has no effect: there is no IOMMU' run verify.fio --set root_complex.iommu.walkers=1
+expect 'remote_latency_ns has no effect: no memory' probe --set root_complex.remote_latency_ns=1
+expect 'map_ns has no effect: link measures without a kernel' link \
+  --set root_complex.iommu.enabled=true --set host.iommu.map_ns=1
+expect 'cpus has no effect: link measures without a kernel' link --set host.cpus=2
+expect 'keep_data has no effect: link .* media' link --set device.media.keep_data=false
+expect '--driver: driver.poll_queues has no effect: link .* driver' link --driver nvme.poll_queues=1
 expect 'supported' link --set link.power.supported=none --set link.power.aspm=l1
 expect 'corrupt_ppb' replay "$trace" --set link.faults.corrupt_ppb=2000000000
 expect 'cache_ways' link --set root_complex.iommu.cache_ways=7
@@ -166,10 +183,37 @@ expect 'load-state' replay iolog --load-state iolog --precondition random
 expect 'directory' replay "$trace" --limit 10 --trace-tlp directory
 expect 'cannot be written' link --count 100 --json missing/out.json
 
-expect 'empty' replay "$trace" --limit 10 --json ''
+expect '--json: is empty' replay "$trace" --limit 10 --json ''
+expect 'TRACE: is empty' replay ''
+expect 'JOB.fio: is empty' run ''
+expect 'A.json: is empty' compare '' ''
+expect '--drive: is empty' replay iolog --drive ''
+expect '--check: is empty' drives --check ''
+expect "'': no such verb" ''
+expect "'': a setting is path.to.key=value" config --set ''
+expect '--driver nvme.poll_queues: a setting is' config --driver nvme.poll_queues
+expect 'unknown option -x' replay iolog -x
+expect '--doorbells: without --trace-admin' probe --doorbells
+expect '--filter: --show' config --show drive --filter link
+expect '--sources: --check' drives --sources --check p5510
+expect "option '--speed' cannot be specified more than once" replay iolog --speed 1 --speed 2
+expect "speed 'nan'" replay iolog --speed nan
+expect 'loop: cannot be written: Too many levels' replay iolog --json loop
+expect 'loop: cannot be opened: Too many levels' compare loop loop
+expect 'link_to_iolog: is another file of this run' replay iolog --json link_to_iolog
 expect 'nosuch' config --filter nosuch
 expect 'show.*both' config --show both
 expect 'capacity_bytes.*"1000000000000000000000"' config --set device.media.capacity_bytes=1000000000000000000000
+
+# An output that takes nothing, at the end of a run: the one line, behind the report.
+"$nvmesim" replay iolog --save-state /dev/full >stdout 2>stderr
+if [ $? -eq 2 ] && [ "$(cat stderr)" = 'nvmesim: /dev/full: cannot be written: No space left on device' ]; then
+  passed=$((passed + 1))
+else
+  echo "FAILED: nvmesim replay iolog --save-state /dev/full: $(head -3 stderr)"
+  failed=$((failed + 1))
+fi
+rm -f stdout stderr
 
 # Standard output that takes nothing is an error too, and one that is closed.
 full() { # OUTPUT ARGUMENTS...

@@ -259,8 +259,8 @@ TEST_CASE("a setting goes into lists by index and appends one") {
 }
 
 TEST_CASE("a setting without a path is refused") {
-  CHECK(set("{}", "lanes") == "lanes: a setting is path.to.key=value");
-  CHECK(set("{}", "=4") == "=4: a setting is path.to.key=value");
+  CHECK(set("{}", "lanes") == "'lanes': a setting is path.to.key=value");
+  CHECK(set("{}", "=4") == "'=4': a setting is path.to.key=value");
   CHECK(set("{}", "a..b=4").find("empty") != std::string::npos);
   CHECK(set("{}", "a.=4").find("empty") != std::string::npos);
 }

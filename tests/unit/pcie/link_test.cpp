@@ -203,7 +203,7 @@ TEST_CASE("a link that cannot be built is the user's mistake, named") {
   LinkConfig().validate();
   LinkConfig config;
   config.generation = 7;
-  CHECK_THROWS_WITH(config.validate(), "link.generation is 7; it must be 1 to 6");
+  CHECK_THROWS_WITH(config.validate(), "generation is 7; it must be 1 to 6");
 }
 
 }  // namespace nvmesim::pcie

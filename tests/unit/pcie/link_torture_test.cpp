@@ -131,10 +131,10 @@ void check_survives(std::uint64_t seed, const LinkConfig& config, bool faults) {
   TlpFaultRules rules(seed, "faults");
   if (faults) {
     for (const TlpFaultKind what :
-         {TlpFaultKind::corrupt, TlpFaultKind::poison, TlpFaultKind::link_down}) {
+         {TlpFaultKind::corrupt, TlpFaultKind::poison, TlpFaultKind::surprise_down}) {
       TlpFaultRule rule;
       rule.what = what;
-      rule.chance_ppb = what == TlpFaultKind::link_down ? 1'000'000 : 20'000'000;
+      rule.chance_ppb = what == TlpFaultKind::surprise_down ? 1'000'000 : 20'000'000;
       rules.add(rule);
     }
     rules.arm(torture.bench.link.points());

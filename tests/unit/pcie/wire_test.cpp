@@ -60,6 +60,12 @@ std::vector<WireJob> random_jobs(base::Random& random, std::size_t count, Time m
     const auto bytes = static_cast<std::uint32_t>(
         is_short ? 1 + random.below(256) : 257 + random.below(random.chance(1, 9) ? 131072 : 8192));
     jobs.push_back(job(at, bytes, is_short, shift, header));
+    // Completions from an odd address: counted as equally long, and the rest is the last one's.
+    formula::Segments& segments = jobs.back().segments;
+    if (!is_short && random.chance(1, 3)) {
+      segments.last_bytes =
+          segments.full_bytes + static_cast<std::uint32_t>(random.below(segments.tlps));
+    }
   }
   return jobs;
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <sstream>
 #include <system_error>
 
@@ -237,9 +238,16 @@ void Simulation::add_measured(report::RunReport& report) {
   flash.host_bytes = value_of(rows, "device.controller.written_bytes");
   flash.host_programmed_bytes = bytes("device.media.ftl.host_units");
   flash.moved_bytes = bytes("device.media.ftl.gc_units");
-  flash.media_bytes = flash.host_programmed_bytes + flash.moved_bytes +
-                      bytes("device.media.ftl.padding_units") +
-                      bytes("device.media.ftl.parity_units");
+  const bool table = config_.device.media.map_cache.bytes != 0;
+  flash.by_cause = {flash.host_programmed_bytes,
+                    bytes("device.media.ftl.space_units"),
+                    bytes("device.media.ftl.fold_units"),
+                    bytes("device.media.ftl.refresh_units"),
+                    bytes("device.media.ftl.wear_units"),
+                    bytes("device.media.ftl.parity_units"),
+                    bytes("device.media.ftl.padding_units"),
+                    table ? value_of(rows, "device.media.map_cache.written") : 0};
+  flash.media_bytes = std::accumulate(flash.by_cause.begin(), flash.by_cause.end(), 0ull);
   flash.garbage_collections = value_of(rows, "device.media.ftl.gc_runs");
   flash.erases = value_of(rows, "device.media.nand.erases");
   report.flash = flash;

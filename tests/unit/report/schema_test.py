@@ -58,7 +58,7 @@ def damages(report):
 
 
 OPTIONAL = {"partial_reason", "trace", "backlog", "verification", "flash", "hang", "jobs",
-            "block_layer_flushes", "write_amplification_ratio", "workload", "event",
+            "block_layer_flushes", "write_amplification_ratio", "amplification_ratio", "workload", "event",
             "media_reads"}
 
 

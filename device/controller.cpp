@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned kRegisterBar = 0;
 
 bool width_ok(std::uint64_t offset, std::size_t bytes) {
-  return (bytes == 4 || bytes == 8) && offset % bytes == 0;
+  return (bytes == 4 || bytes == 8) && (offset & (bytes - 1)) == 0;
 }
 
 }  // namespace
@@ -39,7 +39,11 @@ void Controller::bar_write(unsigned bar, std::uint64_t offset, std::span<const s
   }
   RegisterAccess access{true, static_cast<std::uint32_t>(offset),
                         static_cast<unsigned>(data.size()), 0};
-  std::memcpy(&access.value, data.data(), data.size());
+  if (data.size() == 4) [[likely]] {
+    std::memcpy(&access.value, data.data(), 4);
+  } else {
+    std::memcpy(&access.value, data.data(), 8);
+  }
   if (core_->points.register_access.armed()) core_->points.register_access(access);
   if (access.drop) return;
   const auto value = static_cast<std::uint32_t>(access.value);

@@ -20,34 +20,33 @@ std::uint32_t enabled_bits(unsigned offset, unsigned bytes) {
 }  // namespace
 
 ConfigBlock::ConfigBlock(ConfigSpace& space, unsigned offset, unsigned bytes)
-    : space_(space), offset_(offset), bytes_(bytes) {
+    : registers_(&space.at(offset)), offset_(offset), bytes_(bytes) {
   NVMESIM_ASSERT(offset % 4 == 0 && bytes % 4 == 0 && offset + bytes <= ConfigSpace::kBytes,
                  "a block of configuration registers lies outside the space");
-  space_.blocks_.push_back(this);
+  space.blocks_.push_back(this);
 }
 
 void ConfigBlock::set(unsigned reg, std::uint32_t value) {
-  space_.at(offset_ + reg).value = value;
+  registers_[reg / 4].value = value;
 }
 void ConfigBlock::set_reset(unsigned reg, std::uint32_t value) {
-  ConfigSpace::Register& at = space_.at(offset_ + reg);
+  ConfigRegister& at = registers_[reg / 4];
   at.value = at.reset = value;
 }
 void ConfigBlock::define(unsigned reg, const Bits& bits) {
-  space_.at(offset_ + reg) = {bits.reset, bits.reset, bits.writable, bits.write_one_clears,
-                              bits.sticky};
+  registers_[reg / 4] = {bits.reset, bits.reset, bits.writable, bits.write_one_clears, bits.sticky};
 }
 
 Capability::Capability(ConfigSpace& space, std::uint8_t id, unsigned bytes, std::uint16_t upper,
                        std::uint16_t upper_writable)
     : ConfigBlock(space, space.place(bytes), bytes) {
   define(0, {std::uint32_t{upper} << 16 | id, std::uint32_t{upper_writable} << 16, 0});
-  ConfigSpace::Register& previous =
+  ConfigRegister& previous =
       space.at(space.last_capability_ == 0 ? kCapabilityPointer : space.last_capability_);
   const unsigned shift = space.last_capability_ == 0 ? 0 : 8;
   previous.reset |= offset() << shift;
   previous.value = previous.reset;
-  ConfigSpace::Register& status = space.at(kStatusCommand);
+  ConfigRegister& status = space.at(kStatusCommand);
   status.reset |= kStatusHasCapabilities;
   status.value = status.reset;
   space.last_capability_ = offset();
@@ -58,7 +57,7 @@ ExtendedCapability::ExtendedCapability(ConfigSpace& space, std::uint16_t id, uns
     : ConfigBlock(space, space.place_extended(bytes), bytes) {
   define(0, {version << 16 | id, 0, 0});
   if (space.last_extended_ != 0) {
-    ConfigSpace::Register& previous = space.at(space.last_extended_);
+    ConfigRegister& previous = space.at(space.last_extended_);
     previous.reset |= offset() << 20;
     previous.value = previous.reset;
   }
@@ -89,7 +88,7 @@ std::uint32_t ConfigSpace::read(unsigned offset, unsigned bytes) const {
 void ConfigSpace::write(unsigned offset, unsigned bytes, std::uint32_t value) {
   const std::uint32_t bits = enabled_bits(offset, bytes);
   const std::uint32_t written = (value << 8 * (offset % 4)) & bits;
-  Register& target = at(offset);
+  ConfigRegister& target = at(offset);
   const std::uint32_t writable = target.writable & bits;
   target.value = (target.value & ~writable) | (written & writable);
   target.value &= ~(written & target.write_one_clears);
@@ -103,13 +102,13 @@ void ConfigSpace::write(unsigned offset, unsigned bytes, std::uint32_t value) {
 }
 
 void ConfigSpace::reset() {
-  for (Register& each : registers_) {
+  for (ConfigRegister& each : registers_) {
     if (!each.sticky) each.value = each.reset;
   }
 }
 
 void ConfigSpace::power_cycle() {
-  for (Register& each : registers_) each.value = each.reset;
+  for (ConfigRegister& each : registers_) each.value = each.reset;
 }
 
 }  // namespace nvmesim::pcie

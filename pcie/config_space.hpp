@@ -14,6 +14,14 @@ namespace nvmesim::pcie {
 
 class ConfigSpace;
 
+struct ConfigRegister {
+  std::uint32_t value = 0;
+  std::uint32_t reset = 0;
+  std::uint32_t writable = 0;
+  std::uint32_t write_one_clears = 0;
+  bool sticky = false;
+};
+
 // Registers [offset, offset + bytes) of a space. bytes is a multiple of 4.
 class ConfigBlock {
  public:
@@ -44,14 +52,14 @@ class ConfigBlock {
   virtual void wrote(const Access&) {}
 
   // reg is counted from the block's start.
-  std::uint32_t value(unsigned reg) const;
+  std::uint32_t value(unsigned reg) const { return registers_[reg / 4].value; }
   void set(unsigned reg, std::uint32_t value);
   // Also what it is after a reset.
   void set_reset(unsigned reg, std::uint32_t value);
   void define(unsigned reg, const Bits& bits);
 
  private:
-  ConfigSpace& space_;
+  ConfigRegister* registers_;  // from its start on
   unsigned offset_;
   unsigned bytes_;
 };
@@ -90,28 +98,17 @@ class ConfigSpace {
   friend class ConfigBlock;
   friend class Capability;
   friend class ExtendedCapability;
-  struct Register {
-    std::uint32_t value = 0;
-    std::uint32_t reset = 0;
-    std::uint32_t writable = 0;
-    std::uint32_t write_one_clears = 0;
-    bool sticky = false;
-  };
-  Register& at(unsigned offset) { return registers_[offset / 4]; }
-  const Register& at(unsigned offset) const { return registers_[offset / 4]; }
+  ConfigRegister& at(unsigned offset) { return registers_[offset / 4]; }
+  const ConfigRegister& at(unsigned offset) const { return registers_[offset / 4]; }
   unsigned place(unsigned bytes);
   unsigned place_extended(unsigned bytes);
 
-  std::array<Register, kBytes / 4> registers_{};
+  std::array<ConfigRegister, kBytes / 4> registers_{};
   std::vector<ConfigBlock*> blocks_;
   unsigned next_free_ = 0x40;
   unsigned last_capability_ = 0;  // 0: the chain is empty
   unsigned next_extended_ = 0x100;
   unsigned last_extended_ = 0;
 };
-
-inline std::uint32_t ConfigBlock::value(unsigned reg) const {
-  return space_.at(offset_ + reg).value;
-}
 
 }  // namespace nvmesim::pcie

@@ -170,12 +170,8 @@ void LinkDirection::deliver(tlm::tlm_generic_payload& payload, TrafficClass traf
 }
 
 void LinkDirection::defer(tlm::tlm_generic_payload& payload, base::Time arrival) {
-  if (ring_count_ == ring_.size()) {
-    std::rotate(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(ring_first_),
-                ring_.end());
-    ring_first_ = 0;
-    ring_.resize(2 * ring_.size());
-  }
+  if (ring_count_ == ring_.size()) [[unlikely]]
+    grow_ring();
   ring_[(ring_first_ + ring_count_) & (ring_.size() - 1)] = {&payload, arrival};
   ++ring_count_;
   ++deferred_count_;
@@ -183,6 +179,12 @@ void LinkDirection::defer(tlm::tlm_generic_payload& payload, base::Time arrival)
   if (!scheduler_.pending(limit_entry_)) {
     limit_entry_ = scheduler_.at<&LinkDirection::limit_event>(arrival + deferral_limit_, this);
   }
+}
+
+void LinkDirection::grow_ring() {
+  std::rotate(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(ring_first_), ring_.end());
+  ring_first_ = 0;
+  ring_.resize(2 * ring_.size());
 }
 
 void LinkDirection::deliver_deferred() {

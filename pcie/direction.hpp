@@ -85,6 +85,7 @@ class LinkDirection {
   void arrival_event(std::uint64_t payload);
   void deliver(tlm::tlm_generic_payload& payload, TrafficClass traffic);
   void defer(tlm::tlm_generic_payload& payload, base::Time arrival);
+  [[gnu::cold]] void grow_ring();
   void deliver_deferred();
   void prompt_event();
   void limit_event();

@@ -210,22 +210,28 @@ void Endpoint::memory_write(base::GenericPayload& payload) {
     report(UncorrectableError::kPoisonedTlp, payload, false);
   } else {
     payload.set_response_status(kStatusSuccessful);
-    const unsigned char* enables = payload.get_byte_enable_ptr();
-    if (enables == nullptr) {
+    if (payload.get_byte_enable_ptr() == nullptr) [[likely]] {
       write_bar(hit, data);
-    } else {  // one write for each run of enabled bytes
-      const unsigned period = payload.get_byte_enable_length();
-      std::size_t begin = 0;
-      for (std::size_t end = 0; end <= data.size(); ++end) {
-        if (end < data.size() && enables[end % period] == TLM_BYTE_ENABLED) continue;
-        if (end > begin) {
-          write_bar({hit.bar, hit.offset + begin}, data.subspan(begin, end - begin));
-        }
-        begin = end + 1;
-      }
+    } else {
+      write_enabled(hit, payload);
     }
   }
   from_link.respond(payload);
+}
+
+// One write for each run of enabled bytes.
+void Endpoint::write_enabled(const Type0Header::Hit& hit, base::GenericPayload& payload) {
+  const auto data = data_of(payload);
+  const unsigned char* enables = payload.get_byte_enable_ptr();
+  const unsigned period = payload.get_byte_enable_length();
+  std::size_t begin = 0;
+  for (std::size_t end = 0; end <= data.size(); ++end) {
+    if (end < data.size() && enables[end % period] == TLM_BYTE_ENABLED) continue;
+    if (end > begin) {
+      write_bar({hit.bar, hit.offset + begin}, data.subspan(begin, end - begin));
+    }
+    begin = end + 1;
+  }
 }
 
 void Endpoint::memory_read(base::GenericPayload& payload) {

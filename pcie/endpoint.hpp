@@ -105,7 +105,7 @@ class Endpoint : public sc_core::sc_module,
   bool interrupt_by_table() const override { return msix_ && msix_->enabled(); }
   bool interrupt_enabled(VectorId vector) const override;
   void drop_requests() override;
-  bool bus_master() const override {
+  bool bus_master() const final {
     return header_.bus_master() && power_.power_state() == 0 && powered_;
   }
   void deliver_promptly(bool promptly) override;
@@ -153,6 +153,7 @@ class Endpoint : public sc_core::sc_module,
   // endpoint.cpp: accesses from above
   void configuration_access(base::GenericPayload& payload, const Tlp& tlp);
   void memory_write(base::GenericPayload& payload);
+  [[gnu::noinline]] void write_enabled(const Type0Header::Hit& hit, base::GenericPayload& payload);
   void memory_read(base::GenericPayload& payload);
   void write_bar(const Type0Header::Hit& hit, std::span<const std::byte> data);
   void read_bar(const Type0Header::Hit& hit, std::span<std::byte> data);
@@ -163,7 +164,7 @@ class Endpoint : public sc_core::sc_module,
 
   // endpoint_dma.cpp
   TlpPayload* start(tlm::tlm_command command, std::uint64_t address, std::size_t bytes,
-                    base::Callback done);
+                    const base::Callback& done);
   void launch(TlpPayload& payload);
   void dropped_event(std::uint64_t payload);
   void finish(TlpPayload& payload, DmaStatus status);
@@ -237,7 +238,7 @@ class Endpoint : public sc_core::sc_module,
   base::Scheduler::Handle timeout_;
   bool timeout_watched_ = false;
 
-  std::vector<bool> pin_raised_;  // by vector
+  std::vector<std::uint8_t> pin_raised_;  // by vector, 0 or 1
   std::size_t pin_raised_count_ = 0;
   bool pin_asserted_ = false;  // the last message said so
 

@@ -28,7 +28,7 @@ void Endpoint::control_written() {
 }
 
 TlpPayload* Endpoint::start(tlm::tlm_command command, std::uint64_t address, std::size_t bytes,
-                            base::Callback done) {
+                            const base::Callback& done) {
   TlpPayload* payload = pool_.take();
   base::set_access(*payload, command, address, nullptr, bytes);
   payload->extension.requester = id_;

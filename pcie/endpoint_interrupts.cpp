@@ -36,16 +36,16 @@ void Endpoint::interrupt(VectorId vector) {
     } else {
       send_message_interrupt(msi_->address(), msi_->data(message));
     }
-  } else if (!pin_raised_[vector.value()]) {
-    pin_raised_[vector.value()] = true;
+  } else if (pin_raised_[vector.value()] == 0) {
+    pin_raised_[vector.value()] = 1;
     ++pin_raised_count_;
     update_pin();
   }
 }
 
 void Endpoint::interrupt_served(VectorId vector) {
-  if (pin_raised_count_ == 0 || !pin_raised_[vector.value()]) return;
-  pin_raised_[vector.value()] = false;
+  if (pin_raised_count_ == 0 || pin_raised_[vector.value()] == 0) return;
+  pin_raised_[vector.value()] = 0;
   --pin_raised_count_;
   update_pin();
 }
@@ -96,7 +96,7 @@ void Endpoint::reset_interrupts() {
 
 void Endpoint::release_pin() {
   if (pin_raised_count_ == 0) return;
-  std::fill(pin_raised_.begin(), pin_raised_.end(), false);
+  std::fill(pin_raised_.begin(), pin_raised_.end(), std::uint8_t{0});
   pin_raised_count_ = 0;
   update_pin();
 }

@@ -127,34 +127,39 @@ unsigned Link::debug_from_endpoint(base::GenericPayload& payload) {
 // A request enters the wire of `direction`.
 void Link::accept(Direction direction, base::GenericPayload& payload) {
   const Tlp& tlp = tlp_of(payload);
-  const std::uint32_t bytes = payload.get_data_length();
+  if (is_configuration(tlp)) [[unlikely]] {
+    accept_configuration(direction, payload);
+    return;
+  }
+  const bool message = tlp.kind == TlpKind::kMessage;
+  const std::uint32_t header = message ? headers_.memory64 : headers_.memory(payload.get_address());
   const std::uint32_t words = words_of(payload, tlp);
   Transfer transfer;
   transfer.payload = &payload;
-  if (tlp.kind == TlpKind::kMemory && payload.is_read()) {
+  if (payload.is_read() && !message) {
     transfer.traffic = TrafficClass::kNonPosted;
-    transfer.segments = formula::read_request_segments(words, request_shift_,
-                                                       headers_.memory(payload.get_address()));
+    transfer.segments = formula::read_request_segments(words, request_shift_, header);
     transfer.is_short = transfer.segments.wire_bytes() <= config_.max_payload_bytes;
     send(direction, transfer, 0);
     return;
   }
-  if (tlp.kind == TlpKind::kConfig0 || tlp.kind == TlpKind::kConfig1) {
-    transfer.traffic = TrafficClass::kNonPosted;
-    const bool write = payload.is_write();
-    transfer.segments = formula::data_segments(write ? words : 0, payload_shift_, headers_.config);
-    send(direction, transfer, write ? bytes : 0);
-    return;
-  }
-  const std::uint32_t header =
-      tlp.kind == TlpKind::kMessage ? headers_.memory64 : headers_.memory(payload.get_address());
   transfer.segments = formula::data_segments(words, payload_shift_, header);
-  transfer.is_short = words <= config_.max_payload_bytes;
+  transfer.is_short = transfer.segments.tlps == 1;
   transfer.relaxed_ordering = tlp.relaxed_ordering;
   transfer.deferrable = tlp.deferrable;
-  transfer.report_sent = answers_early(payload, tlp);
+  transfer.report_sent = tlp.sent_awaited || !transfer.is_short;  // as answers_early()
   if (transfer.report_sent) payload.acquire();  // its initiator may let go before it arrives
-  send(direction, transfer, bytes);
+  send(direction, transfer, payload.get_data_length());
+}
+
+void Link::accept_configuration(Direction direction, base::GenericPayload& payload) {
+  const bool write = payload.is_write();
+  const std::uint32_t words = write ? words_of(payload, tlp_of(payload)) : 0;
+  Transfer transfer;
+  transfer.payload = &payload;
+  transfer.traffic = TrafficClass::kNonPosted;
+  transfer.segments = formula::data_segments(words, payload_shift_, headers_.config);
+  send(direction, transfer, write ? payload.get_data_length() : 0);
 }
 
 bool Link::answers_early(const base::GenericPayload& payload, const Tlp& tlp) const {

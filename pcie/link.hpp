@@ -147,6 +147,7 @@ class Link : public sc_core::sc_module, private TrainingActions {
   };
 
   void accept(Direction direction, base::GenericPayload& payload);
+  void accept_configuration(Direction direction, base::GenericPayload& payload);
   void accept_response(Direction request_direction, base::GenericPayload& payload);
   void send(Direction direction, const Transfer& transfer, std::uint32_t payload_bytes);
   void end_posted(Direction direction, base::GenericPayload& payload);

@@ -82,15 +82,20 @@ struct Tlp : tlm::tlm_extension<Tlp> {
 using TlpPool = base::PayloadPool<Tlp>;
 using TlpPayload = TlpPool::Payload;
 
+[[gnu::cold, gnu::noinline]] inline const Tlp& tlp_of_foreign(
+    const tlm::tlm_generic_payload& payload) {
+  static const Tlp plain{};
+  const Tlp* extension = nullptr;
+  payload.get_extension(extension);
+  return extension != nullptr ? *extension : plain;
+}
+
 // The attributes of any payload; those of a plain memory access if it has none. Nearly all payloads
 // are pooled ones, whose extension is a member: no search for those.
 inline const Tlp& tlp_of(const tlm::tlm_generic_payload& payload) {
   if (&typeid(payload) == &typeid(TlpPayload)) [[likely]]
     return static_cast<const TlpPayload&>(payload).extension;
-  static const Tlp plain{};
-  const Tlp* extension = nullptr;
-  payload.get_extension(extension);
-  return extension != nullptr ? *extension : plain;
+  return tlp_of_foreign(payload);
 }
 
 inline bool is_configuration(const Tlp& tlp) {

@@ -1,6 +1,7 @@
 #include "host/kernel/cpu.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace nvmesim::host {
 
@@ -26,7 +27,11 @@ void Cpu::hold_task(base::Time cost) {
   task_until_ += cost;
   if (!scheduler_.pending(task_end_)) return;
   ++preemptions_;
-  scheduler_.move(task_end_, task_until_);
+  if (in_interrupt_) {
+    task_held_ = true;  // until the call-back has charged all that it will
+  } else {
+    scheduler_.move(task_end_, task_until_);
+  }
 }
 
 void Cpu::start_interrupt() {
@@ -43,6 +48,7 @@ void Cpu::interrupt_ended() {
   slice.at_end();
   current_ = nullptr;
   in_interrupt_ = false;
+  if (std::exchange(task_held_, false)) scheduler_.move(task_end_, task_until_);
   if (!interrupts_.empty()) start_interrupt();
   if (!tasks_.empty() && !scheduler_.pending(task_end_)) start_task();
 }

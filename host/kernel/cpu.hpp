@@ -63,6 +63,7 @@ class Cpu {
   base::Time interrupts_until_{0};  // when all interrupt work known now ends
   base::Time task_until_{0};        // when the running task slice, or its charged tail, ends
   base::Scheduler::Handle task_end_;
+  bool task_held_ = false;  // task_end_ has still to be moved to task_until_
 
   base::Time task_busy_{0};
   base::Time interrupt_busy_{0};

@@ -17,6 +17,8 @@ class Buffer;
 // What a pool and its buffers share. It outlives the pool until the last buffer has come back, so
 // that the order in which modules are destroyed at the end does not matter.
 struct BufferStorage {
+  [[gnu::cold, gnu::noinline]] static void end(BufferStorage* storage) { delete storage; }
+
   std::size_t in_use = 0;
   bool abandoned = false;  // by its pool
   Buffer* free = nullptr;
@@ -71,7 +73,7 @@ inline void intrusive_ptr_release(Buffer* buffer) {
   buffer->next_ = storage->free;
   storage->free = buffer;
   if (--storage->in_use == 0 && storage->abandoned) [[unlikely]]
-    delete storage;
+    BufferStorage::end(storage);
 }
 
 inline BufferRef BufferPool::take() {

@@ -56,15 +56,11 @@ class PayloadPool : public tlm::tlm_mm_interface {
 
   // A payload with one reference, a default extension, no data and an incomplete response.
   Payload* take() {
+    if (free_ == nullptr) [[unlikely]]
+      grow();
     Payload* payload = free_;
-    if (payload == nullptr) {
-      payload = &storage_.emplace_back();
-      payload->set_mm(this);
-      payload->set_extension(&payload->extension);
-    } else {
-      free_ = payload->next_;
-      payload->extension = Extension{};
-    }
+    free_ = payload->next_;
+    payload->extension = Extension{};
     payload->acquire();
     payload->set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
     payload->set_byte_enable_ptr(nullptr);
@@ -86,6 +82,12 @@ class PayloadPool : public tlm::tlm_mm_interface {
     payload->next_ = free_;
     free_ = payload;
     --in_use_;
+  }
+  [[gnu::cold, gnu::noinline]] void grow() {
+    Payload& payload = storage_.emplace_back();
+    payload.set_mm(this);
+    payload.set_extension(&payload.extension);
+    free_ = &payload;
   }
 
   std::deque<Payload> storage_;

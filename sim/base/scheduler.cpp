@@ -20,14 +20,6 @@ void notify(void* event, std::uint64_t) {
 
 }  // namespace
 
-sc_core::sc_time to_sc_time(Time time) {
-  return sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(time.count()));
-}
-
-Time from_sc_time(const sc_core::sc_time& time) {
-  return Time{static_cast<std::int64_t>(time.value())};
-}
-
 // Both sifts move a hole until `moving` fits into it.
 inline void Scheduler::sift_up(std::size_t hole, Entry* moving) {
   Slot* heap = heap_.data();
@@ -83,16 +75,22 @@ inline void Scheduler::list_link(Entry*& head, Entry* entry) {
 
 inline void Scheduler::place(Entry* entry) {
   const std::int64_t bucket = entry->key.time >> kBucketShift;
-  if (bucket <= current_) {
-    heap_push(entry);
-    return;
-  }
-  const auto differs = static_cast<std::uint64_t>(bucket ^ current_);  // in which bits
-  if (differs < kBuckets) {
-    const auto index = static_cast<std::size_t>(bucket) % kBuckets;
-    bucket_used_[index / 64] |= std::uint64_t{1} << (index % 64);
-    list_link(buckets_[index], entry);
-  } else if (differs < kBuckets * kSlots) {
+  if (bucket <= current_) return place_in_heap(entry);
+  if (static_cast<std::uint64_t>(bucket ^ current_) >= kBuckets) [[unlikely]]
+    return place_far(entry);
+  const auto index = static_cast<std::size_t>(bucket) % kBuckets;
+  bucket_used_[index / 64] |= std::uint64_t{1} << (index % 64);
+  list_link(buckets_[index], entry);
+}
+
+void Scheduler::place_in_heap(Entry* entry) {
+  heap_push(entry);
+}
+
+// Beyond the current slot.
+void Scheduler::place_far(Entry* entry) {
+  const std::int64_t bucket = entry->key.time >> kBucketShift;
+  if (static_cast<std::uint64_t>(bucket ^ current_) < kBuckets * kSlots) {
     list_link(slots_[static_cast<std::size_t>(bucket) / kBuckets % kSlots], entry);
   } else {
     list_link(later_, entry);
@@ -120,6 +118,8 @@ Scheduler::Scheduler(sc_core::sc_module_name name, Time quantum)
     : sc_core::sc_module(name), quantum_(quantum) {
   NVMESIM_ASSERT(sc_core::sc_get_time_resolution() == sc_core::sc_time(1, sc_core::SC_PS),
                  "the time resolution must be 1 ps");
+  NVMESIM_ASSERT(to_sc_time(Time{12'345}) == sc_core::sc_time(12'345, sc_core::SC_PS),
+                 "an sc_time holds something else than its value");
   NVMESIM_HAS_PROCESS(Scheduler);
   SC_METHOD(run);
   sensitive << wake_event_;
@@ -133,32 +133,37 @@ Time Scheduler::clock() const {
   return from_sc_time(sc_core::sc_time_stamp());
 }
 
-void Scheduler::remember_ahead() const {
-  ahead_of_ = now_ - clock_;
-  ahead_ = to_sc_time(ahead_of_);
-}
-
 Scheduler::Handle Scheduler::at(Time when, const Callback& callback, Phase phase) {
-  Entry* entry = schedule(when, callback, phase, false);
-  return {entry, entry->sequence};
+  if (!running_ || free_ == nullptr) [[unlikely]]
+    return schedule(when, callback, phase);
+  Entry* entry = take(when, callback, phase);
+  const Handle handle{entry, entry->sequence};
+  place(entry);
+  return handle;
 }
 
-Scheduler::Entry* Scheduler::schedule(Time when, const Callback& callback, Phase phase,
-                                      bool needs_clock) {
-  if (!running_) [[unlikely]]
-    prepare_outside(when);
+// The first free entry, filled.
+inline Scheduler::Entry* Scheduler::take(Time when, const Callback& callback, Phase phase) {
   NVMESIM_ASSERT(when >= now_, "an entry was scheduled in the past");
-  if (free_ == nullptr) [[unlikely]]
-    grow();
   Entry* entry = free_;
   free_ = entry->next;
   const std::uint64_t sequence = ++next_sequence_;
   entry->key = {when.count(), sequence | (phase == Phase::kLate ? kLateBit : 0)};
   entry->callback = callback;
   entry->sequence = sequence;
+  entry->needs_clock = false;
+  return entry;
+}
+
+// As at(), in whatever situation.
+Scheduler::Handle Scheduler::schedule(Time when, const Callback& callback, Phase phase,
+                                      bool needs_clock) {
+  if (!running_) prepare_outside(when);
+  if (free_ == nullptr) grow();
+  Entry* entry = take(when, callback, phase);
   entry->needs_clock = needs_clock;
   place(entry);
-  return entry;
+  return {entry, entry->sequence};
 }
 
 // Outside of an entry now_ may be later than the clock only if a process runs that no pending
@@ -185,14 +190,10 @@ void Scheduler::place_arrivals() {
   });
   running_ = true;  // now_ may be behind the clock, but these are in its future
   for (const Arrival& arrival : arrivals_) {
-    schedule(arrival.when, arrival.callback, Phase::kNormal, false);
+    at(arrival.when, arrival.callback);
   }
   running_ = false;
   arrivals_.clear();
-}
-
-bool Scheduler::pending(const Handle& handle) const {
-  return handle.entry_ != nullptr && handle.entry_->sequence == handle.sequence_;
 }
 
 Time Scheduler::when(const Handle& handle) const {
@@ -222,13 +223,13 @@ void Scheduler::move(Handle& handle, Time when) {
 void Scheduler::sleep_until(Time when) {
   NVMESIM_ASSERT(!running_, "an entry tried to sleep; only threads may");
   sc_core::sc_event woken;
-  Entry* entry = schedule(std::max(when, now()), {notify, &woken, 0}, Phase::kNormal, true);
+  const Handle entry = schedule(std::max(when, now()), {notify, &woken, 0}, Phase::kNormal, true);
   // A thread that is killed in its sleep takes its event with it.
   struct Guard {
     ~Guard() { scheduler->cancel(handle); }
     Scheduler* scheduler;
     Handle handle;
-  } guard{this, {entry, entry->sequence}};
+  } guard{this, entry};
   sc_core::wait(woken);
 }
 
@@ -251,14 +252,18 @@ void Scheduler::set_watch(Callback watch, std::uint64_t every) {
 
 // Whether an entry at `when` may run now, if SystemC has nothing to do at this instant.
 inline bool Scheduler::may_run(std::int64_t when, bool needs_clock) const {
-  if (when == clock_.count()) return true;
-  if (needs_clock || when > limit_) [[unlikely]]
-    return false;
-  return !sc_core::sc_pending_activity_at_future_time(context_) || before_activity(when);
+  return when == clock_.count() || (!needs_clock && when <= quiet_until_);
 }
 
-bool Scheduler::before_activity(std::int64_t when) const {
-  return to_sc_time(Time{when} - clock_) < sc_core::sc_time_to_pending_activity(context_);
+// Looks how far entries may run before SystemC's own activity; true if there is some right now.
+bool Scheduler::ask_systemc() {
+  ask_ = false;
+  quiet_until_ = limit_;
+  if (sc_core::sc_pending_activity_at_future_time(context_)) {
+    const Time next = clock_ + from_sc_time(sc_core::sc_time_to_pending_activity(context_));
+    quiet_until_ = std::min(limit_, next.count() - 1);
+  }
+  return sc_core::sc_pending_activity_at_current_time(context_);
 }
 
 Time Scheduler::next_pending() {
@@ -321,9 +326,9 @@ void Scheduler::run_entries() {
     if (sc_core::sc_pending_activity_at_current_time(context_)) return rearm(clock_);
     place_arrivals();
   }
+  ask_ = true;
   while (!stopped_) {
-    // Any entry may have woken foreign activity, so SystemC is asked anew each time.
-    const bool active = sc_core::sc_pending_activity_at_current_time(context_);
+    const bool active = ask_ && ask_systemc();
     if (heap_size_ == 0) {
       // What is active may schedule nearer entries than are known now; refill() would go past
       // their lists.
@@ -335,6 +340,7 @@ void Scheduler::run_entries() {
     const std::int64_t when = heap_[0].key.time;
     if (active || !may_run(when, entry->needs_clock)) return rearm(Time{when});
     heap_pop();
+    ask_ = entry->needs_clock;  // such a one notifies an event
     const Callback callback = entry->callback;
     release(entry);
     now_ = Time{when};
@@ -355,7 +361,7 @@ void Scheduler::finish() {
   const Time end = std::max(now_, clock());
   if (stopped_) {
     const bool active = sc_core::sc_pending_activity_at_current_time(context_);
-    if (!active && may_run(end.count(), true)) return sc_core::sc_stop();
+    if (!active && end == clock_) return sc_core::sc_stop();
     rearm(end);
   } else if (end != clock()) {
     rearm(end);

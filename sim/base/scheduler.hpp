@@ -10,13 +10,15 @@
 //
 // Run with simulate(), not with sc_start(duration): SystemC tells nobody where that ends, so
 // entries would run ahead of it. Inside an entry never notify an sc_event of a waiting process
-// directly: its process would run at SystemC's clock, in the past of the entry; use wake().
+// directly: its process would run at SystemC's clock, in the past of the entry; use wake(). An
+// entry that calls a foreign module says so with calls_foreign(); the sockets of sockets.hpp do.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <type_traits>
 #include <vector>
 
 #include "sim/base/callback.hpp"
@@ -25,8 +27,19 @@
 
 namespace nvmesim::base {
 
-sc_core::sc_time to_sc_time(Time time);
-Time from_sc_time(const sc_core::sc_time& time);
+// An sc_time is its value in units of the resolution, which is 1 ps. sc_time::from_value() is a
+// call into the library, as long as most of what is done with the result.
+inline sc_core::sc_time to_sc_time(Time time) {
+  using Value = sc_core::sc_time::value_type;
+  static_assert(std::is_standard_layout_v<sc_core::sc_time> &&
+                sizeof(sc_core::sc_time) == sizeof(Value));
+  sc_core::sc_time result;
+  reinterpret_cast<Value&>(result) = static_cast<Value>(time.count());
+  return result;
+}
+inline Time from_sc_time(const sc_core::sc_time& time) {
+  return Time{static_cast<std::int64_t>(time.value())};
+}
 
 // kLate: after all normal entries of the instant, whoever scheduled them. Arbiters decide there.
 enum class Phase : std::uint8_t { kNormal, kLate };
@@ -52,13 +65,13 @@ class Scheduler : public sc_core::sc_module {
   explicit Scheduler(sc_core::sc_module_name name, Time quantum = 1s);
   ~Scheduler() override;
 
-  Time now() const { return running_ ? now_ : clock(); }
-  // How far now() is ahead of SystemC's clock: the delay argument of a call into another module.
-  const sc_core::sc_time& ahead() const {
-    if (!running_) return sc_core::SC_ZERO_TIME;
-    if (now_ - clock_ != ahead_of_) remember_ahead();
-    return ahead_;
+  Time now() const {
+    if (running_) [[likely]]
+      return now_;
+    return clock();
   }
+  // How far now() is ahead of SystemC's clock: the delay argument of a call into another module.
+  sc_core::sc_time ahead() const { return to_sc_time(running_ ? now_ - clock_ : kTimeZero); }
   // True inside an entry: an inbound call from one of our own modules, not from a foreign process.
   bool in_entry() const { return running_; }
 
@@ -104,6 +117,9 @@ class Scheduler : public sc_core::sc_module {
   // Notifies `event` at now() (its waiting threads run with SystemC's clock there).
   void wake(sc_core::sc_event& event);
 
+  // The running entry calls a module that may schedule work of its own with SystemC.
+  void calls_foreign() { ask_ = true; }
+
   // Ends the simulation after the running entry or thread slice: no entry runs after it. SystemC's
   // own activity up to and at that instant still does.
   void stop();
@@ -118,12 +134,12 @@ class Scheduler : public sc_core::sc_module {
  private:
   // Where an entry waits, by its distance. Only the entries of the current bucket are sorted, in a
   // heap; the others lie in lists that are looked at when their time has come: one per bucket
-  // (2^18 ps, about 0.26 us) of the current slot, one per slot (2^30 ps) of the current lap (2^38
-  // ps, 0.27 s), and one for all that is later. So an entry costs the same however many are
+  // (2^19 ps, about 0.52 us) of the current slot, one per slot (2^31 ps) of the current lap (2^39
+  // ps, 0.55 s), and one for all that is later. So an entry costs the same however many are
   // pending, and a deadline that is cancelled in time costs next to nothing.
-  static constexpr int kBucketShift = 18;
-  static constexpr int kSlotShift = 30;
-  static constexpr int kLapShift = 38;
+  static constexpr int kBucketShift = 19;
+  static constexpr int kSlotShift = 31;
+  static constexpr int kLapShift = 39;
   static constexpr std::size_t kBuckets = std::size_t{1} << (kSlotShift - kBucketShift);
   static constexpr std::size_t kSlots = std::size_t{1} << (kLapShift - kSlotShift);
 
@@ -139,20 +155,22 @@ class Scheduler : public sc_core::sc_module {
     Entry* entry;
   };
 
-  Time clock() const;
-  void remember_ahead() const;
+  [[gnu::cold]] Time clock() const;
   void run();
   void run_entries();
   void place_arrivals();
   bool may_run(std::int64_t when, bool needs_clock) const;
-  bool before_activity(std::int64_t when) const;
+  [[gnu::noinline]] bool ask_systemc();
   void finish();
-  [[gnu::noinline]] void rearm(Time when);
-  [[gnu::noinline]] void prepare_outside(Time when);
-  [[gnu::noinline]] void grow();
-  [[gnu::noinline]] void grow_heap();
+  [[gnu::cold]] void rearm(Time when);
+  [[gnu::cold]] void prepare_outside(Time when);
+  [[gnu::cold]] void grow();
+  [[gnu::cold]] void grow_heap();
+  Entry* take(Time when, const Callback& callback, Phase phase);
   void release(Entry* entry);
   void place(Entry* entry);
+  [[gnu::noinline]] void place_in_heap(Entry* entry);
+  [[gnu::noinline]] void place_far(Entry* entry);
   void heap_push(Entry* entry);
   void heap_pop();
   void heap_remove(Entry* entry);
@@ -164,7 +182,8 @@ class Scheduler : public sc_core::sc_module {
   void place_list(Entry*& head);
   bool refill();
   [[gnu::noinline]] void refill_from_slots();
-  Entry* schedule(Time when, const Callback& callback, Phase phase, bool needs_clock);
+  [[gnu::cold]] Handle schedule(Time when, const Callback& callback, Phase phase,
+                                bool needs_clock = false);
 
   // What at_ranked() has not placed yet.
   struct Arrival {
@@ -192,12 +211,12 @@ class Scheduler : public sc_core::sc_module {
   std::uint64_t next_sequence_ = 0;
   std::vector<Arrival> arrivals_;
   std::uint64_t last_rank_ = 0;
-  Time now_{0};               // of the running entry, or the last one
-  Time horizon_ = kTimeMax;   // entries at or after it wait for SystemC's clock
-  Time clock_{0};             // SystemC's clock, while an activation runs
-  mutable Time ahead_of_{0};  // making an sc_time costs more than what most calls do: keep the last
-  mutable sc_core::sc_time ahead_;
-  std::int64_t limit_ = 0;  // entries may run ahead up to it in this activation
+  Time now_{0};                   // of the running entry, or the last one
+  Time horizon_ = kTimeMax;       // entries at or after it wait for SystemC's clock
+  Time clock_{0};                 // SystemC's clock, while an activation runs
+  std::int64_t limit_ = 0;        // entries may run ahead up to it in this activation,
+  std::int64_t quiet_until_ = 0;  // and up to here as far as SystemC's own activity is known
+  bool ask_ = false;              // there may be more of that
   const sc_core::sc_simcontext* context_ = nullptr;
   bool running_ = false;
   bool stopped_ = false;
@@ -221,5 +240,9 @@ class Scheduler::Entry {
   std::size_t position = 0;    // in the heap; kListed while in a list
   bool needs_clock = false;
 };
+
+inline bool Scheduler::pending(const Handle& handle) const {
+  return handle.entry_ != nullptr && handle.entry_->sequence == handle.sequence_;
+}
 
 }  // namespace nvmesim::base

@@ -30,8 +30,8 @@ namespace nvmesim::base {
 
 using GenericPayload = tlm::tlm_generic_payload;
 
-// What tells our own targets from foreign ones: ours call back from entries. It derives from the
-// interface that an initiator is bound to, so that the initiator can ask for it.
+// What tells our own ends of a binding from foreign ones: ours call from entries, and leave SystemC
+// alone. They derive from the interfaces that the other end is bound to, so that it can ask.
 class OwnTarget : public tlm::tlm_fw_transport_if<> {
  public:
   // A splice answers for what is bound behind it.
@@ -41,10 +41,32 @@ class OwnTarget : public tlm::tlm_fw_transport_if<> {
   OwnTarget() = default;
   ~OwnTarget() override = default;
 };
+class OwnInitiator : public tlm::tlm_bw_transport_if<> {
+ public:
+  virtual bool asks_in_entries() { return true; }  // as above
+
+ protected:
+  OwnInitiator() = default;
+  ~OwnInitiator() override = default;
+};
+
+// Two sockets of this file that are bound to each other, with nothing between them that wants to
+// see phases and delays: inside an entry these are always the same, and the call goes straight to
+// the owner.
+class DirectTarget : public OwnTarget {
+ public:
+  virtual void take_request(GenericPayload& payload) = 0;
+};
+class DirectInitiator : public OwnInitiator {
+ public:
+  virtual void take_response(GenericPayload& payload) = 0;
+};
+
+enum class BoundTo : std::uint8_t { kUnknown, kOwn, kForeign };
 
 template <class Owner, void (Owner::*Request)(GenericPayload&),
           unsigned (Owner::*Debug)(GenericPayload&)>
-class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
+class TargetSocket : public tlm::tlm_target_socket<64>, private DirectTarget {
  public:
   TargetSocket(const char* name, Owner* owner, Scheduler& scheduler)
       : tlm::tlm_target_socket<64>(name),
@@ -56,6 +78,16 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
 
   // Ends the transaction: BEGIN_RESP towards the initiator, at now().
   void respond(GenericPayload& payload) {
+    if (direct_ != nullptr && scheduler_.in_entry()) [[likely]] {
+      direct_->take_response(payload);
+    } else {
+      respond_by_transport(payload);
+    }
+  }
+
+ private:
+  [[gnu::cold, gnu::noinline]] void respond_by_transport(GenericPayload& payload) {
+    if (initiator_ != BoundTo::kOwn) look_at_initiator();
     tlm::tlm_phase phase = tlm::BEGIN_RESP;
     sc_core::sc_time delay = scheduler_.ahead();
     const auto answer = (*this)->nb_transport_bw(payload, phase, delay);
@@ -63,21 +95,18 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
     NVMESIM_ASSERT(answer != tlm::TLM_UPDATED || phase == tlm::END_RESP,
                    "an initiator answered a response with something else than END_RESP");
   }
-
- private:
+  void take_request(GenericPayload& payload) override { (owner_->*Request)(payload); }
   tlm::tlm_sync_enum nb_transport_fw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
-    if (phase == tlm::BEGIN_REQ && scheduler_.in_entry() && delay == scheduler_.ahead())
-        [[likely]] {
+    if (phase == tlm::BEGIN_REQ && scheduler_.in_entry() && delay == scheduler_.ahead()) {
       phase = tlm::END_REQ;
       (owner_->*Request)(payload);
       return tlm::TLM_UPDATED;
     }
     return take_foreign(payload, phase, delay);
   }
-  // Apart from the above, which is run several times for every message.
-  [[gnu::noinline]] tlm::tlm_sync_enum take_foreign(GenericPayload& payload, tlm::tlm_phase& phase,
-                                                    const sc_core::sc_time& delay) {
+  tlm::tlm_sync_enum take_foreign(GenericPayload& payload, tlm::tlm_phase& phase,
+                                  const sc_core::sc_time& delay) {
     if (phase == tlm::END_RESP) return tlm::TLM_COMPLETED;
     NVMESIM_ASSERT(phase == tlm::BEGIN_REQ, "a target was sent something else than BEGIN_REQ");
     phase = tlm::END_REQ;
@@ -91,6 +120,16 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
     (static_cast<TargetSocket*>(self)->owner_->*Request)(payload);
     if (payload.has_mm()) payload.release();
   }
+  void look_at_initiator() {
+    if (initiator_ == BoundTo::kUnknown) {
+      auto* bound = dynamic_cast<OwnInitiator*>((*this).operator->());
+      direct_ = dynamic_cast<DirectInitiator*>(bound);
+      const bool own = bound != nullptr && bound->asks_in_entries();
+      initiator_ = own ? BoundTo::kOwn : BoundTo::kForeign;
+      if (own) return;
+    }
+    scheduler_.calls_foreign();
+  }
   void b_transport(GenericPayload& payload, sc_core::sc_time&) override {
     payload.set_response_status(tlm::TLM_COMMAND_ERROR_RESPONSE);
   }
@@ -100,10 +139,12 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private OwnTarget {
   Owner* owner_;
   Scheduler& scheduler_;
   std::uint64_t rank_;
+  DirectInitiator* direct_ = nullptr;  // what is bound, if it is one
+  BoundTo initiator_ = BoundTo::kUnknown;
 };
 
 template <class Owner, void (Owner::*Response)(GenericPayload&)>
-class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_bw_transport_if<> {
+class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private DirectInitiator {
  public:
   InitiatorSocket(const char* name, Owner* owner, Scheduler& scheduler)
       : tlm::tlm_initiator_socket<64>(name), owner_(owner), scheduler_(scheduler) {
@@ -112,8 +153,21 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
 
   // Begins a transaction at now(). The response comes as a call of Response, always later.
   void request(GenericPayload& payload) {
-    if (target_ != Target::kOwn) [[unlikely]]
-      remember(payload);
+    if (direct_ != nullptr && scheduler_.in_entry()) [[likely]] {
+      direct_->take_request(payload);
+    } else {
+      request_by_transport(payload);
+    }
+  }
+
+ private:
+  struct Open {
+    GenericPayload* payload;
+    std::uint64_t rank;
+  };
+
+  [[gnu::cold, gnu::noinline]] void request_by_transport(GenericPayload& payload) {
+    if (target_ != BoundTo::kOwn) remember(payload);
     tlm::tlm_phase phase = tlm::BEGIN_REQ;
     sc_core::sc_time delay = scheduler_.ahead();
     const auto answer = (*this)->nb_transport_fw(payload, phase, delay);
@@ -123,24 +177,20 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
       respond_at(payload, delay, &InitiatorSocket::end_response);
     }
   }
-
- private:
-  enum class Target : std::uint8_t { kUnknown, kOwn, kForeign };
-  struct Open {
-    GenericPayload* payload;
-    std::uint64_t rank;
-  };
+  void take_response(GenericPayload& payload) override { (owner_->*Response)(payload); }
 
   // Requests to a foreign target are ranked, so that its responses of one instant are taken in the
   // order of the requests: its processes may run in any order.
   void remember(GenericPayload& payload) {
-    if (target_ == Target::kUnknown) {
-      const auto* bound = dynamic_cast<const OwnTarget*>((*this).operator->());
+    if (target_ == BoundTo::kUnknown) {
+      auto* bound = dynamic_cast<OwnTarget*>((*this).operator->());
+      direct_ = dynamic_cast<DirectTarget*>(bound);
       const bool own = bound != nullptr && bound->answers_in_entries();
-      target_ = own ? Target::kOwn : Target::kForeign;
+      target_ = own ? BoundTo::kOwn : BoundTo::kForeign;
       if (own) return;
     }
     open_.push_back({&payload, scheduler_.new_rank()});
+    scheduler_.calls_foreign();
   }
   std::uint64_t forget(GenericPayload& payload) {
     const auto found = std::find_if(open_.begin(), open_.end(),
@@ -167,22 +217,22 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
     auto* socket = static_cast<InitiatorSocket*>(self);
     tlm::tlm_phase phase = tlm::END_RESP;
     sc_core::sc_time delay = socket->scheduler_.ahead();
+    socket->scheduler_.calls_foreign();
     (*socket)->nb_transport_fw(*reinterpret_cast<GenericPayload*>(argument), phase, delay);
     call_owner(self, argument);
   }
 
   tlm::tlm_sync_enum nb_transport_bw(GenericPayload& payload, tlm::tlm_phase& phase,
                                      sc_core::sc_time& delay) override {
-    if (phase == tlm::BEGIN_RESP && target_ == Target::kOwn && scheduler_.in_entry() &&
-        delay == scheduler_.ahead()) [[likely]] {
+    if (phase == tlm::BEGIN_RESP && target_ == BoundTo::kOwn && scheduler_.in_entry() &&
+        delay == scheduler_.ahead()) {
       (owner_->*Response)(payload);
       return tlm::TLM_COMPLETED;
     }
     return take_foreign(payload, phase, delay);
   }
-  [[gnu::noinline]] tlm::tlm_sync_enum take_foreign(GenericPayload& payload,
-                                                    const tlm::tlm_phase& phase,
-                                                    const sc_core::sc_time& delay) {
+  tlm::tlm_sync_enum take_foreign(GenericPayload& payload, const tlm::tlm_phase& phase,
+                                  const sc_core::sc_time& delay) {
     if (phase == tlm::END_REQ) return tlm::TLM_ACCEPTED;  // a foreign target accepted late
     NVMESIM_ASSERT(phase == tlm::BEGIN_RESP,
                    "an initiator was sent something else than a response");
@@ -193,7 +243,8 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private tlm::tlm_b
 
   Owner* owner_;
   Scheduler& scheduler_;
-  Target target_ = Target::kUnknown;
+  DirectTarget* direct_ = nullptr;  // what is bound, if it is one
+  BoundTo target_ = BoundTo::kUnknown;
   std::vector<Open> open_;  // requests to a foreign target, oldest first
 };
 

@@ -65,11 +65,14 @@ class StageRecord {
   // Takes over what `part` did between this record's last stamp and its own: `part` must have been
   // opened at this record's last stamp.
   void append(const StageRecord& part) {
-    NVMESIM_ASSERT(part.start_ == last_, "a part's record does not continue this one");
-    const auto more = part.spent_;  // a copy cannot overlap
-    for (std::size_t i = 0; i < kSpent; ++i) spent_[i] += more[i];
+    NVMESIM_ASSERT(part.start_ == last_ && &part != this,
+                   "a part's record does not continue this one");
+    add(spent_, part.spent_);
     last_ = part.last_;
   }
+
+  // Adds what each stage took to its sum.
+  void add_to(std::array<Time, kStageCount>& sums) const { add(sums, spent_); }
 
   Time start() const { return start_; }
   Time last() const { return last_; }
@@ -81,7 +84,14 @@ class StageRecord {
   Time last_{0};
   // Even, so that the compiler adds two at a time.
   static constexpr std::size_t kSpent = (kStageCount + 1) / 2 * 2;
-  std::array<Time, kSpent> spent_{};
+  using Spent = std::array<Time, kSpent>;
+  // The two do not overlap.
+  template <std::size_t kSums>
+  static void add(std::array<Time, kSums>& __restrict__ sums, const Spent& __restrict__ more) {
+    for (std::size_t i = 0; i < kSums; ++i) sums[i] += more[i];
+  }
+
+  Spent spent_{};
 };
 
 // Names one command in flight in the whole system. device/spec says how the fields are formed.
@@ -100,7 +110,9 @@ class StageJoin {
  public:
   // Device side: hands in the record of a completed command. `record.start()` is the arrival of
   // its doorbell.
-  void completed(CommandKey key, const StageRecord& record) { records_[key.packed()] = record; }
+  void completed(CommandKey key, const StageRecord& record) {
+    records_.insert_or_assign(key.packed(), record);
+  }
 
   // Device side: the command's completion entry was held back in `stage` (interrupt coalescing)
   // until `when`. Does nothing if the host has seen it already.

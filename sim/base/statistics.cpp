@@ -37,11 +37,15 @@ std::uint64_t Histogram::upper_bound(std::size_t bucket) {
   return ((first + 1) << shift) - 1;  // the last bucket wraps to the largest value, as it should
 }
 
+// By whole powers of two.
+void Histogram::grow(std::size_t bucket) {
+  buckets_.resize(((bucket >> kSubBits) + 1) << kSubBits);
+}
+
 void Histogram::add(std::uint64_t value) {
   const std::size_t bucket = bucket_of(value);
-  if (bucket >= buckets_.size()) [[unlikely]] {
-    buckets_.resize(((bucket >> kSubBits) + 1) << kSubBits);  // whole powers of two
-  }
+  if (bucket >= buckets_.size()) [[unlikely]]
+    grow(bucket);
   ++buckets_[bucket];
   ++count_;
   NVMESIM_ASSERT(sum_ + value >= sum_, "the sum of a distribution passes 64 bits");

@@ -33,6 +33,7 @@ class Histogram {
   static constexpr unsigned kSubBits = 8;
   static std::size_t bucket_of(std::uint64_t value);
   static std::uint64_t upper_bound(std::size_t bucket);
+  [[gnu::cold]] void grow(std::size_t bucket);
   std::vector<std::uint64_t> buckets_;
   std::uint64_t count_ = 0;
   std::uint64_t sum_ = 0;

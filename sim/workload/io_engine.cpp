@@ -179,9 +179,7 @@ void IoEngine::record(const Io& io, base::Time latency) {
   const base::Time submit = bio.stages.spent(base::Stage::kSubmit);
   into.latency_ps.add(static_cast<std::uint64_t>(latency.count()));
   into.completion_latency_ps.add(static_cast<std::uint64_t>((latency - submit).count()));
-  for (std::size_t i = 0; i < base::kStageCount; ++i) {
-    into.stage_time[i] += bio.stages.spent(static_cast<base::Stage>(i));
-  }
+  bio.stages.add_to(into.stage_time);
   keep_slow(io, latency);
 }
 

@@ -113,6 +113,7 @@ class Town : public sc_core::sc_module {
       case 4: {
         auto* payload = pool_.take();
         payload->set_address(chain);
+        scheduler_.calls_foreign();
         foreign_.send(*payload, scheduler_.ahead() + to_sc_time(kGrid * random_.below(3)));
         break;
       }

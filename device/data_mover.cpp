@@ -58,6 +58,9 @@ void DataMover::prepare_parts(Command& command, MediaOp op, std::uint64_t first_
   media.bytes = bytes;
   media.force_unit_access = force_unit_access;
   media.limited_retry = op == MediaOp::kRead && spec::RwControl{command.sqe.cdw12}.lr();
+  if (op == MediaOp::kWrite && core_.config.management.streams != 0) [[unlikely]] {
+    media.stream = core_.directives.stream_of(command);
+  }
   std::uint64_t unit = first_byte / kUnitBytes;
   auto offset = static_cast<std::uint32_t>(first_byte % kUnitBytes);
   if ((first_byte | bytes) % kUnitBytes != 0) core_.health.count_unaligned();

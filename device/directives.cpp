@@ -102,6 +102,13 @@ Status Directives::write(const Command& command) {
   return Status::kSuccess;
 }
 
+std::uint16_t Directives::stream_of(const Command& command) const {
+  const bool write = command.sqe.opc == static_cast<std::uint8_t>(spec::NvmOpcode::kWrite);
+  const bool named = spec::bits(command.sqe.cdw12, 23, 20) == spec::kDirectiveStreams;
+  if (!write || !named || !spaces_[command.sqe.nsid - 1].streams) return 0;
+  return static_cast<std::uint16_t>(spec::bits(command.sqe.cdw13, 31, 16));
+}
+
 void Directives::forget(std::uint32_t nsid) {
   spaces_[nsid - 1] = Space{};
 }

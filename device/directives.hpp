@@ -1,6 +1,6 @@
 // Directives (section 9): which types are enabled for a namespace, and the streams type: resources,
 // open streams, release. The streams of all namespaces come from one pool of MSL. A stream is a
-// hint: it reaches the counts that the host can read, not the media.
+// hint for the media, which may keep its data apart.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,8 @@ class Directives {
   bool release(std::uint32_t nsid, std::uint16_t stream);
   // A Write with a directive type: kSuccess, or what is wrong with it.
   spec::Status write(const Command& command);
+  // The stream that a command names, as far as the namespace has streams; 0 none.
+  std::uint16_t stream_of(const Command& command) const;
   // A controller reset, or the namespace is gone.
   void forget(std::uint32_t nsid);
   void reset();

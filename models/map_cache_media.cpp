@@ -4,8 +4,9 @@ namespace nvmesim::models {
 
 void MapCacheMedia::start(MediaCommand& command) {
   const auto token = reinterpret_cast<std::uint64_t>(&command);
-  if (command.op != MediaOp::kRead ||
-      cache_.ready_or_wait(command.parts.front().unit.value(), command.parts.size(), token,
+  const bool change = command.op == MediaOp::kWrite && cache_.write_back();
+  if ((command.op != MediaOp::kRead && !change) ||
+      cache_.ready_or_wait(command.parts.front().unit.value(), command.parts.size(), change, token,
                            base::Callback::of<&MapCacheMedia::mapped>(this, token))) {
     inner_->start(command);
     return;

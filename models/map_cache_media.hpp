@@ -1,5 +1,5 @@
-// A medium behind a cache of its mapping table (MapCache): reads whose mapping is not cached wait
-// before they go on to the medium. Everything else goes through.
+// A medium behind a cache of its mapping table (MapCache): reads (and writes, with write_back)
+// whose mapping is not cached wait before they go on to the medium. Everything else goes through.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,10 @@ class MapCacheMedia : public Media {
   bool keeps_spare() const override { return inner_->keeps_spare(); }
   BorrowedMemoryUser* memory_user() override { return &cache_; }
   void quiesce(base::Callback done) override { inner_->quiesce(done); }
-  void power_cut() override { inner_->power_cut(); }
+  void power_cut() override {
+    cache_.power_cut();
+    inner_->power_cut();
+  }
   void power_on() override { inner_->power_on(); }
   std::string save() const override { return inner_->save(); }
   void load(std::string_view file, std::string_view source) override { inner_->load(file, source); }

@@ -71,6 +71,7 @@ struct MediaCommand {
   std::uint64_t bytes = 0;
   bool force_unit_access = false;  // a write is done only when it is durable
   bool limited_retry = false;      // a read gives up early instead of taking long
+  std::uint16_t stream = 0;        // a write's hint: data of one stream ends together; 0 none
   std::vector<MediaPart> parts;
   MediaClient* client = nullptr;
   std::uint64_t client_data = 0;  // the client's own

@@ -42,6 +42,8 @@ constexpr auto kNand = std::to_array<ParamInfo>({
     {"command_on_bus", "", 0, 1,
      "commands of reads and erases and status polls of programs and erases occupy the channel"},
     {"cache_read", "", 0, 1, "read the next page while the last one's data waits for the channel"},
+    {"independent_plane_reads", "", 0, 1,
+     "reads of pages on different planes of a die run at the same time, each begun by itself"},
     {"cache_program", "", 0, 1, "the next program's data goes in while the last one is programmed"},
     {"die_policy", "", 0, 0, "which job a die serves next: read_first or fifo"},
     {"channel_policy", "", 0, 0,
@@ -62,7 +64,9 @@ constexpr auto kNand = std::to_array<ParamInfo>({
 });
 
 constexpr auto kReliability = std::to_array<ParamInfo>({
-    {"bit_errors", "", 0, 1, "reads have bit errors, and retries if there are too many"},
+    {"bit_errors", "", 0, 1,
+     "reads have bit errors, and retries if there are too many; without, no rate or limit below "
+     "means anything"},
     {"initial_cycles", "cycles", 0, 1'000'000, "erases of every block before the simulation"},
     {"initial_retention_days", "days", 0, 36'500, "age of the data that is there at the start"},
     {"rber_ppb", "1e-9", 0, 1'000'000'000, "raw bit error rate of a fresh block"},
@@ -94,6 +98,8 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
     {"over_provisioning_percent", "%", 0, 1000, "physical beyond logical capacity"},
     {"mapping_ns", "ns", 0, 1'000'000, "look-up in the mapping table"},
     {"separate_streams", "", 0, 1, "collection has an open superblock of its own"},
+    {"host_streams", "streams", 1, 64,
+     "open superblocks of the host: one for writes without a stream, the others by stream number"},
     {"parity", "", 0, 1, "the last die of each row of programs holds parity (RAIN)"},
     {"allocation_order", "", 0, 0,
      "where the next program goes: to the next channel, or to the next die of the channel"},
@@ -109,11 +115,15 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
      "collection gives way to reads only while more are free"},
     {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
     {"copyback", "", 0, 1,
-     "a whole stripe is moved within its die where the order of writing allows, unseen by the ECC"},
+     "a whole stripe is moved within its die where the order of writing allows, unseen by the ECC; "
+     "never with reliability.bit_errors"},
     {"erase_parallel_dies", "dies", 1, 65'536, "dies of a superblock that are erased at a time"},
     {"slc_superblocks", "superblocks", 0, 100'000,
      "superblocks that the host writes with one bit a cell while so many are not in use; they come "
      "out of the over-provisioning"},
+    {"slc_dynamic_superblocks", "superblocks", 0, 100'000,
+     "so many more while superblocks are free in plenty (dynamic SLC cache); they cost no capacity "
+     "and are folded first when space is short"},
     {"slc_fold_start", "superblocks", 1, 100'000, "so many full ones begin to be folded"},
     {"dynamic_wear_levelling", "", 0, 1, "the least worn free superblock is opened first"},
     {"static_wear_gap", "erases", 0, 1'000'000,
@@ -174,9 +184,15 @@ constexpr auto kXpoint = std::to_array<ParamInfo>({
 
 constexpr auto kMapCache = std::to_array<ParamInfo>({
     {"bytes", "bytes", 0, 1'099'511'627'776,
-     "mapping table in the controller, 4096 for 4 MiB of data; 0 = all of it"},
-    {"read_ns", "ns", 1, 1'000'000'000, "reading 4096 bytes of the table from the NAND"},
-    {"reads", "reads", 1, 4096, "such reads at a time"},
+     "mapping table in the controller, 4 for each 4 KiB of data; 0 = all of it"},
+    {"entries_per_page", "entries", 64, 1024,
+     "units whose mapping is loaded, kept and written together; a power of two"},
+    {"read_ns", "ns", 1, 1'000'000'000, "reading a page of the table from the NAND"},
+    {"reads", "reads", 1, 4096, "such reads, and such writes, at a time"},
+    {"write_back", "", 0, 1,
+     "writes wait for their pages of the table too, and what they changed is written to the NAND "
+     "when it leaves the controller; without, updates cost nothing"},
+    {"write_ns", "ns", 1, 1'000'000'000, "writing a page of the table to the NAND"},
 });
 
 }  // namespace

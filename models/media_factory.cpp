@@ -25,6 +25,7 @@ std::unique_ptr<Media> make_medium(const MediaConfig& config, base::Scheduler& s
 std::unique_ptr<Media> make_media(const MediaConfig& config, base::Scheduler& scheduler,
                                   std::uint64_t seed, base::StatisticsRegistry& statistics,
                                   std::string_view name, ConstructionOrder order) {
+  check_media(config);
   auto medium = make_medium(config, scheduler, seed, statistics, name, order);
   if (config.map_cache.bytes == 0) return medium;
   return std::make_unique<MapCacheMedia>(config.map_cache, std::move(medium), scheduler, statistics,

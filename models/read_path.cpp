@@ -101,11 +101,12 @@ ReadPath::Job* ReadPath::append(Job* job, Unit& unit, base::Time ready_at) {
   const std::uint32_t stripe = geometry_.stripe_of(unit.mapped.place);
   if (job != nullptr && job->stripe == stripe) {
     job->last = job->last->next = &unit;
-    return job;
+  } else {
+    if (job != nullptr) nand_.submit(*job);
+    job = take_job(stripe, ready_at);
+    job->first = job->last = &unit;
   }
-  if (job != nullptr) nand_.submit(*job);
-  job = take_job(stripe, ready_at);
-  job->first = job->last = &unit;
+  touch_plane(*job, unit);
   return job;
 }
 
@@ -119,6 +120,7 @@ ReadPath::Job* ReadPath::take_job(std::uint32_t stripe, base::Time ready_at) {
   job->ready_at = ready_at;
   job->slc = ftl_.in_slc(stripe * geometry_.stripe_units);
   job->rebuilt = nullptr;
+  job->planes = 0;
   return job;
 }
 
@@ -182,6 +184,7 @@ void ReadPath::read_again(Unit& unit) {
   unit.next = nullptr;
   Job* job = take_job(geometry_.stripe_of(unit.mapped.place), scheduler_.now());
   job->first = job->last = &unit;
+  touch_plane(*job, unit);
   nand_.submit(*job);
 }
 
@@ -196,6 +199,7 @@ void ReadPath::rebuild(Unit& unit) {
     if (turn == own) continue;
     Job* job = take_job(first + turn * rows, scheduler_.now());
     job->rebuilt = &unit;
+    touch_plane(*job, unit);
     nand_.submit(*job);
   }
 }

@@ -72,6 +72,9 @@ class ReadPath : private DieJobOwner {
   void settle_cache(Unit& unit);
   Job* append(Job* job, Unit& unit, base::Time ready_at);
   Job* take_job(std::uint32_t stripe, base::Time ready_at);
+  void touch_plane(Job& job, const Unit& unit) const {
+    if (nand_.independent_planes()) job.planes |= 1u << geometry_.plane_of(unit.mapped.place);
+  }
   bool wanted(const Unit& unit) const;
   void array_done(DieJob& job) override;
   void job_dropped(DieJob& job) override;

@@ -13,12 +13,14 @@
 namespace nvmesim::models {
 namespace {
 
-std::uint32_t slots_for(const WriteBufferConfig& config, const Geometry& geometry) {
+// No set of lanes may fill it with less than a program each.
+std::uint32_t slots_for(const WriteBufferConfig& config, const Geometry& geometry,
+                        std::uint32_t lanes) {
   const std::uint64_t slots = config.bytes / kUnitBytes;
-  if (slots < 2 * geometry.program_units) {
+  if (slots < std::uint64_t{1 + lanes} * geometry.program_units) {
     throw base::UserError(
-        fmt::format("write_buffer.bytes: {} is less than two programs of the NAND ({} bytes each)",
-                    config.bytes, std::uint64_t{geometry.program_units} * kUnitBytes));
+        fmt::format("write_buffer.bytes: {} is less than {} programs of the NAND ({} bytes each)",
+                    config.bytes, 1 + lanes, std::uint64_t{geometry.program_units} * kUnitBytes));
   }
   return static_cast<std::uint32_t>(slots);
 }
@@ -43,8 +45,9 @@ WriteBuffer::WriteBuffer(const WriteBufferConfig& config, const Geometry& geomet
       idle_time_(base::nanoseconds(std::uint64_t{config.idle_flush_us} * 1000)),
       program_units_(geometry.program_units),
       entry_(name + ".write_buffer.entry"),
-      slots_(slots_for(config, geometry)),
-      index_(static_cast<std::uint32_t>(slots_.size())) {
+      slots_(slots_for(config, geometry, ftl.lanes())),
+      index_(static_cast<std::uint32_t>(slots_.size())),
+      lanes_(ftl.lanes()) {
   for (auto i = static_cast<std::uint32_t>(slots_.size()); i-- > 0;) free_.push_back(i);
   ftl_.set_space_listener(base::Callback::of<&WriteBuffer::dispatch>(this));
   statistics.add(name + ".write_buffer.units_in", "1", "4 KiB units (or parts) written to it",
@@ -100,7 +103,8 @@ void WriteBuffer::arrived(MediaPart& part) {
   const auto number = static_cast<std::uint32_t>(part.media_data - kFirstSlot);
   part.media_data = 0;
   auto* ticket = reinterpret_cast<Ticket*>(part.command->media_data);
-  const Grant grant{&part, ticket, part.unit, part.offset, part.bytes};
+  const Grant grant{&part,       ticket,     part.unit,
+                    part.offset, part.bytes, ftl_.lane_of(part.command->stream)};
   accept(number, grant, std::move(part.data));
 }
 
@@ -128,9 +132,7 @@ void WriteBuffer::accept(std::uint32_t number, const Grant& grant, base::BufferR
     scheduler_.at<&WriteBuffer::buffered>(in, this, reinterpret_cast<std::uint64_t>(&ticket));
   }
   dispatch();
-  if (!dirty_.empty() && !scheduler_.pending(idle_timer_)) {
-    idle_timer_ = scheduler_.at<&WriteBuffer::idle>(now + idle_time_, this);
-  }
+  watch_idleness();
 }
 
 // Returns the slot that now holds the data: another one if the unit was already waiting there.
@@ -153,6 +155,7 @@ std::uint32_t WriteBuffer::store_in_slot(std::uint32_t number, const Grant& gran
   Slot& slot = slots_[number];
   slot.unit = grant.unit;
   slot.sequence = ++sequence_;
+  slot.lane = grant.lane;
   slot.older = present;
   if (here) slot.older_sequence = slots_[present].sequence;
   if (partial) {
@@ -185,54 +188,81 @@ void WriteBuffer::merged(std::uint64_t number) {
   }
   make_dirty(slot);
   dispatch();
-  if (!dirty_.empty() && !scheduler_.pending(idle_timer_)) {
-    idle_timer_ = scheduler_.at<&WriteBuffer::idle>(scheduler_.now() + idle_time_, this);
-  }
+  watch_idleness();
 }
 
 void WriteBuffer::make_dirty(std::uint32_t number) {
   slots_[number].state = State::kDirty;
-  dirty_.push(number);
-  if (slots_[number].sequence <= drain_up_to_) to_drain_ = dirty_.size();
+  Lane& lane = lanes_[slots_[number].lane];
+  lane.dirty.push(number);
+  if (slots_[number].sequence <= drain_up_to_) lane.to_drain = lane.dirty.size();
+}
+
+bool WriteBuffer::any_dirty() const {
+  for (const Lane& lane : lanes_) {
+    if (!lane.dirty.empty()) return true;
+  }
+  return false;
+}
+
+void WriteBuffer::watch_idleness() {
+  if (scheduler_.pending(idle_timer_) || !any_dirty()) return;
+  idle_timer_ = scheduler_.at<&WriteBuffer::idle>(scheduler_.now() + idle_time_, this);
+}
+
+void WriteBuffer::drain_lanes() {
+  for (Lane& lane : lanes_) lane.to_drain = lane.dirty.size();
+  dispatch();
 }
 
 // Everything that is here now goes to the NAND without waiting for company.
 void WriteBuffer::drain() {
   drain_up_to_ = sequence_;
-  to_drain_ = dirty_.size();
-  dispatch();
+  drain_lanes();
 }
 
 void WriteBuffer::idle(std::uint64_t) {
-  if (dirty_.empty()) return;
+  if (!any_dirty()) return;
   const base::Time due = last_arrival_ + idle_time_;
   if (due > scheduler_.now()) {
     idle_timer_ = scheduler_.at<&WriteBuffer::idle>(due, this);
     return;
   }
-  to_drain_ = dirty_.size();
-  dispatch();
+  drain_lanes();
 }
 
+// Lanes take turns, a program each.
 void WriteBuffer::dispatch() {
-  while (!dirty_.empty() && (dirty_.size() >= program_units_ || to_drain_ > 0)) {
-    if (!ftl_.host_may_write()) return;
-    Stripe* stripe = gather();
-    if (stripe->units.empty()) {  // all were deallocated
-      stripes_.give(stripe);
-      continue;
-    }
-    stripe->stripe_owner = this;
-    ftl_.program(*stripe, Stream::kHost);
+  const auto lanes = static_cast<std::uint32_t>(lanes_.size());
+  for (std::uint32_t refused = 0; refused < lanes;) {
+    refused = dispatch_one(next_lane_) ? 0 : refused + 1;
+    next_lane_ = next_lane_ + 1 == lanes ? 0 : next_lane_ + 1;
   }
 }
 
-Stripe* WriteBuffer::gather() {
+// True if something has left the lane.
+bool WriteBuffer::dispatch_one(std::uint32_t number) {
+  Lane& lane = lanes_[number];
+  if (lane.dirty.empty() || (lane.dirty.size() < program_units_ && lane.to_drain == 0)) {
+    return false;
+  }
+  if (!ftl_.host_may_write(number)) return false;
+  Stripe* stripe = gather(lane);
+  if (stripe->units.empty()) {  // all were deallocated
+    stripes_.give(stripe);
+    return true;
+  }
+  stripe->stripe_owner = this;
+  ftl_.program(*stripe, Stream::kHost, number);
+  return true;
+}
+
+Stripe* WriteBuffer::gather(Lane& lane) {
   Stripe* stripe = stripes_.take();
   stripe->units.clear();
-  while (stripe->units.size() < program_units_ && !dirty_.empty()) {
-    const std::uint32_t number = dirty_.pop();
-    if (to_drain_ > 0) --to_drain_;
+  while (stripe->units.size() < program_units_ && !lane.dirty.empty()) {
+    const std::uint32_t number = lane.dirty.pop();
+    if (lane.to_drain > 0) --lane.to_drain;
     Slot& slot = slots_[number];
     if (slot.dropped) {
       release(number);

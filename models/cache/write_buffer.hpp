@@ -6,6 +6,8 @@
 // With power-loss protection what is buffered is durable: Flush and FUA cost nothing. Without it
 // they wait for the programs.
 //
+// What waits to go out is kept by lane (stripe.hpp), so that a program holds data of one stream.
+//
 // A slot is free -> granted -> (merging ->) dirty -> flushing -> free. The index names the newest
 // slot of a unit; an older one may still be flushing behind it.
 #pragma once
@@ -92,6 +94,7 @@ class WriteBuffer : private StripeOwner {
     bool stale = false;    // flushing: deallocated, or newer data has reached the medium before
     std::uint32_t older = UnitIndex::kNone;  // a slot of the unit that was flushing at the time,
     std::uint64_t older_sequence = 0;        // if it is still the same
+    std::uint32_t lane = 0;
     bool fresh = false;
   };
   struct Grant {
@@ -100,6 +103,11 @@ class WriteBuffer : private StripeOwner {
     UnitId unit;
     std::uint32_t offset = 0;
     std::uint32_t bytes = 0;
+    std::uint32_t lane = 0;
+  };
+  struct Lane {
+    Ring<std::uint32_t> dirty;
+    std::size_t to_drain = 0;  // so many of them go out even if they do not fill a stripe
   };
 
   void stripe_programmed(Stripe& stripe) override;
@@ -115,7 +123,11 @@ class WriteBuffer : private StripeOwner {
   void merged(std::uint64_t number);
   void make_dirty(std::uint32_t number);
   void dispatch();
-  Stripe* gather();
+  bool dispatch_one(std::uint32_t number);
+  Stripe* gather(Lane& lane);
+  bool any_dirty() const;
+  void drain_lanes();
+  void watch_idleness();
   void drain();
   void idle(std::uint64_t);
   void durable(Slot& slot);
@@ -146,9 +158,9 @@ class WriteBuffer : private StripeOwner {
   std::vector<std::uint32_t> free_;
   UnitIndex index_;
   Ring<Grant> grants_;
-  Ring<std::uint32_t> dirty_;
-  std::size_t to_drain_ = 0;       // so many of dirty_ go out even if they do not fill a stripe
-  std::uint64_t drain_up_to_ = 0;  // slots of up to this sequence do so when they become dirty
+  std::vector<Lane> lanes_;
+  std::uint32_t next_lane_ = 0;
+  std::uint64_t drain_up_to_ = 0;  // slots of up to this sequence go out when they become dirty
   std::vector<Ticket*> flushes_;
   ObjectPool<Ticket> tickets_;
   ObjectPool<Waiter> waiters_;

@@ -31,7 +31,7 @@ void WriteBuffer::start_write(MediaCommand& command) {
     part.media_data = kWaiting;
     ftl_.prefetch(part.unit);
     if (grants_.size() >= free_.size()) ++waits_for_room_;
-    grants_.push({&part, ticket, part.unit, part.offset, part.bytes});
+    grants_.push({&part, ticket, part.unit, part.offset, part.bytes, 0});
   }
   schedule_pump();
 }
@@ -48,7 +48,7 @@ void WriteBuffer::start_zeroes(MediaCommand& command, base::Time when) {
       ++ticket->arrivals;
       ++ticket->waits;
       grants_.push(
-          {nullptr, ticket, UnitId{unit}, static_cast<std::uint32_t>(byte % kUnitBytes), bytes});
+          {nullptr, ticket, UnitId{unit}, static_cast<std::uint32_t>(byte % kUnitBytes), bytes, 0});
     }
     // At most the first and the last unit are covered in part.
     byte = bytes < kUnitBytes ? stop : std::max(stop, end / kUnitBytes * kUnitBytes);

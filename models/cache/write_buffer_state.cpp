@@ -31,8 +31,10 @@ void WriteBuffer::stripe_dropped(Stripe& stripe) {
 void WriteBuffer::power_cut() {
   scheduler_.cancel(idle_timer_);
   if (protected_) return;
-  while (!dirty_.empty()) lose(dirty_.pop());
-  to_drain_ = 0;
+  for (Lane& lane : lanes_) {
+    while (!lane.dirty.empty()) lose(lane.dirty.pop());
+    lane.to_drain = 0;
+  }
   for (std::uint32_t number = 0; number < slots_.size(); ++number) {
     if (slots_[number].state == State::kMerging) lose(number);
   }
@@ -58,7 +60,7 @@ void WriteBuffer::power_on() {
       reads_.fetch(slots_[number].unit, base::Callback::of<&WriteBuffer::merged>(this, number));
     }
   }
-  if (!dirty_.empty()) {
+  if (any_dirty()) {
     last_arrival_ = scheduler_.now();
     idle_timer_ = scheduler_.at<&WriteBuffer::idle>(last_arrival_ + idle_time_, this);
     dispatch();
@@ -72,10 +74,12 @@ void WriteBuffer::save_slot(const Slot& slot, StateWriter& out) const {
   if (slot.data) out.bytes({slot.data->data(), kUnitBytes});
 }
 
-// Oldest first. What was being merged has all its bytes already.
+// Oldest first in each lane. What was being merged has all its bytes already.
 void WriteBuffer::save(StateWriter& out) const {
   std::vector<std::uint32_t> kept;
-  for (std::size_t i = 0; i < dirty_.size(); ++i) kept.push_back(dirty_.at(i));
+  for (const Lane& lane : lanes_) {
+    for (std::size_t i = 0; i < lane.dirty.size(); ++i) kept.push_back(lane.dirty.at(i));
+  }
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].state == State::kMerging) kept.push_back(i);
   }
@@ -101,6 +105,7 @@ void WriteBuffer::load(std::uint64_t units, StateReader& in) {
     slot.unit = unit;
     slot.data = std::move(data);
     slot.sequence = ++sequence_;
+    slot.lane = 0;  // what stream it was of is not saved
     slot.fresh = !ftl_.is_mapped(unit);
     if (slot.fresh) ++fresh_;
     index_.set(unit.value(), number);

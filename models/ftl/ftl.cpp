@@ -16,8 +16,16 @@ const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
   if (config.gc_stop_superblocks <= config.gc_start_superblocks) {
     throw base::UserError("ftl.gc_stop_superblocks: must be more than gc_start_superblocks");
   }
+  if (config.host_streams > 1 && !config.separate_streams) {
+    throw base::UserError("ftl.host_streams: more than one needs separate_streams");
+  }
+  const bool slc = config.slc_superblocks != 0 || config.slc_dynamic_superblocks != 0;
+  if (slc && !config.separate_streams) {
+    throw base::UserError("ftl.slc_superblocks: an SLC cache needs separate_streams");
+  }
   const std::uint64_t at_most = geometry.data_units - geometry.program_units;
-  if ((geometry.superblocks - 2 - config.slc_superblocks) * at_most < geometry.logical_units) {
+  const std::uint32_t not_full = 1 + config.host_streams + config.slc_superblocks;
+  if ((geometry.superblocks - not_full) * at_most < geometry.logical_units) {
     throw base::UserError(
         "nand.pages_per_block: superblocks are too small and too many for this capacity");
   }
@@ -42,15 +50,18 @@ Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geome
       ages_(reliability.ages()),
       mapping_time_(base::Time{std::int64_t{checked(config, geometry).mapping_ns} * 1000}),
       gc_start_(config.gc_start_superblocks),
-      slc_limit_(config.separate_streams ? config.slc_superblocks : 0),
+      slc_limit_(config.slc_superblocks),
+      slc_most_(config.slc_superblocks + config.slc_dynamic_superblocks),
+      slc_plenty_(config.gc_stop_superblocks + 1),
       slc_programs_(std::max(geometry.superblock_programs / cell_bits / geometry.dies, 1u) *
                     geometry.dies),
       layout_(geometry, config.precondition, geometry.logical_units * config.prefill_percent / 100,
-              config.gc_stop_superblocks + config.slc_superblocks, seed),
+              config.gc_stop_superblocks + config.slc_superblocks + config.host_streams - 1, seed),
       policy_(make_gc_policy(config.gc_policy, {geometry.superblocks, geometry.superblock_units,
                                                 config.gc_choices, seed})),
       map_(geometry, layout_, &Superblocks::initial_mark),
       superblocks_(geometry, layout_, *policy_, config.dynamic_wear_levelling),
+      frontiers_(std::size_t{1} + config.host_streams),
       collector_(std::make_unique<GarbageCollector>(config, geometry, scheduler, nand, *this,
                                                     statistics, name)) {
   add_statistics(statistics, name);
@@ -59,6 +70,11 @@ Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geome
 void Ftl::add_statistics(base::StatisticsRegistry& statistics, const std::string& name) {
   statistics.add(name + ".ftl.host_units", "1", "4 KiB units programmed for the host", host_units_);
   statistics.add(name + ".ftl.slc_units", "1", "of these, into the SLC cache", slc_units_);
+  statistics.add(name + ".ftl.stream_units", "1", "of these, under a stream of the host",
+                 stream_units_);
+  statistics.add_level(name + ".ftl.slc_in_use", "1",
+                       "superblocks that are used with one bit a cell",
+                       [this] { return std::uint64_t{superblocks_.slc_used()}; });
   statistics.add(name + ".ftl.gc_units", "1", "4 KiB units programmed by garbage collection",
                  gc_units_);
   statistics.add(name + ".ftl.padding_units", "1",
@@ -161,9 +177,9 @@ bool Ftl::record_matches(UnitId unit, UnitMap::Mapped mapped) {
 
 // With one open superblock for both, the host leaves the collector what it still needs for the
 // victim, or for the worst one to come.
-bool Ftl::host_may_write() const {
+bool Ftl::host_may_write(std::uint32_t lane) const {
   const std::uint32_t free = superblocks_.free_count();
-  const std::uint32_t left = programs_left(Stream::kHost);
+  const std::uint32_t left = programs_left(Stream::kHost, lane);
   if (separate_) {
     if (left == 0 && free <= 1) return false;
   } else {

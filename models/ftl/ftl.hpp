@@ -2,12 +2,12 @@
 // checks what is read, and keeps space free through its garbage collector.
 //
 // Host and collector each write into an open superblock of their own (or into one, if the streams
-// are not separate), program by program round all channels and dies. The last free superblock is
+// are not separate; the host into several with host_streams), program by program round all channels
+// and dies. The last free superblock is
 // the collector's, so that it can always finish. Between gc_start_superblocks and that, the host
 // is let on only as fast as the collection under way makes room.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -32,7 +32,7 @@ class Ftl : private DieJobOwner {
  public:
   // Superblocks that the FTL needs beyond those that hold the logical units.
   static std::uint32_t spare_superblocks(const FtlConfig& config) {
-    return config.gc_stop_superblocks + 3 + config.slc_superblocks;
+    return config.gc_stop_superblocks + 3 + config.slc_superblocks + config.host_streams - 1;
   }
 
   // `hold_old`: what a host write replaces must stay readable until the new data is programmed.
@@ -55,20 +55,25 @@ class Ftl : private DieJobOwner {
   Reliability::Outcome read_outcome(Place place, bool limited = false);
   // Whether the place is in a superblock that is used with one bit a cell.
   bool in_slc(Place place) const {
-    return slc_limit_ != 0 && superblocks_[geometry_.superblock_of(place)].slc;
+    return slc_most_ != 0 && superblocks_[geometry_.superblock_of(place)].slc;
   }
   // Whether the spare area at `place` names this unit as programmed under this mark. Counts.
   bool record_matches(UnitId unit, UnitMap::Mapped mapped);
   // The unit whose data lies at `place`; UnitMap::kNoUnit if none.
   std::uint64_t record(Place place) const { return map_.record(place); }
 
-  bool host_may_write() const;
+  bool host_may_write(std::uint32_t lane) const;
+  std::uint32_t lanes() const { return static_cast<std::uint32_t>(frontiers_.size()) - 1; }
+  // Where writes under a stream of the host go, 0 for none.
+  std::uint32_t lane_of(std::uint16_t stream) const {
+    return stream == 0 || lanes() == 1 ? 0 : 1 + (stream - 1) % (lanes() - 1);
+  }
   // Called whenever a host write that was refused may have become possible.
   void set_space_listener(base::Callback listener) { space_ = listener; }
 
   // Gives the stripe's units their places and programs them. The host's units are mapped there at
   // once (the buffer serves them until they are on the medium); moved ones when programmed.
-  void program(Stripe& stripe, Stream stream);
+  void program(Stripe& stripe, Stream stream, std::uint32_t lane = 0);
   // In two steps, for a copyback: the places of the collector's next program, all in next_die();
   // and the program, from array_done() of the read that left the data in that die.
   std::uint32_t next_die(Stream stream) const;
@@ -125,17 +130,19 @@ class Ftl : private DieJobOwner {
   void submit(Stripe& stripe);
   bool failed(Stripe& stripe);
   void place_again(Stripe& stripe);
-  std::size_t frontier_of(Stream stream) const {
-    return separate_ ? static_cast<std::size_t>(stream) : 0;
+  std::size_t frontier_of(Stream stream, std::uint32_t lane) const {
+    if (stream == Stream::kGc) return separate_ ? 1 : 0;
+    return lane == 0 ? 0 : lane + 1;
   }
-  Place allocate(Stream stream);
+  Place allocate(Stream stream, std::uint32_t lane);
+  bool slc_allowed() const;
   void bind_host_units(Stripe& stripe);
   void release_old(const Stripe& stripe);
   void revert(Stripe& stripe);
   // For the collector: the unit moves from `old` to `place` unless it has changed meanwhile.
   void rebind(UnitId unit, Place old, Place place);
   // Programs that can be given out without another superblock.
-  std::uint32_t programs_left(Stream stream) const;
+  std::uint32_t programs_left(Stream stream, std::uint32_t lane = 0) const;
   // Programs that a superblock takes, in its mode.
   std::uint32_t programs_of(std::uint32_t superblock) const {
     return superblocks_[superblock].slc ? slc_programs_ : geometry_.superblock_programs;
@@ -157,13 +164,15 @@ class Ftl : private DieJobOwner {
   bool ages_;  // reads are counted by superblock
   base::Time mapping_time_;
   std::uint32_t gc_start_;
-  std::uint32_t slc_limit_;
+  std::uint32_t slc_limit_;  // out of the over-provisioning,
+  std::uint32_t slc_most_;   // and with those that are used while there are free ones
+  std::uint32_t slc_plenty_;
   std::uint32_t slc_programs_;
   InitialLayout layout_;
   std::unique_ptr<GcPolicy> policy_;
   UnitMap map_;
   Superblocks superblocks_;
-  std::array<Frontier, kStreams> frontiers_;
+  std::vector<Frontier> frontiers_;  // the host's, the collector's, the host's other lanes
   std::unique_ptr<GarbageCollector> collector_;
   std::vector<Stripe*> in_flight_;  // of the host, in the order of their beginning
   ParityPrograms parity_{*this};
@@ -172,6 +181,7 @@ class Ftl : private DieJobOwner {
 
   std::uint64_t host_units_ = 0;
   std::uint64_t slc_units_ = 0;
+  std::uint64_t stream_units_ = 0;
   std::uint64_t gc_units_ = 0;
   std::uint64_t padding_units_ = 0;
   std::uint64_t parity_units_ = 0;

@@ -19,6 +19,7 @@ struct FtlConfig {
   std::uint32_t over_provisioning_percent = 7;
   std::uint32_t mapping_ns = 200;
   bool separate_streams = true;
+  std::uint32_t host_streams = 1;
   bool parity = false;
   AllocationOrder allocation_order = AllocationOrder::channels_first;
   std::string gc_policy = "greedy";
@@ -31,6 +32,7 @@ struct FtlConfig {
   bool copyback = false;
   std::uint32_t erase_parallel_dies = 4;
   std::uint32_t slc_superblocks = 0;
+  std::uint32_t slc_dynamic_superblocks = 0;
   std::uint32_t slc_fold_start = 1;
   bool dynamic_wear_levelling = false;
   std::uint32_t static_wear_gap = 0;
@@ -42,11 +44,12 @@ struct FtlConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(FtlConfig, (),
-                      (over_provisioning_percent, mapping_ns, separate_streams, parity,
-                       allocation_order, gc_policy, gc_choices, gc_start_superblocks,
+                      (over_provisioning_percent, mapping_ns, separate_streams, host_streams,
+                       parity, allocation_order, gc_policy, gc_choices, gc_start_superblocks,
                        gc_stop_superblocks, gc_window_stripes, gc_urgent_superblocks,
                        gc_yields_to_reads, copyback, erase_parallel_dies, slc_superblocks,
-                       slc_fold_start, dynamic_wear_levelling, static_wear_gap, prefill_percent,
-                       precondition, deallocate_ns, deallocate_ns_per_mib))
+                       slc_dynamic_superblocks, slc_fold_start, dynamic_wear_levelling,
+                       static_wear_gap, prefill_percent, precondition, deallocate_ns,
+                       deallocate_ns_per_mib))
 
 }  // namespace nvmesim::models

@@ -6,18 +6,23 @@
 
 namespace nvmesim::models {
 
-std::uint32_t Ftl::programs_left(Stream stream) const {
-  const Frontier& frontier = frontiers_[frontier_of(stream)];
+std::uint32_t Ftl::programs_left(Stream stream, std::uint32_t lane) const {
+  const Frontier& frontier = frontiers_[frontier_of(stream, lane)];
   if (!frontier.open) return 0;
   const std::uint32_t left = programs_of(frontier.superblock) - frontier.next_program;
   return geometry_.parity ? left - (left + geometry_.dies - 1) / geometry_.dies : left;
 }
 
-Place Ftl::allocate(Stream stream) {
-  Frontier& frontier = frontiers_[frontier_of(stream)];
+bool Ftl::slc_allowed() const {
+  const std::uint32_t used = superblocks_.slc_used();
+  if (used >= slc_most_) return false;
+  return superblocks_.free_count() > (used < slc_limit_ ? gc_start_ + 1 : slc_plenty_);
+}
+
+Place Ftl::allocate(Stream stream, std::uint32_t lane) {
+  Frontier& frontier = frontiers_[frontier_of(stream, lane)];
   if (!frontier.open) {
-    const bool slc = stream == Stream::kHost && superblocks_.slc_used() < slc_limit_ &&
-                     superblocks_.free_count() > gc_start_ + 1;
+    const bool slc = stream == Stream::kHost && slc_allowed();
     frontier = {superblocks_.open(scheduler_.now(), slc), 0, true};
   }
   const Place first = frontier.superblock * geometry_.superblock_units +
@@ -62,22 +67,24 @@ void Ftl::ParityPrograms::array_done(DieJob& job) {
 }
 
 std::uint32_t Ftl::next_die(Stream stream) const {
-  const Frontier& frontier = frontiers_[frontier_of(stream)];
+  const Frontier& frontier = frontiers_[frontier_of(stream, 0)];
   const std::uint32_t program = frontier.open ? frontier.next_program : 0;
   return geometry_.die_of_stripe(program * geometry_.program_rows);
 }
 
 void Ftl::reserve(Stripe& stripe) {
   stripe.stream = Stream::kGc;
+  stripe.lane = 0;
   stripe.holds = false;
   stripe.copyback = true;
   place(stripe);
 }
 
-void Ftl::program(Stripe& stripe, Stream stream) {
+void Ftl::program(Stripe& stripe, Stream stream, std::uint32_t lane) {
   const auto count = static_cast<std::uint32_t>(stripe.units.size());
   NVMESIM_ASSERT(count > 0 && count <= geometry_.program_units, "a stripe of a wrong size");
   stripe.stream = stream;
+  stripe.lane = lane;
   stripe.holds = false;
   stripe.copyback = false;
   place(stripe);
@@ -91,13 +98,14 @@ void Ftl::program(Stripe& stripe, Stream stream) {
 
 void Ftl::place(Stripe& stripe) {
   const auto count = static_cast<std::uint32_t>(stripe.units.size());
-  stripe.first = allocate(stripe.stream);
+  stripe.first = allocate(stripe.stream, stripe.lane);
   for (std::uint32_t i = 0; i < count; ++i) {
     map_.write_record(stripe.first + i, stripe.units[i].unit.value());
   }
   if (stripe.stream == Stream::kHost) {
     bind_host_units(stripe);
     host_units_ += count;
+    if (stripe.lane != 0) stream_units_ += count;
     if (superblocks_[geometry_.superblock_of(stripe.first)].slc) slc_units_ += count;
   } else {
     gc_units_ += count;
@@ -183,10 +191,11 @@ void Ftl::array_done(DieJob& job) {
 // A program fails: the block is bad from its next erase on; what it held is written elsewhere.
 bool Ftl::failed(Stripe& stripe) {
   if (!reliability_.program_fails()) return false;
-  const std::uint64_t room =
-      programs_left(stripe.stream) + std::uint64_t{superblocks_.free_count()} * data_programs();
+  const std::uint64_t room = programs_left(stripe.stream, stripe.lane) +
+                             std::uint64_t{superblocks_.free_count()} * data_programs();
   if (room <= collector_->programs_needed() + 1) return false;  // no room to fail
-  const bool last_one = programs_left(stripe.stream) == 0 && superblocks_.free_count() <= 1;
+  const bool last_one =
+      programs_left(stripe.stream, stripe.lane) == 0 && superblocks_.free_count() <= 1;
   if (separate_ && stripe.stream == Stream::kHost && last_one) return false;  // the collector's
   ++failed_programs_;
   superblocks_[geometry_.superblock_of(stripe.first)].suspect =
@@ -199,7 +208,7 @@ bool Ftl::failed(Stripe& stripe) {
 
 void Ftl::place_again(Stripe& stripe) {
   const Place was = stripe.first;
-  stripe.first = allocate(stripe.stream);
+  stripe.first = allocate(stripe.stream, stripe.lane);
   for (std::uint32_t i = 0; i < stripe.units.size(); ++i) {
     const std::uint64_t unit = stripe.units[i].unit.value();
     const Place place = stripe.first + i;

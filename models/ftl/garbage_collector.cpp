@@ -30,14 +30,19 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
   statistics.add(name + ".ftl.gc_runs", "1", "superblocks collected", runs_);
   statistics.add(name + ".ftl.copyback_units", "1", "of gc_units, that never left their die",
                  copied_back_);
+  const auto add_cause = [&](const char* cause, const char* help, Cause of) {
+    statistics.add(name + ".ftl." + cause + "_units", "1", help,
+                   units_of_[static_cast<std::size_t>(of)]);
+  };
+  add_cause("space", "of gc_units, to make room", Cause::kSpace);
+  add_cause("refresh", "of gc_units, for reads, retention or a failed program", Cause::kRefresh);
+  add_cause("fold", "of gc_units, out of the SLC cache", Cause::kFold);
+  add_cause("wear", "of gc_units, to level wear", Cause::kWear);
   statistics.add(name + ".ftl.erased_superblocks", "1", "superblocks erased", erased_);
   statistics.add(name + ".ftl.refreshes", "1",
                  "superblocks written anew for reads, retention or a failed program", refreshes_);
-  statistics.add(name + ".ftl.refresh_units", "1", "of gc_units, for that", refresh_units_);
   statistics.add(name + ".ftl.folds", "1", "superblocks of the SLC cache that were folded", folds_);
-  statistics.add(name + ".ftl.fold_units", "1", "of gc_units, for that", fold_units_);
   statistics.add(name + ".ftl.wear_moves", "1", "superblocks moved to level wear", wear_moves_);
-  statistics.add(name + ".ftl.wear_units", "1", "of gc_units, for that", wear_units_);
 }
 
 void GarbageCollector::kick() {
@@ -104,7 +109,8 @@ void GarbageCollector::read_stripe(std::uint32_t stripe) {
     }
     for (; bits != 0; bits &= bits - 1) {
       const Place place = first + done + static_cast<std::uint32_t>(std::countr_zero(bits));
-      move->units.push_back({UnitId{ftl_.map_.record(place)}, place, kNoPlace, 0});
+      move->units.push_back(
+          {UnitId{ftl_.map_.record(place)}, place, kNoPlace, 0, static_cast<std::uint8_t>(cause_)});
     }
   }
   if (move == nullptr) return;
@@ -117,6 +123,12 @@ void GarbageCollector::read_stripe(std::uint32_t stripe) {
   move->die = geometry_.die_of_stripe(number);
   move->row = geometry_.row_of_stripe(number);
   move->ready_at = base::kTimeZero;
+  move->planes = 0;
+  if (nand_.independent_planes()) {
+    for (const Stripe::Unit& unit : move->units) {
+      move->planes |= 1u << geometry_.plane_of(unit.source);
+    }
+  }
   if (ftl_.reliability_.bit_errors()) draw_retries(*move);
   if (copyback_) plan_copyback(*move);
   nand_.submit(*move);
@@ -173,6 +185,7 @@ void GarbageCollector::plan_copyback(Move& move) {
   move.copyback->units = move.units;
   move.copyback->stripe_owner = this;
   copied_back_ += move.units.size();
+  count_causes(*move.copyback);
   ftl_.reserve(*move.copyback);
 }
 
@@ -263,7 +276,12 @@ void GarbageCollector::program_filling() {
   Stripe* stripe = filling_;
   filling_ = nullptr;
   stripe->stripe_owner = this;
+  count_causes(*stripe);
   ftl_.program(*stripe, Stream::kGc);
+}
+
+void GarbageCollector::count_causes(const Stripe& stripe) {
+  for (const Stripe::Unit& unit : stripe.units) ++units_of_[unit.cause];
 }
 
 void GarbageCollector::stripe_programmed(Stripe& stripe) {
@@ -274,9 +292,6 @@ void GarbageCollector::stripe_programmed(Stripe& stripe) {
   }
   units_open_ -= count;
   units_settled_ += count;
-  if (cause_ == Cause::kRefresh) refresh_units_ += count;
-  if (cause_ == Cause::kWear) wear_units_ += count;
-  if (cause_ == Cause::kFold) fold_units_ += count;
   stripes_.give(&stripe);
   erase_drained();
   read_on();

@@ -6,6 +6,7 @@
 // level wear, what lies on the least worn superblock.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -58,6 +59,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
  private:
   static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
   enum class Cause : std::uint8_t { kSpace, kRefresh, kWear, kFold };
+  static constexpr std::size_t kCauses = 4;
   struct Move : DieJob {
     std::vector<Stripe::Unit> units;
     std::uint32_t retries = 0;
@@ -98,6 +100,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   void moved_in(std::uint64_t move);
   void plan_copyback(Move& move);
   void program_filling();
+  void count_causes(const Stripe& stripe);
   void finish_victim_if_done();
   void erase_drained();
   void flush_if_stuck();
@@ -143,11 +146,9 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint64_t copied_back_ = 0;
   std::uint64_t erased_ = 0;
   std::uint64_t refreshes_ = 0;
-  std::uint64_t refresh_units_ = 0;
   std::uint64_t folds_ = 0;
-  std::uint64_t fold_units_ = 0;
   std::uint64_t wear_moves_ = 0;
-  std::uint64_t wear_units_ = 0;
+  std::array<std::uint64_t, kCauses> units_of_{};  // programmed, by cause
 };
 
 }  // namespace nvmesim::models

@@ -25,6 +25,8 @@ bool GarbageCollector::fits(std::uint32_t superblock) const {
 // Takes only what gives back at least one program, and what surely fits into the places that the
 // collector can have; if it does not fit now, an erase under way will make the room.
 bool GarbageCollector::choose_victim() {
+  // What a dynamic SLC cache took gives back most.
+  if (ftl_.superblocks_.slc_used() > ftl_.slc_limit_ && choose_fold()) return true;
   const auto pick = ftl_.policy_->pick(geometry_.data_units - geometry_.program_units);
   if (!pick) return choose_fold();
   if (!fits(*pick)) return false;

@@ -11,9 +11,9 @@
 namespace nvmesim::models {
 
 // Streams have open superblocks of their own, so that what is moved does not mix with what is new.
+// The host's has lanes, each with its own again: one for writes without a stream of the host, the
+// others by the number of that stream.
 enum class Stream : std::uint8_t { kHost, kGc };
-inline constexpr std::size_t kStreams = 2;
-
 struct Stripe;
 
 class StripeOwner {
@@ -31,12 +31,14 @@ struct Stripe : DieJob {
     std::uint32_t source = 0;   // the owner's: a buffer slot, or the place that it is moved from
     Place old = kNoPlace;       // the FTL's: where the host's unit lay before,
     std::uint8_t old_mark = 0;  // and under which mark
+    std::uint8_t cause = 0;     // the collector's: why it is moved
   };
   std::vector<Unit> units;  // fewer than a program: the rest is padding
   StripeOwner* stripe_owner = nullptr;
   Place first = kNoPlace;  // of units[0]; the others follow
   Stream stream = Stream::kHost;
-  bool holds = false;  // the old places are held until the program has ended
+  std::uint32_t lane = 0;  // of the host
+  bool holds = false;      // the old places are held until the program has ended
 };
 
 }  // namespace nvmesim::models

@@ -35,11 +35,12 @@ struct DieJob {
   DieJobOwner* owner = nullptr;
   JobClass job_class = JobClass::kHostRead;
   std::uint32_t die = 0;
-  std::uint32_t row = 0;    // page within the block: its type decides the read time
-  std::uint32_t pages = 0;  // program: pages of data that are sent in
-  bool slc = false;         // the block is used with one bit a cell
-  bool copyback = false;    // program: of what the read whose array_done() this is left in the die
-  base::Time ready_at{0};   // the array must not begin before
+  std::uint32_t row = 0;     // page within the block: its type decides the read time
+  std::uint32_t pages = 0;   // program: pages of data that are sent in
+  std::uint32_t planes = 0;  // read: a bit for each plane; used with independent_plane_reads
+  bool slc = false;          // the block is used with one bit a cell
+  bool copyback = false;     // program: of what the read whose array_done() this is left in the die
+  base::Time ready_at{0};    // the array must not begin before
 
   // Set by the die.
   base::Time submitted{0};

@@ -54,6 +54,7 @@ struct Geometry {
     const std::uint32_t turn = turn_of_stripe(stripe);
     return ways == 0 ? turn : turn % ways * channels + turn / ways;
   }
+  std::uint32_t plane_of(Place place) const { return place % stripe_units / page_units; }
   // The how manieth of its row of programs.
   std::uint32_t turn_of_stripe(std::uint32_t stripe) const {
     return stripe % superblock_stripes / program_rows % dies;

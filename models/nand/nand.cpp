@@ -19,6 +19,8 @@ base::Time Nand::Die::spent_at(std::size_t cause_index, base::Time when) const {
 base::Time Nand::Die::busy_at(base::Time when) const {
   base::Time total{0};
   for (std::size_t i = 0; i < kDieCauses; ++i) total += spent_at(i, when);
+  total += read_by_planes;
+  if (reading != 0 && when > reading_since) total += when - reading_since;
   return total;
 }
 
@@ -42,6 +44,9 @@ Nand::Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& 
       dies_(geometry.dies) {
   for (const std::uint32_t time : config.read_ns) read_.push_back(base::nanoseconds(time));
   for (const std::uint32_t time : config.program_ns) program_.push_back(base::nanoseconds(time));
+  if (config.independent_plane_reads) {
+    for (Die& die : dies_) die.planes.resize(geometry.planes);
+  }
   for (std::uint32_t i = 0; i < geometry.channels; ++i) {
     const std::uint32_t number =
         order == ConstructionOrder::kForward ? i : geometry.channels - 1 - i;
@@ -66,6 +71,9 @@ void Nand::add_statistics(base::StatisticsRegistry& statistics, const std::strin
                  program_suspends_);
   statistics.add(name + ".nand.erase_suspends", "1", "erases that were suspended for a read",
                  erase_suspends_);
+  statistics.add(name + ".nand.plane_reads_beside", "1",
+                 "array reads that began while another plane of the die was reading",
+                 reads_beside_);
   statistics.add(name + ".nand.cache_programs", "1",
                  "programs whose data went in while another one was programmed", cache_programs_);
   statistics.add(name + ".nand.copybacks", "1", "programs of data that never left its die",
@@ -92,9 +100,13 @@ void Nand::submit(DieJob& job) {
   job.suspends = 0;
   job.polled = false;
   job.found = die.current != nullptr ? die.cause : DieCause::kRead;
-  for (std::size_t i = 0; i < kDieCauses; ++i) job.waited[i] = die.spent_at(i, now);
+  if (die.planes.empty()) {
+    for (std::size_t i = 0; i < kDieCauses; ++i) job.waited[i] = die.spent_at(i, now);
+  } else {
+    for (std::size_t i = 0; i < kDieCauses; ++i) job.waited[i] = spent_before(die, job, i, now);
+  }
   ++jobs_open_;
-  if (die.current == nullptr) {
+  if (!die.busy()) {
     begin(job.die, job);
     return;
   }
@@ -110,12 +122,17 @@ void Nand::submit(DieJob& job) {
     consider_suspend(job.die);
   }
   if (config_.cache_program && is_program(job)) load_next(job.die);
+  if (!die.planes.empty()) serve_planes(job.die);
 }
 
 // A read that must wait for the registers is committed to its later beginning at once; what needs
 // the channel then gets an entry there.
 void Nand::begin(std::uint32_t number, DieJob& job) {
   Die& die = dies_[number];
+  if (!die.planes.empty() && is_read(job)) {
+    begin_on_planes(number, job);
+    return;
+  }
   const base::Time now = scheduler_.now();
   base::Time start = std::max(now, job.ready_at);
   die.current = &job;
@@ -191,7 +208,9 @@ void Nand::account_wait(const Die& die, DieJob& job) const {
     return;
   }
   for (std::size_t i = 0; i < kDieCauses; ++i) {
-    job.waited[i] = die.spent[i] - job.waited[i];
+    const base::Time spent =
+        die.planes.empty() ? die.spent[i] : spent_before(die, job, i, base::kTimeZero);
+    job.waited[i] = spent - job.waited[i];
     unexplained -= job.waited[i];
   }
   job.waited[static_cast<std::size_t>(DieCause::kRead)] += unexplained;
@@ -216,6 +235,9 @@ Nand::Transfer Nand::transfer_out(std::uint32_t die, std::uint32_t bytes, bool f
   const base::Time end = start + duration;
   channel.bytes += bytes;
   dies_[die].out_newest = end;
+  for (Plane& plane : dies_[die].planes) {
+    if (plane.job != nullptr && plane.job == dies_[die].sending) plane.out_newest = end;
+  }
   return {start, end, end + ecc_};
 }
 
@@ -270,7 +292,11 @@ void Nand::finish_current(std::uint32_t number) {
     begin(number, next);
     return;
   }
-  if (die.waiting > 0) serve_next(number);
+  if (!die.planes.empty()) {
+    serve_planes(number);
+  } else if (die.waiting > 0) {
+    serve_next(number);
+  }
 }
 
 void Nand::serve_next(std::uint32_t number) {
@@ -299,6 +325,7 @@ void Nand::power_cut() {
       die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
     }
     scheduler_.cancel(die.load_event);
+    drop_plane_reads(die);
     drop(die.current);
     drop(die.suspended);
     drop(die.loading);

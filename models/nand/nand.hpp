@@ -14,6 +14,10 @@
 // suspend time the die serves all reads that wait, then goes on with what was left, plus the time
 // to resume. It is left alone for suspend_gap_ns after each resume, after suspend_limit suspends,
 // when it has aged beyond age_limit_us, and when less is left than a suspend costs.
+//
+// With independent_plane_reads a read occupies only its own planes, and reads of other planes of
+// the die begin while it runs. On each plane reads keep their order; one of several planes waits
+// for all of them. A program or an erase waits until no plane reads.
 #pragma once
 
 #include <array>
@@ -56,6 +60,8 @@ class Nand {
 
   // Command and address cycles of one operation.
   base::Time command_time() const { return command_; }
+  // Whether DieJob::planes of reads is looked at; 0 there means all planes.
+  bool independent_planes() const { return config_.independent_plane_reads; }
   base::Time busy(std::uint32_t die) const { return dies_[die].busy_at(scheduler_.now()); }
   // Jobs that are running or waiting.
   std::uint64_t jobs_open() const { return jobs_open_; }
@@ -63,6 +69,15 @@ class Nand {
 
  private:
   enum class Phase : std::uint8_t { kIdle, kDataIn, kReading, kArray, kStatus, kSuspending };
+  // A plane that reads by itself.
+  struct Plane {
+    DieJob* job = nullptr;  // also on the other planes of the job
+    base::Time begun{0};
+    base::Time out_newest{0};  // as of a die
+    base::Time out_older{0};
+    base::Scheduler::Handle event;               // on the job's first plane
+    std::array<base::Time, kDieCauses> spent{};  // by reads that have ended
+  };
   struct Die {
     std::array<DieJob*, kJobClasses> heads{};
     std::array<DieJob*, kJobClasses> tails{};
@@ -86,7 +101,14 @@ class Nand {
     std::array<base::Time, kDieCauses> spent{};  // by jobs that have ended
     base::Time out_newest{0};  // when the registers of the last read will be empty,
     base::Time out_older{0};   // and those of the read before it
+    // With independent_plane_reads; else there are no planes.
+    std::vector<Plane> planes;
+    std::uint32_t reading = 0;        // a bit for each plane that reads
+    const DieJob* sending = nullptr;  // the read whose array_done() is running
+    base::Time reading_since{0};
+    base::Time read_by_planes{0};  // time when some plane was reading, up to reading_since
 
+    bool busy() const { return current != nullptr || reading != 0; }
     base::Time spent_at(std::size_t cause_index, base::Time when) const;
     base::Time busy_at(base::Time when) const;
   };
@@ -118,6 +140,16 @@ class Nand {
   void suspended(std::uint64_t number);
   void resume(std::uint32_t number);
   void drop(DieJob* job);
+  std::uint32_t planes_of(const DieJob& job) const;
+  base::Time spent_before(const Die& die, const DieJob& job, std::size_t cause,
+                          base::Time when) const;
+  void begin_on_planes(std::uint32_t number, DieJob& job);
+  void command_in_on_planes(std::uint64_t number_and_plane);
+  void commanded_on_planes(std::uint32_t number, std::uint32_t plane, base::Time when);
+  void planes_done(std::uint64_t number_and_plane);
+  bool begin_free_read(std::uint32_t number, std::size_t queue, std::uint32_t& claimed);
+  void serve_planes(std::uint32_t number);
+  void drop_plane_reads(Die& die);
 
   const Geometry& geometry_;
   base::Scheduler& scheduler_;
@@ -143,6 +175,7 @@ class Nand {
   std::uint64_t erases_ = 0;
   std::uint64_t program_suspends_ = 0;
   std::uint64_t erase_suspends_ = 0;
+  std::uint64_t reads_beside_ = 0;
   std::uint64_t cache_programs_ = 0;
   std::uint64_t copybacks_ = 0;
 };

@@ -32,6 +32,7 @@ struct NandConfig {
   std::uint32_t ecc_ns = 2'000;
   bool command_on_bus = false;
   bool cache_read = true;
+  bool independent_plane_reads = false;
   bool cache_program = false;
   std::string die_policy = "read_first";
   std::string channel_policy = "fifo";
@@ -54,9 +55,10 @@ BOOST_DESCRIBE_STRUCT(NandConfig, (),
                       (channels, dies_per_channel, planes_per_die, blocks_per_plane,
                        pages_per_block, page_bytes, cell_bits, one_shot, program_passes, read_ns,
                        program_ns, erase_ns, slc_read_ns, slc_program_ns, channel_mb_per_s,
-                       command_ns, status_ns, ecc_ns, command_on_bus, cache_read, cache_program,
-                       die_policy, channel_policy, age_limit_us, program_suspend, erase_suspend,
-                       program_suspend_ns, erase_suspend_ns, resume_ns, suspend_limit,
-                       suspend_gap_ns, read_nj, program_nj, erase_nj, transfer_pj_per_byte))
+                       command_ns, status_ns, ecc_ns, command_on_bus, cache_read,
+                       independent_plane_reads, cache_program, die_policy, channel_policy,
+                       age_limit_us, program_suspend, erase_suspend, program_suspend_ns,
+                       erase_suspend_ns, resume_ns, suspend_limit, suspend_gap_ns, read_nj,
+                       program_nj, erase_nj, transfer_pj_per_byte))
 
 }  // namespace nvmesim::models

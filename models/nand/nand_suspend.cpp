@@ -40,6 +40,11 @@ void Nand::suspended(std::uint64_t argument) {
   die.spent[static_cast<std::size_t>(die.cause)] += now - die.begun;
   die.suspended = die.current;
   die.current = nullptr;
+  if (!die.planes.empty()) {
+    die.phase = Phase::kIdle;
+    serve_planes(number);
+    return;
+  }
   DieJob*& head = die.heads[static_cast<std::size_t>(JobClass::kHostRead)];
   DieJob& next = *head;
   head = next.next;

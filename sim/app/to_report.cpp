@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace nvmesim::app {
 namespace {
@@ -152,9 +153,15 @@ void add_measured(report::RunReport& report, const MeasuredSpan& span,
   flash.host_bytes = value_of(rows, "device.controller.written_bytes");
   flash.host_programmed_bytes = bytes("device.media.ftl.host_units");
   flash.moved_bytes = bytes("device.media.ftl.gc_units");
-  flash.media_bytes = flash.host_programmed_bytes + flash.moved_bytes +
-                      bytes("device.media.ftl.padding_units") +
-                      bytes("device.media.ftl.parity_units");
+  flash.by_cause = {flash.host_programmed_bytes,
+                    bytes("device.media.ftl.space_units"),
+                    bytes("device.media.ftl.fold_units"),
+                    bytes("device.media.ftl.refresh_units"),
+                    bytes("device.media.ftl.wear_units"),
+                    bytes("device.media.ftl.parity_units"),
+                    bytes("device.media.ftl.padding_units"),
+                    value_of(rows, "device.media.map_cache.written")};
+  flash.media_bytes = std::accumulate(flash.by_cause.begin(), flash.by_cause.end(), 0ull);
   flash.garbage_collections = value_of(rows, "device.media.ftl.gc_runs");
   flash.erases = value_of(rows, "device.media.nand.erases");
   report.flash = flash;

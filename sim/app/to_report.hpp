@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "models/media_factory.hpp"
+#include "models/media_config.hpp"
 #include "sim/app/measured_span.hpp"
 #include "sim/report/run_report.hpp"
 #include "sim/workload/result.hpp"

@@ -188,6 +188,14 @@ json::object flash_json(const FlashReport& flash) {
   result["garbage_collections"] = flash.garbage_collections;
   result["moved_bytes"] = flash.moved_bytes;
   result["erases"] = flash.erases;
+  json::object& causes = (result["by_cause"] = json::object()).as_object();
+  for (std::size_t i = 0; i < kWriteCauses.size(); ++i) {
+    json::object cause{{"bytes", flash.by_cause[i]}};
+    if (flash.host_bytes != 0) {
+      cause["amplification_ratio"] = ratio(flash.by_cause[i], flash.host_bytes);
+    }
+    causes[key(kWriteCauses[i])] = std::move(cause);
+  }
   return result;
 }
 

@@ -128,6 +128,12 @@ struct ReadsReport {
   std::uint64_t unwritten = 0;  // of them, with a block that was never written or is deallocated
 };
 
+// Why flash is programmed: for the host, to make room, out of the SLC cache into full cells, for
+// reads or retention, to level wear, with parity, with nothing (to fill a program), with the
+// mapping table.
+inline constexpr std::array<std::string_view, 8> kWriteCauses{
+    "host", "collection", "folding", "refresh", "wear_levelling", "parity", "padding", "mapping"};
+
 // Media with pages that are programmed and blocks that are erased.
 struct FlashReport {
   std::uint64_t host_bytes = 0;             // written by the host
@@ -136,6 +142,7 @@ struct FlashReport {
   std::uint64_t garbage_collections = 0;
   std::uint64_t moved_bytes = 0;  // by garbage collection
   std::uint64_t erases = 0;
+  std::array<std::uint64_t, kWriteCauses.size()> by_cause{};  // media_bytes, in bytes each
 };
 
 // A request that was open when nothing moved any more.

@@ -171,6 +171,15 @@ TEST_CASE("no more streams are open than there are resources") {
     CHECK(bench.write(stream) == Status::kSuccess);
   CHECK(bench.parameters().nso == 2);
 }
+TEST_CASE("the media learns the stream of a write, and of no write without one") {
+  Ready bench;
+  CHECK(bench.write(0, 0) == Status::kSuccess);
+  bench.enable_streams();
+  CHECK(bench.write(5) == Status::kSuccess);
+  CHECK(bench.write(5, 0) == Status::kSuccess);  // DSPEC without a directive type
+  CHECK(bench.write(3) == Status::kSuccess);
+  CHECK(bench.media.write_streams == std::vector<std::uint16_t>{0, 5, 0, 3});
+}
 TEST_CASE("a write with a directive that is not enabled is refused") {
   Ready bench;
   CHECK(bench.write(1) == Status::kInvalidField);

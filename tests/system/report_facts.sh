@@ -37,7 +37,7 @@ jsonschema.validate(r, json.load(open(os.environ["root"] + "/sim/report/schema.j
 def stat(name):
     return r["statistics"][name]["value"]
 for expression in sys.argv[1:]:
-    assert eval(expression), expression
+    assert eval("(" + expression + ")"), expression
 PYTHON
 }
 
@@ -97,6 +97,46 @@ holds '0 < r["requests"]["warmup"] < 5000' \
   'abs(stat("device.media.ftl.free_superblocks")) > 0' \
   'r["statistics"]["device.media.ftl.free_superblocks"]["level"]' \
   'r["workload"]["warmup_ms"] == 10'
+
+# All that flash can tell: why it was programmed, what wore, what was hit, what suspended, what each
+# read waited for at a die.
+cat >flash.json <<'JSON'
+{"device": {"media": {
+  "capacity_bytes": 134217728, "keep_data": false,
+  "nand": {"channels": 2, "dies_per_channel": 2, "pages_per_block": 24, "program_suspend": true,
+           "erase_suspend": true, "age_limit_us": 500000, "independent_plane_reads": true},
+  "reliability": {"bit_errors": true, "rber_ppb": 8000000, "refresh_reads": 600},
+  "ftl": {"over_provisioning_percent": 30, "parity": true, "slc_superblocks": 2,
+          "static_wear_gap": 1, "dynamic_wear_levelling": true},
+  "write_buffer": {"bytes": 2097152},
+  "read_cache": {"bytes": 262144, "ahead_units": 16},
+  "map_cache": {"bytes": 16384, "write_back": true}}}}
+JSON
+printf '%s\n' [global] ioengine=libaio [mix] iodepth=16 rw=randrw bs=4k size=48m io_size=300m \
+  norandommap=1 number_ios=60000 [again] iodepth=1 rw=read bs=4k size=1m io_size=16m >flash.fio
+ends 0 run flash.fio --drive flash.json --precondition random --fill 60% --no-summary
+holds 'sum(c["bytes"] for c in r["flash"]["by_cause"].values()) == r["flash"]["media_bytes"]' \
+  'all(c["bytes"] > 0 for c in r["flash"]["by_cause"].values())' \
+  'abs(sum(c["amplification_ratio"] for c in r["flash"]["by_cause"].values())
+       - r["flash"]["write_amplification_ratio"]) < 1e-5' \
+  'r["flash"]["moved_bytes"] == 4096 * stat("device.media.ftl.gc_units")
+     == sum(r["flash"]["by_cause"][c]["bytes"]
+            for c in ("collection", "folding", "refresh", "wear_levelling"))' \
+  'r["flash"]["erases"] == stat("device.media.nand.erases") > 0' \
+  'sum(s["value"] for n, s in r["statistics"].items() if "ftl.wear_from_" in n) > 20' \
+  'stat("device.media.ftl.wear_most") > stat("device.media.ftl.wear_least") >= 0' \
+  'all(stat("device.media." + n) > 0 for n in
+       ("read_cache.hits", "read_cache.ahead_hits", "read.buffer_hits", "read.media_units",
+        "map_cache.hits", "map_cache.misses", "map_cache.write_backs", "write_buffer.coalesced",
+        "reliability.read_retries", "reliability.retried_reads", "nand.program_suspends",
+        "nand.erase_suspends", "nand.plane_reads_beside", "nand.energy_uj"))' \
+  'len(r["utilisation"]["die"]["members"]) == 4 and len(r["utilisation"]["channel"]["members"]) == 2' \
+  'all(0 < m["busy_ratio"] <= 1 for g in ("die", "channel")
+       for m in r["utilisation"][g]["members"].values())' \
+  'all(r["operations"]["read"]["stages"]["die_wait_" + c]["total_ps"] > 0
+       for c in ("read", "program", "erase", "gc"))' \
+  'sum(s["total_ps"] for s in r["operations"]["read"]["stages"].values())
+     == r["operations"]["read"]["latency"]["total_ps"]'
 
 # XPoint media check their reads as well.
 job small rw=randwrite bs=512 size=1m number_ios=200

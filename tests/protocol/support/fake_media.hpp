@@ -41,6 +41,7 @@ class FakeMedia : public models::Media {
     command.parts_open = static_cast<std::uint32_t>(command.parts.size());
     running_.insert(&command);
     if (command.op == models::MediaOp::kRead && command.limited_retry) ++limited_reads;
+    if (command.op == models::MediaOp::kWrite) write_streams.push_back(command.stream);
     if (held) {
       waiting_.push_back(&command);
       return;
@@ -114,6 +115,7 @@ class FakeMedia : public models::Media {
   std::uint64_t cancelled = 0;
   std::uint64_t flushes = 0;
   std::uint64_t limited_reads = 0;
+  std::vector<std::uint16_t> write_streams;  // of each write, in order
   std::uint64_t last_durable_writes = 0;
 
  private:

@@ -109,12 +109,24 @@ TEST_CASE("what foreign modules attach for one transaction ends with it") {
 }
 
 TEST_CASE("a pool ends with payloads in flight, before or after the pool of their buffers") {
+  int freed = 0;
   auto buffers = std::make_unique<BufferPool>(64);
+  auto later = std::make_unique<BufferPool>(64);
   auto pool = std::make_unique<Pool>();
-  for (int i = 0; i < 3; ++i) pool->take()->buffer = buffers->take();
+  BufferRef kept;
+  for (int i = 0; i < 3; ++i) {
+    Pool::Payload* payload = pool->take();
+    payload->buffer = (i == 0 ? later : buffers)->take();
+    payload->set_auto_extension(new Foreign(freed));
+    kept = payload->buffer;
+  }
+  kept->data()[63] = std::byte{0x5A};
   buffers.reset();
-  pool.reset();  // wrong frees and leaks show under the sanitizer
-  SUCCEED();
+  CHECK(freed == 0);
+  pool.reset();
+  CHECK(freed == 3);  // each once, with its payload
+  CHECK(later->in_use() == 0);
+  CHECK(kept->data()[63] == std::byte{0x5A});  // who holds a buffer has its bytes
 }
 
 TEST_CASE("inline data has a limit") {

@@ -138,6 +138,82 @@ TEST_CASE("host memory that is dropped while it is read costs a read of the NAND
   rig.run();
   CHECK(read.command.parts[0].stages.spent(Stage::kMapping) == 10us + 100ns);
 }
+TEST_CASE("pages of the table with fewer entries: more of them, loaded one by one") {
+  MediaConfig config = cached();
+  config.map_cache.entries_per_page = 256;  // 1 KiB each: eight of them
+  Rig rig(config);
+  for (std::uint64_t page = 0; page < 8; ++page) CHECK(wait_of(rig, page * 256) == 10us);
+  CHECK(wait_of(rig, 255) == 0us);
+  CHECK(wait_of(rig, 8 * 256) == 10us);  // takes the place of the second
+  CHECK(wait_of(rig, 2 * 256) == 0us);
+  CHECK(wait_of(rig, 256) == 10us);
+  base::StatisticsRegistry statistics;
+  config.map_cache.entries_per_page = 200;
+  CHECK_THROWS_AS(make_media(config, rig.scheduler, 1, statistics, "other"), base::UserError);
+  config.map_cache.entries_per_page = 1024;
+  config.map_cache.bytes = 4095;
+  CHECK_THROWS_AS(make_media(config, rig.scheduler, 1, statistics, "other"), base::UserError);
+}
+namespace {
+// Until a write of `unit` has its room in the buffer.
+base::Time write_wait(Rig& rig, std::uint64_t unit) {
+  auto& write = rig.write(unit);
+  rig.run();
+  return write.command.parts[0].stages.spent(Stage::kMapping);
+}
+MediaConfig written_back() {
+  MediaConfig config = cached();
+  config.map_cache.write_back = true;
+  config.map_cache.write_ns = 300'000;
+  return config;
+}
+}  // namespace
+TEST_CASE("without write-back writes do not wait for the table and it is never written") {
+  Rig rig(cached());
+  for (std::uint64_t segment = 0; segment < 8; ++segment) {
+    CHECK(write_wait(rig, segment * kFar) == 0us);
+  }
+  CHECK(rig.statistic("map_cache.misses") == 0);
+  CHECK(rig.statistic("map_cache.write_backs") == 0);
+}
+TEST_CASE("with write-back a changed segment is written before another takes its place") {
+  Rig rig(written_back());
+  CHECK(write_wait(rig, 0) == 10us);
+  CHECK(write_wait(rig, 1) == 0us);
+  CHECK(wait_of(rig, kFar) == 10us);       // both places are taken
+  CHECK(wait_of(rig, 2 * kFar) == 310us);  // the changed one makes room
+  CHECK(wait_of(rig, 3 * kFar) == 10us);   // that of a read needs no write
+  CHECK(write_wait(rig, 3 * kFar) == 0us);
+  CHECK(write_wait(rig, 4 * kFar) == 10us);
+  CHECK(rig.statistic("map_cache.write_backs") == 1);
+  CHECK(write_wait(rig, 5 * kFar) == 310us);
+  CHECK(rig.statistic("map_cache.write_backs") == 2);
+  CHECK(rig.statistic("map_cache.misses") == 6);
+}
+TEST_CASE("a changed segment goes to host memory and to the NAND, and comes back from the host") {
+  Rig rig(written_back());
+  HostMemory memory(rig.scheduler, 64);
+  rig.media->memory_user()->lent(memory, false);
+  CHECK(write_wait(rig, 0) == 10us);
+  CHECK(wait_of(rig, kFar) == 10us);
+  CHECK(wait_of(rig, 2 * kFar) == 310us);
+  CHECK(memory.writes == 1);
+  CHECK(wait_of(rig, 0) == 1us);
+  CHECK(rig.statistic("map_cache.host_hits") == 1);
+  CHECK(write_wait(rig, 0) == 0us);
+  CHECK(wait_of(rig, 2 * kFar) == 0us);  // in the controller, used after it
+  const int before = memory.writes;
+  CHECK(wait_of(rig, 3 * kFar) == 310us);
+  CHECK(memory.writes == before + 1);  // what the host had is old
+}
+TEST_CASE("after a power cut the table is not in the controller") {
+  Rig rig(written_back());
+  CHECK(write_wait(rig, 0) == 10us);
+  rig.media->power_cut();
+  rig.media->power_on();
+  CHECK(wait_of(rig, 0) == 10us);
+  CHECK(rig.statistic("map_cache.write_backs") == 0);
+}
 TEST_CASE("metadata is kept with its blocks, through parts of units") {
   MediaConfig config = cached();
   config.map_cache.bytes = 0;

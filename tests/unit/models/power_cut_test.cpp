@@ -59,6 +59,9 @@ class Cutter {
       } while (overlaps(first, count));
       rig_.set(*io, MediaOp::kWrite, first * kUnitBytes, count * kUnitBytes, ++version_);
       io->command.force_unit_access = flushes_ && random_.chance(1, 8);
+      if (rig_.nand().ftl().lanes() > 1) {
+        io->command.stream = static_cast<std::uint16_t>(random_.below(4));
+      }
       for (std::uint64_t unit = first; unit < first + count; ++unit) {
         busy_[unit] = true;
         sent_[unit] = version_;
@@ -179,6 +182,21 @@ TEST_CASE("two hundred power cuts in cache programs, copybacks and reading ahead
   CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
 }
 
+TEST_CASE("two hundred power cuts with streams, a dynamic SLC cache and reads by planes") {
+  MediaConfig config = tiny();
+  config.nand.independent_plane_reads = true;
+  config.nand.program_suspend = true;
+  config.ftl.host_streams = 3;
+  config.ftl.slc_dynamic_superblocks = 4;
+  config.write_buffer.power_loss_protection = false;
+  Cutter cutter(config, 5, true);
+  cutter.run(200);
+  CHECK(cutter.wrong() == 0);
+  CHECK(cutter.rig().statistic("ftl.stream_units") > 1'000);
+  CHECK(cutter.rig().statistic("ftl.folds") > 5);
+  CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
+}
+
 TEST_CASE("a volatile drive without Flush loses data in a power cut") {
   MediaConfig config = tiny();
   config.write_buffer.power_loss_protection = false;
@@ -193,6 +211,7 @@ TEST_CASE("a state that is saved and loaded is the same drive, down to what is i
   config.ftl.prefill_percent = 80;
   config.ftl.precondition = Precondition::random;
   config.ftl.slc_superblocks = 3;
+  config.ftl.host_streams = 3;
   Cutter cutter(config, 4, true);
   cutter.run(40);
   Rig& rig = cutter.rig();

@@ -53,6 +53,9 @@ class Mix {
                                    : MediaOp::kFlush;
     rig_.set(io, op, first, op == MediaOp::kFlush ? 0 : bytes, ++version_);
     io.command.force_unit_access = op == MediaOp::kWrite && random_.chance(1, 10);
+    if (rig_.nand().ftl().lanes() > 1) {
+      io.command.stream = static_cast<std::uint16_t>(random_.below(5));
+    }
     mark(io, true);
     rig_.start(io);
   }
@@ -253,6 +256,32 @@ TEST_CASE("random mix with all that, suspends, bit errors and a volatile buffer"
   config.reliability.program_fail_per_million = 10'000;
   config.write_buffer.power_loss_protection = false;
   run_mix(config, 12);
+}
+
+TEST_CASE("random mix with streams, a dynamic SLC cache and reads by planes") {
+  MediaConfig config = everything();
+  config.nand.independent_plane_reads = true;
+  config.nand.program_suspend = true;
+  config.nand.erase_suspend = true;
+  config.ftl.host_streams = 3;
+  config.ftl.slc_dynamic_superblocks = 6;
+  config.ftl.slc_superblocks = 1;
+  config.reliability.bit_errors = true;
+  config.reliability.rber_ppb = 9'000'000;
+  config.reliability.program_fail_per_million = 10'000;
+  run_mix(config, 13);
+}
+
+TEST_CASE("random mix of reads by planes and copybacks, first come, first served") {
+  MediaConfig config = small_drive(4000);
+  config.nand.independent_plane_reads = true;
+  config.nand.cache_read = false;
+  config.nand.die_policy = "fifo";
+  config.ftl.copyback = true;
+  config.ftl.parity = true;
+  config.ftl.host_streams = 2;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 14);
 }
 
 TEST_CASE("the order in which channels are constructed changes nothing") {

@@ -192,6 +192,110 @@ TEST_CASE("without SLC cache the same writes take the time of full cells") {
   CHECK(time < 13 * 615us);
 }
 
+TEST_CASE("a dynamic SLC cache takes a burst while superblocks are free, and no capacity") {
+  MediaConfig config = small_drive();
+  config.nand.program_ns = {600'000};
+  config.nand.slc_program_ns = 100'000;
+  config.ftl.slc_dynamic_superblocks = 3;
+  config.ftl.slc_fold_start = 100;
+  Rig rig(config);
+  auto& write = rig.write(0, 240, 3);
+  rig.run();
+  CHECK(rig.statistic("ftl.slc_units") == 240);
+  CHECK(rig.statistic("ftl.slc_in_use") == 3);
+  CHECK(write.done - write.started < 13 * 115us);
+  base::StatisticsRegistry statistics;
+  config.ftl.slc_dynamic_superblocks = 0;
+  const auto without = make_media(config, rig.scheduler, 1, statistics, "without");
+  CHECK(dynamic_cast<NandMedia&>(*without).geometry().superblocks ==
+        rig.nand().geometry().superblocks);
+}
+
+TEST_CASE("a dynamic SLC cache gives way as the drive fills, and nothing is lost") {
+  MediaConfig config = small_drive();
+  config.ftl.slc_dynamic_superblocks = 12;
+  config.ftl.slc_fold_start = 100;  // only for want of space
+  Rig rig(config);
+  std::uint32_t most = 0;
+  for (std::uint64_t unit = 0; unit < 4096; unit += 64) {
+    rig.write(unit, 64, 5);
+    rig.run();
+    most = std::max(most, rig.nand().ftl().superblocks().slc_used());
+  }
+  CHECK(most == 12);
+  for (std::uint64_t unit = 0; unit < 4096; unit += 64) {
+    rig.write(unit, 64, 6);
+    rig.run();
+  }
+  CHECK(rig.statistic("ftl.folds") >= 12);
+  CHECK(rig.statistic("ftl.slc_in_use") <= 2);
+  CHECK(rig.statistic("ftl.mapped_units") == 4096);
+  rig.nand().ftl().check_invariants();
+  auto& all = rig.read(0, 4096);
+  rig.run();
+  bool right = true;
+  for (std::size_t i = 0; i < 4096; ++i) right &= Rig::version(all, i) == 6;
+  CHECK(right);
+}
+
+// Data that ends together (a log of 512 units, written round and round) beside data that stays:
+// four units of the first for each of the second. Returns what the collector moved.
+std::uint64_t moved_beside_a_log(std::uint32_t host_streams) {
+  MediaConfig config = small_drive();
+  config.keep_data = false;
+  config.ftl.host_streams = host_streams;
+  config.write_buffer.bytes = 128 * kUnitBytes;
+  Rig rig(config);
+  const auto write = [&](std::uint64_t unit, std::uint16_t stream) {
+    auto& io = rig.make(MediaOp::kWrite, unit * kUnitBytes, kUnitBytes, 1);
+    io.command.stream = stream;
+    rig.start(io);
+  };
+  std::uint64_t log = 0;
+  for (std::uint64_t unit = 0; unit < 3'000; ++unit) {
+    write(unit, 2);
+    for (int i = 0; i < 4; ++i) write(3'500 + log++ % 512, 1);
+    rig.scheduler.simulate(rig.scheduler.now() + 300us);  // never idle: programs are full
+  }
+  rig.run();
+  rig.nand().ftl().check_invariants();
+  CHECK(rig.statistic("ftl.gc_runs") > 20);
+  CHECK(rig.statistic("ftl.stream_units") == (host_streams > 1 ? 15'000 : 0));
+  return rig.statistic("ftl.gc_units");
+}
+TEST_CASE("a log and data that stays in one open superblock: what stays is moved") {
+  CHECK(moved_beside_a_log(1) > 1'000);
+}
+TEST_CASE("a log and data that stays in streams of their own: nothing is moved") {
+  CHECK(moved_beside_a_log(3) == 0);
+}
+
+TEST_CASE("writes of one stream share programs, those of different ones never") {
+  MediaConfig config = small_drive();
+  config.ftl.host_streams = 3;
+  Rig rig(config);
+  for (std::uint64_t unit = 0; unit < 32; ++unit) {
+    auto& io = rig.make(MediaOp::kWrite, unit * kUnitBytes, kUnitBytes, 1);
+    io.command.stream = static_cast<std::uint16_t>(unit % 4);  // 3 goes where 1 goes
+    rig.start(io);
+  }
+  rig.run();
+  const auto superblock_of = [&](std::uint64_t unit) {
+    return rig.nand().geometry().superblock_of(rig.nand().ftl().look_up(UnitId{unit}).place);
+  };
+  for (std::uint64_t unit = 4; unit < 32; ++unit) {
+    CHECK(superblock_of(unit) == superblock_of(unit % 4));
+  }
+  CHECK(superblock_of(0) != superblock_of(1));
+  CHECK(superblock_of(0) != superblock_of(2));
+  CHECK(superblock_of(1) != superblock_of(2));
+  CHECK(superblock_of(1) == superblock_of(3));
+  CHECK(rig.statistic("nand.programs") == 8);
+  config.ftl.separate_streams = false;
+  base::StatisticsRegistry statistics;
+  CHECK_THROWS_AS(make_media(config, rig.scheduler, 1, statistics, "other"), base::UserError);
+}
+
 TEST_CASE("energy is the sum over operations") {
   MediaConfig config = small_drive();
   config.nand.read_nj = 1'000'000;

@@ -155,5 +155,54 @@ TEST_CASE("XPoint jitter and tail stay within their bounds and depend on the see
   CHECK(tails < 260);
 }
 
+std::string refused(const MediaConfig& config) {
+  try {
+    check_media(config);
+  } catch (const base::UserError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST_CASE("parameters that the medium has no use for are refused by name") {
+  MediaConfig config;
+  CHECK(refused(config).empty());
+  config.xpoint.read_ns = 900;
+  CHECK(refused(config).starts_with("xpoint.read_ns: "));
+  config.kind = MediaKind::xpoint;
+  CHECK(refused(config).empty());
+  config.ftl.prefill_percent = config.xpoint.prefill_percent = 90;
+  config.ftl.precondition = Precondition::random;
+  CHECK(refused(config).empty());
+  const auto with = [&](auto change) {
+    MediaConfig changed = config;
+    change(changed);
+    const std::string text = refused(changed);
+    return text.substr(0, text.find(':'));
+  };
+  CHECK(with([](auto& c) { c.nand.read_ns = {30'000, 40'000}; }) == "nand.read_ns");
+  CHECK(with([](auto& c) { c.reliability.bit_errors = true; }) == "reliability.bit_errors");
+  CHECK(with([](auto& c) { c.ftl.gc_policy = "fifo"; }) == "ftl.gc_policy");
+  CHECK(with([](auto& c) { c.write_buffer.power_loss_protection = false; }) ==
+        "write_buffer.power_loss_protection");
+  CHECK(with([](auto& c) { c.read_cache.bytes = 1 << 20; }) == "read_cache.bytes");
+  CHECK(with([](auto& c) { c.dram.mb_per_s = 1000; }) == "dram.mb_per_s");
+  CHECK(with([](auto& c) { c.map_cache.bytes = 1 << 20; }).empty());
+}
+
+TEST_CASE("a feature without what it needs is refused") {
+  MediaConfig ahead;
+  ahead.read_cache.ahead_units = 8;
+  CHECK(refused(ahead).starts_with("read_cache.ahead_units: "));
+  MediaConfig back;
+  back.map_cache.write_back = true;
+  CHECK(refused(back).starts_with("map_cache.write_back: "));
+  MediaConfig copy;
+  copy.ftl.copyback = true;
+  CHECK(refused(copy).empty());
+  copy.nand.one_shot = true;
+  CHECK(refused(copy).starts_with("ftl.copyback: "));
+}
+
 }  // namespace
 }  // namespace nvmesim::models

@@ -118,7 +118,8 @@ inline report::RunReport sample_report() {
                     134,
                     40};
   report.verification = {104'352, 104'352, 160'984, 0, 21'432, 0, true, 0, {}};
-  report.flash = {106'856'448, 106'001'000, 131'072'000, 12, 24'215'552, 14};
+  report.flash = {106'856'448, 106'001'000, 131'072'000, 12, 24'215'552, 14, {}};
+  report.flash->by_cause = {106'001'000, 20'000'000, 4'215'552, 0, 0, 0, 855'448, 0};
   report.notes = {"17 requests lay beyond the end of the drive and were wrapped"};
   for (int i = 15; i >= 0; --i) {
     report.utilisation.push_back({"device.channel" + std::to_string(i), "channel",

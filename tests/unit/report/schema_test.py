@@ -58,8 +58,8 @@ def damages(report):
 
 
 OPTIONAL = {"partial_reason", "trace", "backlog", "verification", "flash", "hang", "jobs",
-            "block_layer_flushes", "write_amplification_ratio", "workload", "event",
-            "media_reads", "guest", "exit_status"}
+            "block_layer_flushes", "write_amplification_ratio", "amplification_ratio",
+            "workload", "event", "media_reads", "guest", "exit_status"}
 
 
 def is_map(path):

@@ -39,9 +39,6 @@ void check_media(const MediaConfig& config) {
   } else {
     refuse_changed("xpoint", config.xpoint, "nand");
   }
-  if (config.read_cache.ahead_units != 0 && config.read_cache.bytes == 0) {
-    throw base::UserError("read_cache.ahead_units: reading ahead needs room, read_cache.bytes");
-  }
   if (config.map_cache.write_back && config.map_cache.bytes == 0) {
     throw base::UserError(
         "map_cache.write_back: with all of the table in the controller "

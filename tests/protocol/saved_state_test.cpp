@@ -236,8 +236,10 @@ TEST_CASE("a state that is not of this drive is refused and changes nothing") {
   refused([](State& s) { s.features.push_back({0x04, 7, 300, ""}); });
   refused([](State& s) { s.features.push_back({0x09, 99, 99, ""}); });
   refused([](State& s) { s.features.push_back({0x0C, 0, 1, "00"}); });
-  refused([](State& s) { s.features.push_back({0x0C, 0, 1, std::string(512, 'z')}); });
-  refused([](State& s) { s.features.push_back({0x03, 5, 0, std::string(8192, '0')}); });
+  const std::string no_hexadecimal(512, 'z');
+  refused([&](State& s) { s.features.push_back({0x0C, 0, 1, no_hexadecimal}); });
+  const std::string too_long(8192, '0');
+  refused([&](State& s) { s.features.push_back({0x03, 5, 0, too_long}); });
 }
 TEST_CASE("text that is not a state is refused with a line that says where") {
   const Bench bench(full_config());

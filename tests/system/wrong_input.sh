@@ -149,6 +149,10 @@ expect 'device.controllers' link --count 100 --set device.controllers=2
 expect 'attribute=value' probe --store reset_controller
 expect 'attribute=value' probe --store =1
 expect 'read_cache.bytes' replay "$trace" --set device.media.read_cache.bytes=1000
+expect 'device.media.read_cache.bytes: a medium of kind xpoint' replay "$trace" --drive p4800x \
+  --set device.media.read_cache.bytes=1048576
+expect 'device.media.xpoint.read_ns: a medium of kind nand' replay "$trace" \
+  --set device.media.xpoint.read_ns=900
 expect 'read_cache.ahead_units' replay "$trace" --set device.media.read_cache.ahead_units=64
 expect 'xeon-e5-2637v4.*xeon-e5-2637v3' link --host xeon-e5-2637v4
 expect "devices: '40' is not a number from 1 to 32" link --devices 40

@@ -191,9 +191,6 @@ TEST_CASE("parameters that the medium has no use for are refused by name") {
 }
 
 TEST_CASE("a feature without what it needs is refused") {
-  MediaConfig ahead;
-  ahead.read_cache.ahead_units = 8;
-  CHECK(refused(ahead).starts_with("read_cache.ahead_units: "));
   MediaConfig back;
   back.map_cache.write_back = true;
   CHECK(refused(back).starts_with("map_cache.write_back: "));

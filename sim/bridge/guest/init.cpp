@@ -20,7 +20,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "run_marks.hpp"
+#include "sim/bridge/guest/run_marks.hpp"
 
 namespace {
 

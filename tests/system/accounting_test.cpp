@@ -119,7 +119,7 @@ TEST_CASE("Little's law within 0.1 percent: random reads") {
 
 TEST_CASE("Little's law within 0.1 percent: a mix of sizes from four jobs") {
   check_little(run_job("[mix]\nrw=randrw\nrwmixread=50\nbs=4k,16k\nsize=64m\niodepth=8\n"
-                       "numjobs=4\ntime_based=1\nruntime=1s\nnorandommap=1\nioengine=io_uring\n"
+                       "numjobs=4\ntime_based=1\nruntime=2s\nnorandommap=1\nioengine=io_uring\n"
                        "direct=1\n",
                        {}, kFill),
                32);

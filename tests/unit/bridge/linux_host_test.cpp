@@ -250,9 +250,11 @@ TEST_CASE("a kernel that uses its bus before it has answered a call is refused")
     const Fd ours(ends[0]), theirs(ends[1]);
     test::Peer peer(std::move(kernel.bus));
     peer.send_struct(
-        VhostUserHeader{static_cast<std::uint32_t>(VhostUserRequest::kSetBackendRequestFd), 1, 0},
+        VhostUserHeader{static_cast<std::uint32_t>(VhostUserRequest::kSetBackendRequestFd), 9, 0},
         {theirs.get()});
     kernel.bus = peer.take();
+    char reply[20];  // until then it could not be called
+    ScriptedKernel::read_all(kernel.bus, reply, sizeof reply);
     kernel.interrupts.describe(0, kMessage, 64, 2, 0);
     kernel.interrupts.offer_head(0);
     kernel.say(kRequest, 1'000'000);

@@ -15,4 +15,7 @@ using CpuId = base::StrongId<CpuTag, std::uint16_t>;
 inline constexpr std::size_t kMaxCpus = 256;
 using CpuMask = std::bitset<kMaxCpus>;
 
+// The processors of one of `nodes` nodes.
+unsigned node_size(unsigned node, unsigned cpus, unsigned nodes);
+
 }  // namespace nvmesim::host

@@ -20,6 +20,8 @@ std::span<const base::ParamInfo> HostConfig::params() {
   static constexpr std::int64_t kMillisecond = 1'000'000;
   static constexpr base::ParamInfo kParams[] = {
       {"cpus", "", 1, kMaxCpus, "Processors of the host."},
+      {"numa_nodes", "", 1, kMaxCpus, "NUMA nodes that the processors are spread over."},
+      {"drive_node", "", 0, kMaxCpus - 1, "The node at whose root port the drive is."},
       {"smp", "", 0, 1, "Kernel built for several processors: it spreads interrupts over them."},
       {"aspm", "", 0, 1, "The link may go into low-power states."},
       {"storage_d3", "", 0, 1, "Firmware wants drives shut down in suspend."},
@@ -40,6 +42,9 @@ std::span<const base::ParamInfo> HostConfig::params() {
        "Processor time from the handler to the waiting task."},
       {"completion_ns", "ns", 0, kMillisecond,
        "Processor time of each completion that a handler finds."},
+      {"remote_node_ns", "ns", 0, kMillisecond,
+       "What a completion costs more off the drive's node, where its entry lies (the remote memory "
+       "of Neugebauer et al., SIGCOMM 2018)."},
       {"poll_ns", "ns", 1, kMillisecond, "Processor time of one look at a polled queue."},
   };
   return kParams;

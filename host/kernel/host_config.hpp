@@ -28,6 +28,10 @@ BOOST_DESCRIBE_STRUCT(HostIommu, (), (mode, map_ns, unmap_ns, flush_ns))
 
 struct HostConfig {
   std::uint32_t cpus = 8;
+  // Nodes that the processors are on: contiguous, sizes differ by at most one, the larger ones
+  // last. The drive, and so its queues, are at drive_node.
+  std::uint32_t numa_nodes = 1;
+  std::uint32_t drive_node = 0;
   bool smp = true;  // CONFIG_SMP
   // What firmware says: links may sleep; drives shall be shut down in suspend (StorageD3Enable).
   bool aspm = true;
@@ -50,6 +54,8 @@ struct HostConfig {
   std::uint32_t context_switch_ns = 1200;
   // For each completion that a handler finds, charged behind the handler.
   std::uint32_t completion_ns = 100;
+  // What it costs more on a processor of another node than the drive's.
+  std::uint32_t remote_node_ns = 125;
   // One look at a polled queue.
   std::uint32_t poll_ns = 150;
   HostIommu iommu;
@@ -57,9 +63,9 @@ struct HostConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(HostConfig, (),
-                      (cpus, smp, aspm, storage_d3, aer, nomerges, memory_bytes,
-                       memory_read_latency_ns, memory_read_ns_per_kib, block_layer_ns, driver_ns,
-                       mmio_write_ns, interrupt_ns, context_switch_ns, completion_ns, poll_ns,
-                       iommu))
+                      (cpus, numa_nodes, drive_node, smp, aspm, storage_d3, aer, nomerges,
+                       memory_bytes, memory_read_latency_ns, memory_read_ns_per_kib, block_layer_ns,
+                       driver_ns, mmio_write_ns, interrupt_ns, context_switch_ns, completion_ns,
+                       remote_node_ns, poll_ns, iommu))
 
 }  // namespace nvmesim::host

@@ -29,7 +29,7 @@ std::vector<CpuMask> Interrupts::masks_for(unsigned vectors, const IrqAffinity& 
   std::vector<unsigned> sets{spread};
   if (affinity.calc_sets && machine_.config().smp) sets = affinity.calc_sets(spread);
   for (const unsigned set : sets) {
-    for (const CpuMask& mask : spread_affinity(set, cpus)) {
+    for (const CpuMask& mask : spread_affinity(set, cpus, machine_.config().numa_nodes)) {
       if (masks.size() < vectors) masks.push_back(mask);
     }
   }

@@ -48,7 +48,9 @@ struct IrqAffinity {
 
 // The processors of `cpus` spread over `vectors` groups: contiguous, sizes differ by at most one,
 // larger ones first. With more vectors than processors the rest get all of them.
-std::vector<CpuMask> spread_affinity(unsigned vectors, unsigned cpus);
+// Over nodes first: each gets groups as it has processors, at least one, and no group lies in two
+// nodes; with fewer vectors than nodes a group is whole nodes.
+std::vector<CpuMask> spread_affinity(unsigned vectors, unsigned cpus, unsigned nodes = 1);
 
 class Interrupts {
  public:

@@ -35,6 +35,7 @@ Machine::Machine(sc_core::sc_module_name name, const HostConfig& config, base::S
       config_(config),
       scheduler_(scheduler),
       cpus_(make_cpus(config.cpus, scheduler, current_cpu_)),
+      several_nodes_(config.numa_nodes > 1),
       mmio_write_cost_(std::chrono::nanoseconds(config.mmio_write_ns)),
       memory(config.memory_bytes),
       dma(*this),
@@ -42,7 +43,12 @@ Machine::Machine(sc_core::sc_module_name name, const HostConfig& config, base::S
       log(scheduler),
       threads(scheduler),
       interrupts(*this),
-      system_wq("events", threads) {}
+      system_wq("events", threads) {
+  for (unsigned node = 0; node < config.numa_nodes; ++node) {
+    nodes_.insert(nodes_.end(), node_size(node, config.cpus, config.numa_nodes),
+                  static_cast<std::uint16_t>(node));
+  }
+}
 
 Machine::~Machine() = default;
 

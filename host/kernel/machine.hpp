@@ -52,6 +52,15 @@ class Machine : public sc_core::sc_module, public pcie::HostPort, public pcie::C
   Cpu& cpu(CpuId id) { return *cpus_[id.value()]; }
   // Whose slice's call-back is running; null in a thread.
   Cpu* current_cpu() const { return current_cpu_; }
+  // The NUMA node of a processor.
+  unsigned node_of(CpuId id) const { return nodes_[id.value()]; }
+  // What the running processor pays more for a completion entry, which lies on the drive's node.
+  base::Time completion_detour() const {
+    return several_nodes_ && current_cpu_ != nullptr &&
+                   node_of(current_cpu_->id()) != config_.drive_node
+               ? std::chrono::nanoseconds(config_.remote_node_ns)
+               : base::kTimeZero;
+  }
   // Adds processor time behind the running call-back; nothing in a thread.
   void charge(base::Time cost) {
     if (current_cpu_ != nullptr) current_cpu_->charge(cost);
@@ -85,6 +94,8 @@ class Machine : public sc_core::sc_module, public pcie::HostPort, public pcie::C
   base::Scheduler& scheduler_;
   Cpu* current_cpu_ = nullptr;
   std::vector<std::unique_ptr<Cpu>> cpus_;
+  std::vector<std::uint16_t> nodes_;  // by processor
+  const bool several_nodes_;
   const base::Time mmio_write_cost_;
   pcie::TlpPool tlps_;
 

@@ -69,6 +69,7 @@ class NvmeDev : public PciErrorHandlers, private CtrlBus, private QueueOwner {
     remove();
   }
   bool unbound_by_user() const { return unbound_; }
+  unsigned numa_node() const { return machine_.config().drive_node; }
   // The system goes down.
   void shutdown();
   // Power (dev_power.cpp). In threads. 0 or a negative errno.

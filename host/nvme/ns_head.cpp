@@ -45,7 +45,7 @@ void NsHead::set_limits(const BlockLimits& limits, std::uint64_t capacity_sector
 }
 
 // The first path that the drive calls optimized; without one the first that works at all. All
-// controllers are at the same distance: the simulated host is one node.
+// controllers are at the same distance: that of the drive's node.
 NsPath* NsHead::select() {
   NsPath* fallback = nullptr;
   for (NsPath* path : paths_) {

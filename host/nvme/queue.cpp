@@ -133,7 +133,7 @@ unsigned NvmeQueue::process_cq() {
   }
   if (found != 0) {
     completions_ += found;
-    machine_.charge(found * completion_cost_);
+    machine_.charge(found * (completion_cost_ + machine_.completion_detour()));
     if (shadow_.cq_doorbell == 0 || tell_shadow(shadow_.cq_doorbell, shadow_.cq_event, cq_head_))
       machine_.writel(cq_doorbell_, cq_head_, /*deferrable=*/!prompt_head);
   }

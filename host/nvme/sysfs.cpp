@@ -115,7 +115,7 @@ void add_controller(Collector& out, const NvmeDev& dev, bool later) {
   out.add("firmware_rev", text_of(id.fr));
   out.add("kato", ctrl.kato());
   out.add("model", text_of(id.mn));
-  out.add("numa_node", 0);
+  out.add("numa_node", dev.numa_node());
   out.add("queue_count", ctrl.queue_count);
   out.add("serial", text_of(id.sn));
   out.add("sqsize", ctrl.sqsize);

@@ -29,6 +29,11 @@ std::vector<Unread> absent_parts(const SystemConfig& config) {
       absent.push_back({section, kWhy});
     }
   }
+  if (config.host.numa_nodes == 1) {
+    constexpr std::string_view kWhy = "the host is one node (host.numa_nodes is 1)";
+    absent.push_back({"host.drive_node", kWhy});
+    absent.push_back({"host.remote_node_ns", kWhy});
+  }
   if (config.root_complex.remote_memory_bytes == 0) {
     absent.push_back({"root_complex.remote_latency_ns",
                       "no memory is remote (root_complex.remote_memory_bytes is 0)"});

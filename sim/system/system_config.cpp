@@ -97,6 +97,15 @@ void validate(const SystemConfig& config) {
   base::with_path("link", [&] { config.link.validate(); });
   base::with_path("uplink", [&] { config.uplink.validate(); });
   base::with_path("pcie_switch", [&] { config.pcie_switch.validate(); });
+  if (config.host.numa_nodes > config.host.cpus) {
+    throw base::UserError(fmt::format("host.numa_nodes: {} nodes for {} processors (host.cpus)",
+                                      config.host.numa_nodes, config.host.cpus));
+  }
+  if (config.host.drive_node >= config.host.numa_nodes) {
+    throw base::UserError(
+        fmt::format("host.drive_node: there is no node {} (host.numa_nodes is {})",
+                    config.host.drive_node, config.host.numa_nodes));
+  }
   if (!config.host.smp && config.host.cpus > 1) {
     throw base::UserError(fmt::format(
         "host.smp: false is a kernel for one processor, but host.cpus is {}", config.host.cpus));

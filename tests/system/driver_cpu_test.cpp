@@ -12,12 +12,13 @@ namespace {
 constexpr unsigned kReads = 200;
 
 // Mean latency of reads one at a time on an idle drive.
-base::Time mean_read(DriverRig& rig, bool polled) {
+base::Time mean_read(DriverRig& rig, bool polled, host::CpuId cpu = host::CpuId(0)) {
   host::Disk& disk = rig.disk();
   host::Completion ended(rig.machine().threads);
   host::Bio bio;
   bio.sectors = 8;
   bio.polled = polled;
+  bio.cpu = cpu;
   bio.buffer = disk.allocate_buffer(4096);
   bio.done = base::Callback::of<&host::Completion::complete>(&ended);
   base::Time total{0};
@@ -127,6 +128,22 @@ TEST_CASE("a threaded interrupt takes a context switch more than that") {
     const base::Time difference = mean_read(rig, false) - mean_read(rig, true);
     CHECK(difference > 3400ns * 3 / 4);
     CHECK(difference < 3400ns * 5 / 4);
+  });
+}
+
+TEST_CASE("a completion costs more on another node than the drive's") {
+  DriverRig rig({"host.cpus=4", "host.numa_nodes=2", "host.drive_node=1"});
+  rig.after_boot([&] {
+    const auto busy = [&](std::uint16_t number) {
+      const host::Cpu& cpu = rig.machine().cpu(host::CpuId(number));
+      const base::Time before = cpu.busy();
+      mean_read(rig, false, cpu.id());
+      return cpu.busy() - before;
+    };
+    const base::Time at_drive = busy(2);
+    CHECK(busy(3) == at_drive);
+    CHECK(busy(0) == at_drive + kReads * base::Time(125ns));
+    CHECK(busy(1) == busy(0));
   });
 }
 

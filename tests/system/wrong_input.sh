@@ -168,6 +168,9 @@ expect 'iommu.walkers has no effect: there is no IOMMU' run verify.fio --set roo
 expect 'remote_latency_ns has no effect: no memory' probe --set root_complex.remote_latency_ns=1
 expect 'map_ns has no effect: link measures without a kernel' link \
   --set root_complex.iommu.enabled=true --set host.iommu.map_ns=1
+expect 'numa_nodes: 9 nodes for 8 processors' probe --set host.numa_nodes=9
+expect 'drive_node: there is no node 2' probe --set host.numa_nodes=2 --set host.drive_node=2
+expect 'remote_node_ns has no effect: the host is one node' probe --set host.remote_node_ns=1
 expect 'cpus has no effect: link measures without a kernel' link --set host.cpus=2
 expect 'keep_data has no effect: link .* media' link --set device.media.keep_data=false
 expect '--driver: driver.poll_queues has no effect: link .* driver' link --driver nvme.poll_queues=1

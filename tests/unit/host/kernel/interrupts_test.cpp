@@ -31,6 +31,46 @@ TEST_CASE("affinity is spread over all processors, each in one group, sizes diff
   }
 }
 
+TEST_CASE("affinity is spread over nodes first: no group in two nodes, or groups of whole nodes") {
+  for (unsigned cpus = 1; cpus <= 20; ++cpus) {
+    for (unsigned nodes = 1; nodes <= cpus; ++nodes) {
+      std::vector<CpuMask> of_node(nodes);
+      unsigned cpu = 0;
+      for (unsigned node = 0; node < nodes; ++node) {
+        CHECK(node_size(node, cpus, nodes) >= cpus / nodes);
+        CHECK(node_size(node, cpus, nodes) <= base::ceil_div(cpus, nodes));
+        for (unsigned i = 0; i < node_size(node, cpus, nodes); ++i) of_node[node].set(cpu++);
+      }
+      REQUIRE(cpu == cpus);
+      for (unsigned vectors = 1; vectors <= cpus; ++vectors) {
+        const std::vector<CpuMask> masks = spread_affinity(vectors, cpus, nodes);
+        REQUIRE(masks.size() == vectors);
+        CpuMask seen;
+        for (const CpuMask& mask : masks) {
+          CHECK(mask.any());
+          CHECK((mask & seen).none());
+          seen |= mask;
+          unsigned touched = 0;
+          bool whole = true;
+          for (const CpuMask& node : of_node) {
+            touched += (mask & node).any();
+            whole &= (mask & node).none() || (mask & node) == node;
+          }
+          const bool fits = vectors > nodes ? touched == 1 : whole;
+          CHECK(fits);
+        }
+        CHECK(seen.count() == cpus);
+      }
+    }
+  }
+  CHECK(spread_affinity(0, 8, 2).empty());
+  // 5 vectors on nodes of 2, 3 and 3 processors: as many as a node has processors in proportion.
+  const std::vector<CpuMask> masks = spread_affinity(5, 8, 3);
+  std::vector<unsigned long> bits;
+  for (const CpuMask& mask : masks) bits.push_back(mask.to_ulong());
+  CHECK(bits == std::vector<unsigned long>{0b11, 0b1100, 0b10000, 0b1100000, 0b10000000});
+}
+
 TEST_CASE("vectors are written into the MSI-X table, spread, and enabled by request_irq") {
   QuietHost host(four_cpus());
   Interrupts& interrupts = host.machine.interrupts;

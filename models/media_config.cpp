@@ -99,7 +99,8 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
     {"mapping_ns", "ns", 0, 1'000'000, "look-up in the mapping table"},
     {"separate_streams", "", 0, 1, "collection has an open superblock of its own"},
     {"host_streams", "streams", 1, 64,
-     "open superblocks of the host: one for writes without a stream, the others by stream number"},
+     "open superblocks of the host: one for writes without a stream, the others by stream number; "
+     "each is one more spare superblock"},
     {"parity", "", 0, 1, "the last die of each row of programs holds parity (RAIN)"},
     {"allocation_order", "", 0, 0,
      "where the next program goes: to the next channel, or to the next die of the channel"},
@@ -137,7 +138,8 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
 });
 
 constexpr auto kWriteBuffer = std::to_array<ParamInfo>({
-    {"bytes", "bytes", 8192, 1'099'511'627'776, "size; at least two program stripes"},
+    {"bytes", "bytes", 8192, 1'099'511'627'776,
+     "size; at least a program stripe, and one for each of ftl.host_streams"},
     {"power_loss_protection", "", 0, 1, "buffered data is durable: Flush and FUA cost nothing"},
     {"fixed_ns", "ns", 0, 1'000'000'000, "latency of a write into the buffer"},
     {"per_unit_ns", "ns", 0, 1'000'000'000, "time that each 4 KiB occupies its entry"},

@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint64_t kCre = 1;
 constexpr std::uint64_t kCmse = 2;
 constexpr std::uint32_t kSqs = 1;
+constexpr unsigned kLargestSizeUnits =
+    6;  // 64 GiB; others are reserved, or all ones of a lost drive
 // Device memory can be given out for DMA in blocks of this size only.
 constexpr std::uint64_t kMemoryBlock = 2 << 20;
 
@@ -29,9 +31,10 @@ void NvmeDev::map_cmb() {
   const bool enabled_by_host = Cap{ctrl_.cap}.cmbs();
   if (enabled_by_host) reg_write32(kRegCmbmsc, kCre);
   cmbsz_ = reg_read32(kRegCmbsz);
-  if (cmbsz_ == 0) return;
+  const unsigned size_units = bits(cmbsz_, 11, 8);
+  if (cmbsz_ == 0 || size_units > kLargestSizeUnits) return;
   cmbloc_ = reg_read32(kRegCmbloc);
-  const std::uint64_t unit = std::uint64_t{1} << (12 + 4 * bits(cmbsz_, 11, 8));
+  const std::uint64_t unit = std::uint64_t{1} << (12 + 4 * size_units);
   const std::uint64_t offset = unit * bits(cmbloc_, 31, 12);
   const unsigned bir = bits(cmbloc_, 2, 0);
   if (bir >= function_.bars.size()) return;

@@ -34,7 +34,8 @@ void NsHead::set_limits(const BlockLimits& limits, std::uint64_t capacity_sector
   const BlockLimits before = limits_;
   limits_ = limits;
   capacity_sectors_ = capacity_sectors;
-  if (!several) return;
+  const bool first = !std::exchange(has_limits_, true);
+  if (first || !several) return;
   limits_.max_sectors = std::min(limits_.max_sectors, before.max_sectors);
   limits_.max_segments = std::min(limits_.max_segments, before.max_segments);
   limits_.max_discard_segments =

@@ -4,7 +4,8 @@
 // usable again; when none can come back they fail.
 //
 // A path that goes away is removed from here before its disk stops: what then finds that disk dying
-// comes back too.
+// comes back too. Not so what waits at the frozen queue of a controller that is given up: it fails,
+// as in Linux, where a bus error freezes the queues of a controller that still counts as live.
 #pragma once
 
 #include <cstdint>
@@ -97,6 +98,7 @@ class NsHead final : public MachineDisk {
   NsPath* current_ = nullptr;
   bool live_ = false;
   BlockLimits limits_;
+  bool has_limits_ = false;
   std::uint64_t capacity_sectors_ = 0;
   std::deque<Clone> clones_;
   Clone* free_ = nullptr;

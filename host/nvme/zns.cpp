@@ -85,8 +85,8 @@ int NvmeCtrl::update_zone_info(NvmeNs& ns, unsigned format) {
   return 0;
 }
 
-// All zones are asked for, as many at a time as one request carries, and must all be of the size
-// and kind that was announced.
+// All zones are asked for, as many at a time as one request carries; all must be of the kind that
+// Linux writes.
 int NvmeCtrl::revalidate_zones(NvmeNs& ns) {
   ZoneInfo& zones = *ns.zones;
   const std::uint64_t capacity = ns.info.capacity_sectors;

@@ -22,6 +22,8 @@ void FtlState::save(const Ftl& ftl, StateWriter& out) {
   out.number(blocks.next_sequence_);
   out.number(blocks.free_.size());
   for (std::size_t i = 0; i < blocks.free_.size(); ++i) out.number(blocks.free_.at(i));
+  out.number(ftl.slc_most_);
+  out.number(ftl.separate_);
   out.number(ftl.frontiers_.size());
   for (const Ftl::Frontier& frontier : ftl.frontiers_) {
     out.number(frontier.open);
@@ -166,6 +168,8 @@ void FtlState::load_order(Ftl& ftl, StateReader& in) {
         block.state == SuperblockState::kClosed || block.state == SuperblockState::kSlc;
     if (candidate) closed.emplace_back(block.sequence, i);
   }
+  in.expect("the SLC cache (ftl.slc_*)", ftl.slc_most_);
+  in.expect("separate_streams", ftl.separate_);
   in.expect("the number of open superblocks (ftl.host_streams)", ftl.frontiers_.size());
   for (Ftl::Frontier& frontier : ftl.frontiers_) {
     frontier.open = in.number("a flag", 1) != 0;

@@ -30,8 +30,8 @@ namespace nvmesim::base {
 
 using GenericPayload = tlm::tlm_generic_payload;
 
-// What tells our own ends of a binding from foreign ones: ours call from entries, and leave SystemC
-// alone. They derive from the interfaces that the other end is bound to, so that it can ask.
+// What tells our own targets from foreign ones: ours call back from entries. It derives from the
+// interface that an initiator is bound to, so that the initiator can ask for it.
 class OwnTarget : public tlm::tlm_fw_transport_if<> {
  public:
   // A splice answers for what is bound behind it.
@@ -41,14 +41,6 @@ class OwnTarget : public tlm::tlm_fw_transport_if<> {
   OwnTarget() = default;
   ~OwnTarget() override = default;
 };
-class OwnInitiator : public tlm::tlm_bw_transport_if<> {
- public:
-  virtual bool asks_in_entries() { return true; }  // as above
-
- protected:
-  OwnInitiator() = default;
-  ~OwnInitiator() override = default;
-};
 
 // Two sockets of this file that are bound to each other, with nothing between them that wants to
 // see phases and delays: inside an entry these are always the same, and the call goes straight to
@@ -57,9 +49,13 @@ class DirectTarget : public OwnTarget {
  public:
   virtual void take_request(GenericPayload& payload) = 0;
 };
-class DirectInitiator : public OwnInitiator {
+class DirectInitiator : public tlm::tlm_bw_transport_if<> {
  public:
   virtual void take_response(GenericPayload& payload) = 0;
+
+ protected:
+  DirectInitiator() = default;
+  ~DirectInitiator() override = default;
 };
 
 enum class BoundTo : std::uint8_t { kUnknown, kOwn, kForeign };
@@ -87,7 +83,8 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private DirectTarget {
 
  private:
   [[gnu::cold, gnu::noinline]] void respond_by_transport(GenericPayload& payload) {
-    if (initiator_ != BoundTo::kOwn) look_at_initiator();
+    if (!looked_) look_at_initiator();
+    scheduler_.calls_foreign();  // a splice between may have something done by SystemC
     tlm::tlm_phase phase = tlm::BEGIN_RESP;
     sc_core::sc_time delay = scheduler_.ahead();
     const auto answer = (*this)->nb_transport_bw(payload, phase, delay);
@@ -121,14 +118,8 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private DirectTarget {
     if (payload.has_mm()) payload.release();
   }
   void look_at_initiator() {
-    if (initiator_ == BoundTo::kUnknown) {
-      auto* bound = dynamic_cast<OwnInitiator*>((*this).operator->());
-      direct_ = dynamic_cast<DirectInitiator*>(bound);
-      const bool own = bound != nullptr && bound->asks_in_entries();
-      initiator_ = own ? BoundTo::kOwn : BoundTo::kForeign;
-      if (own) return;
-    }
-    scheduler_.calls_foreign();
+    looked_ = true;
+    direct_ = dynamic_cast<DirectInitiator*>((*this).operator->());
   }
   void b_transport(GenericPayload& payload, sc_core::sc_time&) override {
     payload.set_response_status(tlm::TLM_COMMAND_ERROR_RESPONSE);
@@ -140,7 +131,7 @@ class TargetSocket : public tlm::tlm_target_socket<64>, private DirectTarget {
   Scheduler& scheduler_;
   std::uint64_t rank_;
   DirectInitiator* direct_ = nullptr;  // what is bound, if it is one
-  BoundTo initiator_ = BoundTo::kUnknown;
+  bool looked_ = false;
 };
 
 template <class Owner, void (Owner::*Response)(GenericPayload&)>
@@ -168,6 +159,7 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private DirectInit
 
   [[gnu::cold, gnu::noinline]] void request_by_transport(GenericPayload& payload) {
     if (target_ != BoundTo::kOwn) remember(payload);
+    scheduler_.calls_foreign();  // as respond_by_transport()
     tlm::tlm_phase phase = tlm::BEGIN_REQ;
     sc_core::sc_time delay = scheduler_.ahead();
     const auto answer = (*this)->nb_transport_fw(payload, phase, delay);
@@ -190,7 +182,6 @@ class InitiatorSocket : public tlm::tlm_initiator_socket<64>, private DirectInit
       if (own) return;
     }
     open_.push_back({&payload, scheduler_.new_rank()});
-    scheduler_.calls_foreign();
   }
   std::uint64_t forget(GenericPayload& payload) {
     const auto found = std::find_if(open_.begin(), open_.end(),

@@ -20,7 +20,7 @@ class Splice : public sc_core::sc_module {
   // kDownstream: requests towards the device. kUpstream: requests from it.
   enum class Direction : unsigned char { kDownstream, kUpstream };
 
-  class Lane : private OwnTarget, private OwnInitiator {
+  class Lane : private OwnTarget, private tlm::tlm_bw_transport_if<> {
    public:
     using In =
         tlm::tlm_target_socket<64, tlm::tlm_base_protocol_types, 1, sc_core::SC_ZERO_OR_MORE_BOUND>;
@@ -52,10 +52,6 @@ class Splice : public sc_core::sc_module {
     bool answers_in_entries() const override {
       const auto* behind = dynamic_cast<const OwnTarget*>(out.operator->());
       return behind != nullptr && behind->answers_in_entries();
-    }
-    bool asks_in_entries() override {
-      auto* before = dynamic_cast<OwnInitiator*>(in.operator->());
-      return before != nullptr && before->asks_in_entries();
     }
     tlm::tlm_sync_enum nb_transport_fw(tlm::tlm_generic_payload& payload, tlm::tlm_phase& phase,
                                        sc_core::sc_time& delay) override {

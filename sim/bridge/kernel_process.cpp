@@ -143,8 +143,11 @@ void end_everything(pid_t kernel, int& status) {
     pollfd wait[2] = {{lifeline, POLLIN, 0}, {ended, POLLIN, 0}};
     while (::poll(wait, 2, -1) < 0 && errno == EINTR) {
     }
+    // A kernel whose simulator is gone ends too, and may be seen first.
+    constexpr int kSeenFirstMs = 20;
+    if (wait[0].revents == 0) ::poll(wait, 1, kSeenFirstMs);
     char word = 0;
-    if (wait[1].revents == 0 && ::read(lifeline, &word, 1) == 0) {
+    if (wait[0].revents != 0 && ::read(lifeline, &word, 1) == 0) {
       std::fputs("nvmesim: nvmesim was killed; its kernel was ended\n", stderr);
       std::fflush(stderr);
     }

@@ -89,6 +89,7 @@ void IoEngine::submit(const IoRequest& request, IoClient& client) {
   io.bio.preflush = request.preflush;
   io.bio.sync = request.sync;
   io.bio.plugged = request.plugged;
+  io.bio.write_hint = request.write_hint;
   io.bio.cpu = host::CpuId{request.cpu};
   io.bio.engine_cost = request.engine_cost;
   io.bio.status = host::BlockStatus::kOk;

@@ -44,7 +44,8 @@ struct IoRequest {
   bool preflush = false;
   bool sync = false;
   bool plugged = false;  // another one follows on this processor before anything else happens there
-  bool measured = true;  // false: read-back
+  std::uint8_t write_hint = 0;  // as Bio::write_hint
+  bool measured = true;         // false: read-back
   std::uint16_t cpu = 0;
   std::uint16_t group = 0;  // of results: a section of the job file
   std::uint32_t sectors = 0;

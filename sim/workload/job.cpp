@@ -128,6 +128,7 @@ std::optional<IoRequest> Job::next(base::Time now) {
                                    ? shared_stream_->next(random_) * random_block_bytes_
                                    : streams_[which]->next(random_) * bytes;
   request.op = kOps[which];
+  request.write_hint = options_.write_hint;
   request.sector = region_.first_sector + offset / host::kSectorBytes;
   request.sectors = static_cast<std::uint32_t>(bytes / host::kSectorBytes);
   request.engine_cost = cost(now);

@@ -53,6 +53,7 @@ struct JobOptions {
   const IoCost* engine = nullptr;  // never null in what read_job returns
   bool verify = false;
   std::uint32_t fsync = 0;                   // a flush after so many writes; 0 = none
+  std::uint8_t write_hint = 0;               // as Bio::write_hint
   std::string filename;                      // as given; whatever it names, it is the drive
   std::map<std::string, std::string> given;  // name to value, as the file has them
 

@@ -165,6 +165,13 @@ void set_verify(JobOptions& options, std::string_view value) {
   options.verify = true;
 }
 
+void set_write_hint(JobOptions& options, std::string_view value) {
+  static constexpr std::string_view kHints[] = {"none", "short", "medium", "long", "extreme"};
+  const auto* const hint = std::find(std::begin(kHints), std::end(kHints), value);
+  if (hint == std::end(kHints)) throw BadValue("give none, short, medium, long or extreme");
+  options.write_hint = static_cast<std::uint8_t>(hint - std::begin(kHints) + 1);
+}
+
 void set_direct(JobOptions&, std::string_view value) {
   if (!flag(value)) throw BadValue("there is no page cache to go through; give 1");
 }
@@ -215,6 +222,7 @@ constexpr JobOptionRow kRows[] = {
      }},
     {"fsync", false, [](JobOptions& o, View v) { o.fsync = number32(v, 0, 1U << 30); }},
     {"verify", false, set_verify},
+    {"write_hint", false, set_write_hint},
     {"group_reporting", true, take_flag},  // results are those of a section in any case
 };
 

@@ -259,6 +259,36 @@ std::string requests_to(Requester& requester, Scheduler& scheduler) {
          fmt::format("in use {}, end {}", requester.pool().in_use(), to_ns(scheduler.now()));
 }
 
+// Passes each request on 20 ns later, from a process of SystemC.
+class Delaying : public Splice {
+ public:
+  explicit Delaying(sc_core::sc_module_name name) : Splice(name) {
+    NVMESIM_HAS_PROCESS(Delaying);
+    SC_METHOD(pass);
+    sensitive << event_;
+    dont_initialize();
+  }
+
+ private:
+  tlm::tlm_sync_enum forward(Lane& lane, GenericPayload& payload, tlm::tlm_phase& phase,
+                             sc_core::sc_time& delay) override {
+    if (phase != tlm::BEGIN_REQ) return lane.pass_forward(payload, phase, delay);
+    lane_ = &lane;
+    payload_ = &payload;
+    event_.notify(delay + nanoseconds(20));
+    return tlm::TLM_ACCEPTED;
+  }
+  void pass() {
+    tlm::tlm_phase phase = tlm::BEGIN_REQ;
+    sc_core::sc_time delay;
+    lane_->pass_forward(*payload_, phase, delay);
+  }
+
+  sc_core::sc_event event_;
+  Lane* lane_ = nullptr;
+  GenericPayload* payload_ = nullptr;
+};
+
 }  // namespace
 
 TEST_CASE("our sockets call each other at the instant of effect") {
@@ -372,6 +402,22 @@ TEST_CASE("a splice before our target changes nothing") {
           const std::string text = requests_to(requester, scheduler);
           return text + fmt::format(", entries {}", scheduler.entries_run());
         }) == "1@40 2@55 3@55 4@5030 in use 0, end 5030, entries 8");
+}
+
+TEST_CASE("a splice between our sockets may delay by means of SystemC") {
+  CHECK(at_every_quantum([](Time quantum) {
+          Scheduler scheduler("scheduler", quantum);
+          Requester requester("requester", scheduler);
+          Delaying splice("splice");
+          Responder responder("responder", scheduler);
+          requester.socket.bind(splice.downstream.in);
+          splice.downstream.out.bind(responder.socket);
+          for (std::uint64_t i = 0; i < 3; ++i) {
+            requester.send_at(base::nanoseconds(1000 + 4000 * i), i + 1);
+          }
+          scheduler.simulate();
+          return requester.text();
+        }) == "1@1050 2@5050 3@9050 ");
 }
 
 TEST_CASE("a plain memory behind a splice is still taken for a foreign one") {

@@ -223,7 +223,10 @@ void CommandWatch::admin_command(const SubmissionEntry& entry) {
       cancel_if([id](const Open& open) { return open.key.queue == id; });
       break;
     case spec::AdminOpcode::kDeleteIoCq:
-      completions_.erase(id);
+      if (const auto found = completions_.find(id); found != completions_.end()) {
+        forget_waiting(found->second);
+        completions_.erase(found);
+      }
       break;
     default:
       break;
@@ -317,13 +320,15 @@ void CommandWatch::cancel(const Open& open) {
 }
 
 // What had a completion entry is counted as completed, though the driver never looked at it.
+void CommandWatch::forget_waiting(const Completion& queue) {
+  for (const auto& open : queue.waiting) {
+    if (open && open->key.queue != kAdmin) count_open(-1);
+  }
+}
+
 void CommandWatch::forget_everything() {
   cancel_if([](const Open&) { return true; });
-  for (auto& [id, queue] : completions_) {
-    for (auto& open : queue.waiting) {
-      if (open && open->key.queue != kAdmin) count_open(-1);
-    }
-  }
+  for (const auto& [id, queue] : completions_) forget_waiting(queue);
   submissions_.clear();
   completions_.clear();
   shadow_doorbells_ = false;

@@ -115,6 +115,7 @@ class CommandWatch {
   void cancel(const Open& open);
   template <class Condition>
   void cancel_if(Condition condition);
+  void forget_waiting(const Completion& queue);
   void forget_everything();
   std::uint64_t register_value(std::uint64_t offset, std::size_t bytes) const;
   void count_open(int more);

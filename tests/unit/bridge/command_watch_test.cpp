@@ -240,6 +240,26 @@ TEST_CASE("what a reset finds open is cancelled, and the next life begins anew")
   CHECK(bench.watch.open_time() == 4us);
 }
 
+TEST_CASE("what waits at a completion queue that is deleted is open no longer") {
+  Bench bench;
+  bench.at(1us, [&] { bench.sq_tail(1); });
+  bench.at(2us, [&] { bench.fetch(kSq, Bench::command(2, 5)); });
+  bench.at(4us, [&] {
+    bench.device_says(5, 2us, 3us);
+    bench.complete(0, 5);
+  });
+  bench.at(7us, [&] {
+    spec::SubmissionEntry entry{};
+    entry.opc = static_cast<std::uint8_t>(spec::AdminOpcode::kDeleteIoCq);
+    entry.cdw10 = 1;
+    bench.fetch(kAdminSq + 128, entry);
+  });
+  bench.at(9us, [] {});
+  bench.scheduler.simulate();
+  CHECK(bench.watch.counts().completed == 1);
+  CHECK(bench.watch.open_time() == 5us);
+}
+
 TEST_CASE("with shadow doorbells a record begins at the drive and ends with the interrupt") {
   Bench bench(true);
   bench.at(2us, [&] { bench.fetch(kSq, Bench::command(2, 5)); });

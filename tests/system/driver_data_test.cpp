@@ -9,17 +9,6 @@ using namespace nvmesim::test;
 namespace {
 
 const std::string kController = "device.controller.";
-const std::string kDevice = "device.controller.";
-
-// Traffic, a reset, traffic again.
-void traffic_around_a_reset(DriverRig& rig) {
-  rig.verified_traffic();
-  CHECK(rig.ctrl().reset_ctrl_sync() == 0);
-  rig.ctrl().flush_scan();
-  rig.verified_traffic();
-  CHECK(rig.dev().tags_in_use() <= 1);  // the request for an event has a tag of its own
-  CHECK(rig.dev().pool_blocks_in_use() == 0);
-}
 
 // A namespace with 8 bytes of metadata per block, made and checked by the drive or by the host.
 std::vector<std::string> protected_drive(unsigned type, bool host_makes_it) {
@@ -41,7 +30,7 @@ void protection(unsigned type, bool host_makes_it) {
                                 made_by_drive += (entry.cdw12 >> 29 & 1) != 0;
                                 with_pointer += entry.mptr != 0;
                               });
-    traffic_around_a_reset(rig);
+    rig.traffic_around_a_reset();
     CHECK((made_by_drive != 0) == !host_makes_it);
     CHECK((with_pointer != 0) == host_makes_it);
   });
@@ -57,7 +46,7 @@ TEST_CASE("long transfers go by SGL, with their data right") {
     rig.rules->change_command(
         fault::any_io(), fault::kEveryTime,
         [&](spec::SubmissionEntry& entry) { ((entry.flags & 0xc0) != 0 ? by_sgl : by_prp) += 1; });
-    traffic_around_a_reset(rig);
+    rig.traffic_around_a_reset();
     CHECK(by_sgl > 100);
     CHECK(by_prp > 100);
   });
@@ -92,7 +81,7 @@ TEST_CASE("a transfer of several pieces goes by a list of descriptors, with its 
     std::vector<std::byte> found(kAll);
     disk.read_buffer(whole, 0, found);
     CHECK(found == data);
-    CHECK(rig.statistic(kDevice + "sgl_segment_reads") == 1);  // the read's is in the command
+    CHECK(rig.statistic(kController + "sgl_segment_reads") == 1);  // the read's is in the command
     disk.free_buffer(scattered);
     disk.free_buffer(whole);
     CHECK(rig.dev().pool_blocks_in_use() == 0);

@@ -13,28 +13,17 @@ namespace {
 
 const std::string kController = "device.controller.";
 const std::string kDriver = "host.nvme.nvme0.";
-const std::string kDevice = "device.controller.";
-
-// Traffic, a reset, traffic again.
-void traffic_around_a_reset(DriverRig& rig) {
-  rig.verified_traffic();
-  CHECK(rig.ctrl().reset_ctrl_sync() == 0);
-  rig.ctrl().flush_scan();
-  rig.verified_traffic();
-  CHECK(rig.dev().tags_in_use() <= 1);  // the request for an event has a tag of its own
-  CHECK(rig.dev().pool_blocks_in_use() == 0);
-}
 
 void shadow_doorbells(const char* generation) {
   DriverRig rig({kController + "doorbell_buffer_config=true",
                  std::string("driver.generation=") + generation});
   rig.after_boot([&] {
-    traffic_around_a_reset(rig);
+    rig.traffic_around_a_reset();
     const std::uint64_t commands = rig.statistic(kDriver + "commands");
     CHECK(rig.statistic(kDriver + "shadow_doorbells") > commands / 4);
     CHECK(rig.statistic(kDriver + "doorbells") < commands);
-    CHECK(rig.statistic(kDevice + "shadow_doorbell_reads") > 0);
-    CHECK(rig.statistic(kDevice + "invalid_doorbells") == 0);
+    CHECK(rig.statistic(kController + "shadow_doorbell_reads") > 0);
+    CHECK(rig.statistic(kController + "invalid_doorbells") == 0);
     rig.system->remove();
   });
   rig.check_nothing_leaked();
@@ -74,10 +63,10 @@ TEST_CASE("a drive keeps its mapping in lent host memory, also after a reset, an
   rig.after_boot([&] {
     REQUIRE(rig.dev().host_memory() != nullptr);
     CHECK(rig.dev().host_memory()->bytes() == 2048 * 4096);
-    traffic_around_a_reset(rig);
+    rig.traffic_around_a_reset();
     const auto accesses = [&rig] {
-      return rig.statistic(kDevice + "host_memory_reads") +
-             rig.statistic(kDevice + "host_memory_writes");
+      return rig.statistic(kController + "host_memory_reads") +
+             rig.statistic(kController + "host_memory_writes");
     };
     CHECK(accesses() > 100);
     CHECK(rig.dev().set_host_memory(false) == 0);
@@ -99,10 +88,10 @@ TEST_CASE("submission queues in the controller's memory carry all commands, also
     for (unsigned qid = 1; qid < rig.dev().online_queues(); ++qid)
       CHECK(rig.dev().queue(qid)->in_controller_memory());
     CHECK(rig.dev().queue_depth() == 1024);
-    const std::uint64_t before = rig.statistic(kDevice + "local_memory_accesses");
-    traffic_around_a_reset(rig);
-    const std::uint64_t accesses = rig.statistic(kDevice + "local_memory_accesses") - before;
-    CHECK(accesses >= rig.statistic(kDevice + "fetches") / 2);
+    const std::uint64_t before = rig.statistic(kController + "local_memory_accesses");
+    rig.traffic_around_a_reset();
+    const std::uint64_t accesses = rig.statistic(kController + "local_memory_accesses") - before;
+    CHECK(accesses >= rig.statistic(kController + "fetches") / 2);
     rig.system->remove();
     CHECK(rig.dev().controller_memory().in_use() == 0);
   });
@@ -123,7 +112,7 @@ TEST_CASE("nvme.use_cmb_sqes=0 keeps queues in host memory") {
   rig.after_boot([&] {
     CHECK_FALSE(rig.dev().queue(1)->in_controller_memory());
     rig.verified_traffic();
-    CHECK(rig.statistic(kDevice + "local_memory_accesses") == 0);
+    CHECK(rig.statistic(kController + "local_memory_accesses") == 0);
   });
 }
 
@@ -178,11 +167,11 @@ TEST_CASE("an idle drive goes to sleep by its own table, and I/O wakes it with i
   rig.after_boot([&] {
     rig.verified_traffic();
     rig.sleep_ms(500);
-    const std::uint64_t asleep = rig.statistic(kDevice + "autonomous_transitions");
+    const std::uint64_t asleep = rig.statistic(kController + "autonomous_transitions");
     CHECK(asleep >= 1);
     rig.verified_traffic();
     rig.sleep_ms(500);
-    CHECK(rig.statistic(kDevice + "autonomous_transitions") > asleep);
+    CHECK(rig.statistic(kController + "autonomous_transitions") > asleep);
   });
 }
 
@@ -204,7 +193,7 @@ TEST_CASE("suspend to idle leaves the data and the host memory buffer in place")
       rig.verified_traffic();
     }
     CHECK(rig.ctrl().resets() == resets);
-    CHECK(rig.statistic(kDevice + "power_transitions") >= 6);
+    CHECK(rig.statistic(kController + "power_transitions") >= 6);
   });
 }
 

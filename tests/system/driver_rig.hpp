@@ -109,6 +109,15 @@ class DriverRig {
         "[small]\nbs=4k\nnumjobs=4\noffset_increment=16m\n"
         "[large]\nbs=128k\noffset=128m\n");
   }
+  // Traffic, a reset, traffic again; nothing is left of it.
+  void traffic_around_a_reset() {
+    verified_traffic();
+    CHECK(ctrl().reset_ctrl_sync() == 0);
+    ctrl().flush_scan();
+    verified_traffic();
+    CHECK(dev().tags_in_use() <= 1);  // the request for an event has a tag of its own
+    CHECK(dev().pool_blocks_in_use() == 0);
+  }
   std::uint64_t statistic(std::string_view name) const {
     for (const base::Statistic& each : system->statistics().statistics())
       if (each.name == name) return each.value();

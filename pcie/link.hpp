@@ -38,6 +38,8 @@
 
 namespace nvmesim::pcie {
 
+class PciExpressCapability;
+
 class Link : public sc_core::sc_module, private TrainingActions {
   // The sockets name these.
   void request_from_root(base::GenericPayload& payload);
@@ -76,6 +78,8 @@ class Link : public sc_core::sc_module, private TrainingActions {
   void retrain();
   void disable();
   void enable();
+  // Link Control of the port above was written: what it says of these three.
+  void obey(const PciExpressCapability& port);
   void hot_reset();
   // The other end is gone for a moment; the link trains anew.
   void surprise_down();
@@ -223,6 +227,7 @@ class Link : public sc_core::sc_module, private TrainingActions {
   std::vector<LinkListener*> listeners_;
   std::array<Forwarder*, 2> forwarders_{};  // by direction; null: no switch there
   LinkPowerModel power_;
+  bool disabled_by_port_ = false;
   std::array<PortPower, 2> port_power_;  // by direction
   std::array<Ends, 2> tlp_ends_{Ends{*this, Direction::kDown}, Ends{*this, Direction::kUp}};
   std::array<std::unique_ptr<TlpDirection>, 2> tlp_;  // null: burst_ works

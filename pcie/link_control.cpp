@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "pcie/capabilities.hpp"
 #include "pcie/link.hpp"
 #include "sim/base/assert.hpp"
 
@@ -233,6 +234,16 @@ void Link::retrain(unsigned generation, unsigned lanes) {
 }
 
 // It begins when the running TLPs have left, or with whole transfers these.
+void Link::obey(const PciExpressCapability& port) {
+  const bool disabled = port.link_disabled();
+  if (disabled != disabled_by_port_) {
+    disabled_by_port_ = disabled;
+    disabled ? disable() : enable();
+  } else if (port.retrain_requested() && !disabled) {
+    retrain(port.target_speed(), config_.lanes);
+  }
+}
+
 void Link::retrain() {
   if (!training_.can_recover() || recovering_) return;
   recovering_ = holding_ = true;

@@ -125,13 +125,7 @@ void RootPort::link_up() {
 void RootPort::link_control_written() {
   if (link_ == nullptr) return;
   power_.update();
-  const bool disabled = express_.link_disabled();
-  if (disabled != link_disabled_) {
-    link_disabled_ = disabled;
-    disabled ? link_->disable() : link_->enable();
-  } else if (express_.retrain_requested() && !disabled) {
-    link_->retrain(express_.target_speed(), link_->config().lanes);
-  }
+  link_->obey(express_);
 }
 
 void RootPort::link_down(LinkDownCause cause) {

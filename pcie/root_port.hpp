@@ -84,7 +84,6 @@ class RootPort : public sc_core::sc_module, public LinkListener {
   ErrorReporter errors_;
   bool powered_ = true;
   bool in_reset_ = false;
-  bool link_disabled_ = false;
 
   std::array<std::vector<RequesterId>, 4> pins_;  // who asserts each
   std::uint32_t latency_tolerance_ = 0;

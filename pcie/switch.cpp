@@ -78,13 +78,7 @@ void SwitchPort::link_up() {
 void SwitchPort::link_control_written() {
   if (link_ == nullptr) return;
   power_.update();
-  const bool disabled = express_.link_disabled();
-  if (disabled != link_disabled_) {
-    link_disabled_ = disabled;
-    disabled ? link_->disable() : link_->enable();
-  } else if (express_.retrain_requested() && !disabled) {
-    link_->retrain(express_.target_speed(), link_->config().lanes);
-  }
+  link_->obey(express_);
 }
 
 void SwitchPort::request_from_link(base::GenericPayload& payload) {

@@ -84,7 +84,6 @@ class SwitchPort : public sc_core::sc_module, public LinkListener, public Forwar
   PortPowerControl power_{space_, express_};
   bool powered_ = true;
   bool in_reset_ = false;
-  bool link_disabled_ = false;
 };
 
 class Switch : public sc_core::sc_module, public BelowPort, public LinkListener, public Forwarder {

@@ -22,7 +22,8 @@ bool Ftl::slc_allowed() const {
 Place Ftl::allocate(Stream stream, std::uint32_t lane) {
   Frontier& frontier = frontiers_[frontier_of(stream, lane)];
   if (!frontier.open) {
-    const bool slc = stream == Stream::kHost && slc_allowed();
+    const bool page = table_ && stream == Stream::kHost && lane == table_lane();
+    const bool slc = stream == Stream::kHost && !page && slc_allowed();
     frontier = {superblocks_.open(scheduler_.now(), slc), 0, true};
   }
   const Place first = frontier.superblock * geometry_.superblock_units +
@@ -90,7 +91,7 @@ void Ftl::program(Stripe& stripe, Stream stream, std::uint32_t lane) {
   place(stripe);
   if (stream == Stream::kHost) {
     in_flight_.push_back(&stripe);
-    collector_->host_wrote(count);
+    if (!table_ || lane != table_lane()) collector_->host_wrote(count);
   }
   submit(stripe);
   if (stream == Stream::kHost) collector_->kick();
@@ -104,8 +105,9 @@ void Ftl::place(Stripe& stripe) {
   }
   if (stripe.stream == Stream::kHost) {
     bind_host_units(stripe);
-    host_units_ += count;
-    if (stripe.lane != 0) stream_units_ += count;
+    const bool pages = table_ && stripe.lane == table_lane();
+    (pages ? table_units_ : host_units_) += count;
+    if (stripe.lane != 0 && !pages) stream_units_ += count;
     if (superblocks_[geometry_.superblock_of(stripe.first)].slc) slc_units_ += count;
   } else {
     gc_units_ += count;
@@ -146,7 +148,10 @@ void Ftl::bind_host_units(Stripe& stripe) {
     superblocks_.valid_more(number);
     unit.old = old.place;
     unit.old_mark = old.mark;
-    if (old.place == kNoPlace) continue;
+    if (old.place == kNoPlace) {
+      if (is_page(unit.unit.value())) ++mapped_pages_;
+      continue;
+    }
     Superblock& block = superblocks_[geometry_.superblock_of(old.place)];
     if (hold_old_) ++block.readers;
     superblocks_.valid_less(geometry_.superblock_of(old.place));
@@ -239,6 +244,7 @@ void Ftl::revert(Stripe& stripe) {
     if (map_.find(unit.unit.value()).place != place) continue;  // deallocated
     map_.revert(unit.unit.value(), place, old, unit.old_mark);
     superblocks_.valid_less(geometry_.superblock_of(place));
+    if (old == kNoPlace && is_page(unit.unit.value())) --mapped_pages_;
     if (old != kNoPlace) superblocks_.valid_more(geometry_.superblock_of(old));
   }
 }

@@ -101,6 +101,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   void plan_copyback(Move& move);
   void program_filling();
   void count_causes(const Stripe& stripe);
+  void tell_table(const Stripe& stripe);
   void finish_victim_if_done();
   void erase_drained();
   void flush_if_stuck();

@@ -21,6 +21,7 @@ class Mix {
     CHECK(left_ == 0);
     CHECK(open_ == 0);
     rig_.nand().ftl().check_invariants();
+    if (rig_.has_map_cache()) rig_.map_cache().check_invariants();
     CHECK(rig_.nand().buffer().free_slots() == rig_.nand().buffer().slots());
     CHECK(rig_.nand().nand().jobs_open() == 0);
     check_everything();
@@ -97,6 +98,7 @@ class Mix {
     }
     mark(io, false);
     if (left_ % 512 == 0) rig_.nand().ftl().check_invariants();
+    if (rig_.has_map_cache()) rig_.map_cache().check_invariants();
     next(io);
   }
 
@@ -136,6 +138,15 @@ void run_mix(const MediaConfig& config, std::uint64_t seed) {
   CHECK(mix.reads_checked() > 3'000);
   CHECK(rig.statistic("ftl.gc_runs") > 8);
   CHECK(rig.statistic("ftl.integrity_errors") == 0);
+  if (!rig.has_map_cache()) return;
+  CHECK(rig.nand().table().slots_used() == 0);
+  CHECK(rig.statistic("ftl.table_units") > 0);
+  if (!config.map_cache.write_back) return;
+  CHECK(rig.statistic("ftl.table_units") > 1'000);
+  CHECK(rig.statistic("map_cache.updates") > 1'000);
+  WARN(rig.statistic("map_cache.most_segments")
+       << " " << rig.statistic("ftl.table_units") << " " << rig.statistic("map_cache.updates")
+       << " " << rig.statistic("map_cache.update_loads"));
 }
 
 TEST_CASE("random mix on a protected buffer") {
@@ -282,6 +293,77 @@ TEST_CASE("random mix of reads by planes and copybacks, first come, first served
   config.ftl.host_streams = 2;
   config.write_buffer.power_loss_protection = false;
   run_mix(config, 14);
+}
+
+// Thirty pages or more, room for one or two segments, and what is written leaves them changed.
+MediaConfig tabled(MediaConfig config, std::uint64_t segments, std::uint32_t entries = 1024) {
+  config.map_cache.entries_per_page = entries;
+  config.map_cache.bytes = segments * entries * kMapEntryBytes;
+  config.map_cache.write_back = true;
+  return config;
+}
+
+// As little as there can be: the mix then meets a drive without space for pages of the table.
+MediaConfig tight(std::uint64_t units) {
+  MediaConfig config = small_drive(units);
+  config.ftl.prefill_percent = 100;
+  config.ftl.over_provisioning_percent = 0;
+  config.ftl.gc_start_superblocks = 1;
+  config.ftl.gc_stop_superblocks = 2;
+  config.write_buffer.bytes = 8 * kUnitBytes;
+  return config;
+}
+
+TEST_CASE("random mix with a mapping table of one segment, a small buffer and little room") {
+  run_mix(tabled(tight(30'000), 1), 15);
+}
+
+TEST_CASE("random mix with two segments, a volatile buffer and a random steady state") {
+  MediaConfig config = tabled(tight(30'000), 2, 64);
+  config.ftl.precondition = Precondition::random;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 16);
+}
+
+TEST_CASE("random mix with a segment, parity, ways first and one shared open superblock") {
+  MediaConfig config = tabled(tight(30'000), 1);
+  config.nand.dies_per_channel = 3;
+  config.ftl.parity = true;
+  config.ftl.allocation_order = AllocationOrder::ways_first;
+  config.ftl.separate_streams = false;
+  config.ftl.gc_policy = "cost_benefit";
+  run_mix(config, 17);
+}
+
+TEST_CASE("random mix with three segments and everything else") {
+  MediaConfig config = tabled(everything(), 3, 64);
+  config.nand.independent_plane_reads = true;
+  config.nand.program_suspend = true;
+  config.nand.erase_suspend = true;
+  config.ftl.host_streams = 3;
+  config.ftl.slc_dynamic_superblocks = 6;
+  config.ftl.slc_superblocks = 1;
+  config.ftl.dynamic_wear_levelling = true;
+  config.ftl.static_wear_gap = 3;
+  config.reliability.bit_errors = true;
+  config.reliability.rber_ppb = 9'000'000;
+  config.reliability.program_fail_per_million = 10'000;
+  config.reliability.refresh_reads = 2'000;
+  run_mix(config, 18);
+}
+
+TEST_CASE("random mix with a table that is not written back, and with fifo collection") {
+  MediaConfig config = tabled(small_drive(4000), 2, 64);
+  config.map_cache.write_back = false;
+  config.ftl.gc_policy = "fifo";
+  run_mix(config, 19);
+}
+
+TEST_CASE("random mix with two segments in sequential order and fifo collection") {
+  MediaConfig config = tabled(tight(40'000), 2);
+  config.ftl.precondition = Precondition::sequential;
+  config.ftl.gc_policy = "fifo";
+  run_mix(config, 20);
 }
 
 TEST_CASE("the order in which channels are constructed changes nothing") {

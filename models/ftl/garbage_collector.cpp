@@ -75,7 +75,7 @@ bool GarbageCollector::gives_way() const {
 
 std::uint64_t GarbageCollector::programs_needed() const {
   if (victim_ == kNone) return ftl_.data_programs();
-  const std::uint32_t left = victim_valid_ - std::min(victim_valid_, units_settled_);
+  const std::uint32_t left = victim_valid_ - std::min(victim_valid_, victim_settled_);
   return base::ceil_div(left, geometry_.program_units) + 1;
 }
 
@@ -256,6 +256,7 @@ void GarbageCollector::moved_in(std::uint64_t argument) {
     if (!ftl_.map_.valid(unit.source)) {
       --units_open_;
       ++units_settled_;
+      ++victim_settled_;
       continue;
     }
     if (filling_ == nullptr) {
@@ -289,6 +290,7 @@ void GarbageCollector::stripe_programmed(Stripe& stripe) {
   for (const Stripe::Unit& unit : stripe.units) ftl_.prefetch(unit.unit);
   if (ftl_.table_updates_ != nullptr) tell_table(stripe);
   for (std::uint32_t i = 0; i < count; ++i) {
+    if (geometry_.superblock_of(stripe.units[i].source) == victim_) ++victim_settled_;
     ftl_.rebind(stripe.units[i].unit, stripe.units[i].source, stripe.first + i);
   }
   units_open_ -= count;

@@ -128,11 +128,12 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   Cause cause_ = Cause::kSpace;
   bool running_ = false;  // between start and stop threshold
   std::uint32_t victim_ = kNone;
-  std::uint32_t victim_valid_ = 0;  // at its choice
-  std::uint32_t next_stripe_ = 0;   // of the victim, to be read: so many have been,
-  std::uint32_t first_stripe_ = 0;  // from this one on and round
-  std::uint32_t units_open_ = 0;    // read or being programmed
-  std::uint32_t units_settled_ = 0;
+  std::uint32_t victim_valid_ = 0;    // at its choice
+  std::uint32_t next_stripe_ = 0;     // of the victim, to be read: so many have been,
+  std::uint32_t first_stripe_ = 0;    // from this one on and round
+  std::uint32_t units_open_ = 0;      // read or being programmed
+  std::uint32_t units_settled_ = 0;   // since its choice, with what was on its way then
+  std::uint32_t victim_settled_ = 0;  // of the victim
   std::uint32_t moves_open_ = 0;
   std::uint64_t host_since_victim_ = 0;
   Stripe* filling_ = nullptr;

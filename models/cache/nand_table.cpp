@@ -85,10 +85,11 @@ void NandTable::serve_waiting() {
 }
 
 void NandTable::dispatch() {
+  bool freed = false;
   while (!dirty_.empty() && (dirty_.size() >= program_units_ || to_drain_ > 0)) {
     if (!ftl_.table_may_write()) {
       if (stuck() && stuck_) stuck_();
-      return;
+      break;
     }
     Stripe* stripe = stripes_.take();
     stripe->units.clear();
@@ -99,6 +100,7 @@ void NandTable::dispatch() {
       held.dirty = false;
       if (!held.wanted) {
         --used_;
+        freed = true;
         forget_if_gone(page);
         continue;
       }
@@ -112,6 +114,7 @@ void NandTable::dispatch() {
       ftl_.program(*stripe, Stream::kHost, ftl_.table_lane());
     }
   }
+  if (freed) serve_waiting();
 }
 
 void NandTable::watch_idleness() {

@@ -185,7 +185,7 @@ TEST_CASE("random mix with parity, ways first and one shared open superblock") {
   MediaConfig config = small_drive(3000);
   config.nand.dies_per_channel = 3;
   config.ftl.parity = true;
-  config.ftl.allocation_order = AllocationOrder::ways_first;
+  config.ftl.allocation_order = "WDPC";
   config.ftl.separate_streams = false;
   config.ftl.gc_policy = "cost_benefit";
   run_mix(config, 7);

@@ -195,6 +195,7 @@ void WriteBuffer::merged(std::uint64_t number) {
 }
 
 std::uint32_t WriteBuffer::queue_for(std::uint32_t lane, UnitId unit) {
+  if (parts_ == 1) return lane;
   return lane * parts_ + ftl_.part_of(unit, arrivals_[lane]++);
 }
 

@@ -10,10 +10,9 @@ namespace {
 Geometry shape_of(const MediaConfig& config) {
   const std::uint64_t units = config.capacity_bytes / kUnitBytes;
   const bool table = config.map_cache.bytes != 0;
-  Geometry shape = Geometry::make(config.nand, units + (table ? table_pages(units) : 0),
-                                  config.ftl.over_provisioning_percent,
-                                  Ftl::spare_superblocks(config.ftl, table), config.ftl.parity,
-                                  config.ftl.allocation_order == AllocationOrder::ways_first);
+  Geometry shape = Geometry::make(
+      config.nand, units + (table ? table_pages(units) : 0), config.ftl.over_provisioning_percent,
+      Ftl::spare_superblocks(config.ftl, table), config.ftl.parity, config.ftl.allocation_order);
   shape.host_units = units;
   return shape;
 }

@@ -111,7 +111,7 @@ void NandTable::dispatch() {
       stripes_.give(stripe);
     } else {
       stripe->stripe_owner = this;
-      ftl_.program(*stripe, Stream::kHost, ftl_.table_lane());
+      ftl_.program(*stripe, Stream::kHost, ftl_.table_lane(), 0);
     }
   }
   if (freed) serve_waiting();

@@ -91,6 +91,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   bool choose_fold();
   void take_victim(std::uint32_t superblock, Cause cause);
   bool fits(std::uint32_t superblock) const;
+  std::uint32_t most_valid() const;
   void draw_retries(Move& move);
   void superblock_erased(Erasing& erasing);
   bool may_retire() const;
@@ -99,7 +100,8 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   void read_stripe(std::uint32_t stripe);
   void moved_in(std::uint64_t move);
   void plan_copyback(Move& move);
-  void program_filling();
+  void program_filling(std::uint32_t part);
+  void program_all_filling();
   void count_causes(const Stripe& stripe);
   void tell_table(const Stripe& stripe);
   void finish_victim_if_done();
@@ -136,7 +138,8 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint32_t victim_settled_ = 0;  // of the victim
   std::uint32_t moves_open_ = 0;
   std::uint64_t host_since_victim_ = 0;
-  Stripe* filling_ = nullptr;
+  std::vector<Stripe*> filling_;         // programs that are not full, by the home of their units
+  std::uint32_t filling_units_ = 0;      // in all of them
   std::vector<std::uint32_t> draining_;  // read to the end, with units that are not programmed yet
   std::vector<Erasing> erasing_;
   Ring<Wish> wishes_;

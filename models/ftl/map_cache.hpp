@@ -119,7 +119,6 @@ class MapCache : public BorrowedMemoryUser, public TableUpdates {
   bool advance(Waiter& waiter);
   bool use(std::uint64_t number, Use use);
   void want(std::uint64_t number, bool urgent);
-  bool says_something(std::uint64_t number) const;
   void make_room();
   bool evict_one();
   void evict_changed(std::uint64_t number, Segment& segment);

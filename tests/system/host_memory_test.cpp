@@ -15,16 +15,11 @@ constexpr base::Time kLookUp = 61us;
 
 // Room for four segments in the controller, and for all of them in host memory.
 std::vector<std::string> settings() {
-  return {"device.media.map_cache.bytes=16384",
-          "device.media.xpoint.read_ns=60000",
-          "device.media.xpoint.jitter_ns=0",
-          "device.media.xpoint.tail_per_million=0",
-          "device.media.xpoint.command_ns=0",
-          "device.media.xpoint.ecc_ns=0",
-          "device.media.xpoint.read_mb_per_s=4096",
-          "device.media.xpoint.prefill_percent=100",
-          "device.controller.hmb.hmpre_pages=256",
-          "device.controller.hmb.hmmin_pages=256"};
+  return {"device.media.map_cache.bytes=16384",     "device.media.xpoint.read_ns=60000",
+          "device.media.xpoint.jitter_ns=0",        "device.media.xpoint.tail_per_million=0",
+          "device.media.xpoint.command_ns=0",       "device.media.xpoint.ecc_ns=0",
+          "device.media.xpoint.read_mb_per_s=4096", "device.media.xpoint.prefill_percent=100",
+          "device.controller.hmb.hmpre_pages=256",  "device.controller.hmb.hmmin_pages=256"};
 }
 
 // Mean time of a read over all segments, one after the other.
@@ -59,7 +54,7 @@ TEST_CASE("taking the host memory buffer back costs reads the look-up in the med
     REQUIRE(rig.dev().host_memory_enabled());
     const base::Time cold = read_all(rig);
     const base::Time lent = read_all(rig);
-    CHECK(cold - lent > 40us);  // the first time every segment comes from the media
+    CHECK(cold - lent > 40us);     // the first time every segment comes from the media
     CHECK(cold - lent < kLookUp);  // and not for nothing: a round trip to the host remains
     REQUIRE(rig.dev().set_host_memory(false) == 0);
     const base::Time without = read_all(rig);

@@ -149,6 +149,30 @@ TEST_CASE("pages that do not fill a program go out after idle_flush_us") {
   CHECK(rig.statistic("ftl.integrity_errors") == 0);
 }
 
+TEST_CASE("the state at the start has the pages of what is prefilled, and no others") {
+  MediaConfig config = one_die();
+  config.ftl.prefill_percent = 44;  // 3,604 units: in part of the fourth segment
+  Rig rig(config);
+  for (const Precondition kind :
+       {Precondition::none, Precondition::sequential, Precondition::random}) {
+    config.ftl.precondition = kind;
+    base::StatisticsRegistry statistics;
+    auto media = make_media(config, rig.scheduler, 1, statistics, "made");
+    auto& nand = dynamic_cast<NandMedia&>(dynamic_cast<MapCacheMedia&>(*media).inner());
+    for (std::uint64_t page = 0; page < 8; ++page) CHECK(nand.table().present(page) == (page < 4));
+    nand.ftl().check_invariants();
+    CHECK(nand.ftl().map().mapped() == 3'604 + 4);
+    CHECK(media->used_units() == 3'604);
+    CHECK(media->capacity_units() == 8 * kFar);
+  }
+  auto& nothing = rig.read(5 * kFar);
+  run(rig);
+  CHECK(nothing.done - nothing.started == kMapping);
+  auto& in_part = rig.read(4 * kFar - 1);  // its page is there, it is not
+  run(rig);
+  CHECK(in_part.done - in_part.started == kPageRead + kMapping);
+}
+
 // A superblock of 64 units of segment 0 is written anew because it was read often.
 TEST_CASE("what the collector moves changes its segments, each loaded once, before the erase") {
   MediaConfig config = written_back();

@@ -119,8 +119,12 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
     {"gc_window_stripes", "stripes", 0, 65'536,
      "units in motion during collection, in stripes; 0 is two per die"},
     {"gc_urgent_superblocks", "superblocks", 0, 1000,
-     "collection gives way to reads only while more are free"},
+     "collection gives way to reads, and keeps pace with writes, only while more are free"},
     {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
+    {"gc_idle_us", "us", 0, 1'000'000'000,
+     "collection is only as fast as the host's writes need; without reads and writes at the array "
+     "for "
+     "so long it is as fast as it can be. 0: always so"},
     {"copyback", "", 0, 1,
      "a whole stripe is moved within its die where the order of writing allows, unseen by the ECC; "
      "never with reliability.bit_errors"},

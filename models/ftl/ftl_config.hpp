@@ -31,6 +31,7 @@ struct FtlConfig {
   std::uint32_t gc_window_stripes = 0;  // 0: two per die
   std::uint32_t gc_urgent_superblocks = 1;
   bool gc_yields_to_reads = false;
+  std::uint32_t gc_idle_us = 1000;
   bool copyback = false;
   std::uint32_t erase_parallel_dies = 4;
   std::uint32_t slc_superblocks = 0;
@@ -49,9 +50,9 @@ BOOST_DESCRIBE_STRUCT(FtlConfig, (),
                       (over_provisioning_percent, mapping_ns, separate_streams, host_streams,
                        parity, allocation, allocation_order, gc_policy, gc_choices,
                        gc_start_superblocks, gc_stop_superblocks, gc_window_stripes,
-                       gc_urgent_superblocks, gc_yields_to_reads, copyback, erase_parallel_dies,
-                       slc_superblocks, slc_dynamic_superblocks, slc_fold_start,
-                       dynamic_wear_levelling, static_wear_gap, prefill_percent, precondition,
-                       deallocate_ns, deallocate_ns_per_mib))
+                       gc_urgent_superblocks, gc_yields_to_reads, gc_idle_us, copyback,
+                       erase_parallel_dies, slc_superblocks, slc_dynamic_superblocks,
+                       slc_fold_start, dynamic_wear_levelling, static_wear_gap, prefill_percent,
+                       precondition, deallocate_ns, deallocate_ns_per_mib))
 
 }  // namespace nvmesim::models

@@ -138,7 +138,8 @@ void Ftl::program(Stripe& stripe, Stream stream, std::uint32_t lane, std::uint32
   place(stripe, allocate(stripe));
   if (stream == Stream::kHost) {
     in_flight_.push_back(&stripe);
-    if (!is_table_lane(lane)) collector_->host_wrote(count);
+    collector_->host_active();
+    collector_->host_wrote(count);
   }
   submit(stripe);
   if (stream == Stream::kHost) collector_->kick();

@@ -23,8 +23,9 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
                        geometry.stripe_units,
                    ftl.homes() * geometry.program_units)),
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)),
-      urgent_(config.gc_urgent_superblocks),
+      urgent_(config.gc_urgent_superblocks + (ftl.table_ ? 1 : 0)),
       yields_(config.gc_yields_to_reads),
+      idle_after_(base::nanoseconds(std::uint64_t{config.gc_idle_us} * 1000)),
       copyback_(config.copyback && !ftl.reliability_.bit_errors()),
       wear_gap_(config.static_wear_gap),
       fold_start_(config.slc_fold_start),
@@ -49,7 +50,7 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
 
 void GarbageCollector::kick() {
   if (off_) return;
-  if (victim_ != kNone && yields_) read_on();
+  if (victim_ != kNone) read_on();
   erase_drained();
   while (victim_ == kNone) {
     if (wanted()) {
@@ -77,7 +78,7 @@ bool GarbageCollector::gives_way() const {
 
 std::uint64_t GarbageCollector::programs_needed() const {
   if (victim_ == kNone) return ftl_.data_programs();
-  const std::uint32_t left = victim_valid_ - std::min(victim_valid_, victim_settled_);
+  const std::uint32_t left = victim_valid_ - std::min(victim_valid_, units_settled_);
   return base::ceil_div(left, geometry_.program_units) + ftl_.homes();
 }
 
@@ -91,9 +92,35 @@ bool GarbageCollector::host_within_share() const {
 void GarbageCollector::read_on() {
   if (victim_ == kNone || gives_way()) return;
   while (units_open_ < window_units_ && next_stripe_ < geometry_.superblock_stripes &&
-         ftl_.superblocks_[victim_].valid > 0) {
+         ftl_.superblocks_[victim_].valid > 0 && !ahead()) {
     read_stripe((first_stripe_ + next_stripe_++) % geometry_.superblock_stripes);
   }
+}
+
+// Of the pace; never while the host is held back (host_within_share()): its lead is smaller.
+bool GarbageCollector::ahead() {
+  if (idle_after_ == base::kTimeZero || idle_ || cause_ != Cause::kSpace) return false;
+  if (ftl_.superblocks_.free_count() <= urgent_) return false;
+  const std::uint64_t gain = geometry_.data_units - victim_valid_;
+  const std::uint64_t moved = std::uint64_t{units_settled_} + units_open_ - units_before_;
+  if (moved * gain <= host_since_victim_ * victim_valid_ + window_units_ * gain) return false;
+  if (!scheduler_.pending(idle_timer_)) {
+    idle_timer_ = scheduler_.at<&GarbageCollector::look_idle>(
+        std::max(last_active_ + idle_after_, scheduler_.now()), this);
+  }
+  return true;
+}
+
+void GarbageCollector::look_idle(std::uint64_t) {
+  if (victim_ == kNone) return;
+  const base::Time due = last_active_ + idle_after_;
+  if (due > scheduler_.now()) {
+    idle_timer_ = scheduler_.at<&GarbageCollector::look_idle>(due, this);
+    return;
+  }
+  idle_ = true;
+  read_on();
+  finish_victim_if_done();
 }
 
 void GarbageCollector::read_stripe(std::uint32_t stripe) {
@@ -209,6 +236,7 @@ void GarbageCollector::job_dropped(DieJob& job) {
 
 void GarbageCollector::power_cut() {
   off_ = true;
+  scheduler_.cancel(idle_timer_);
   ++epoch_;
 }
 
@@ -220,6 +248,7 @@ void GarbageCollector::forget_victims() {
   }
   filling_units_ = 0;
   units_open_ = 0;
+  units_before_ = 0;
   moves_open_ = 0;
   running_ = false;
   if (victim_ != kNone) ftl_.superblocks_.uncollect(victim_);
@@ -262,9 +291,7 @@ void GarbageCollector::moved_in(std::uint64_t argument) {
   --moves_open_;
   for (const Stripe::Unit& unit : move->units) {
     if (!ftl_.map_.valid(unit.source)) {
-      --units_open_;
-      ++units_settled_;
-      ++victim_settled_;
+      settle(1);
       continue;
     }
     const std::uint32_t part = filling_.size() == 1 ? 0 : ftl_.part_of(unit.unit, 0);
@@ -282,6 +309,14 @@ void GarbageCollector::moved_in(std::uint64_t argument) {
   read_on();
   finish_victim_if_done();
   ftl_.space_changed();
+}
+
+// Those of earlier victims come first, near enough.
+void GarbageCollector::settle(std::uint32_t units) {
+  units_open_ -= units;
+  const std::uint32_t before = std::min(units, units_before_);
+  units_before_ -= before;
+  units_settled_ += units - before;
 }
 
 void GarbageCollector::program_filling(std::uint32_t part) {
@@ -307,12 +342,11 @@ void GarbageCollector::stripe_programmed(Stripe& stripe) {
   for (const Stripe::Unit& unit : stripe.units) ftl_.prefetch(unit.unit);
   if (ftl_.table_updates_ != nullptr) tell_table(stripe);
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (geometry_.superblock_of(stripe.units[i].source) == victim_) ++victim_settled_;
     ftl_.rebind(stripe.units[i].unit, stripe.units[i].source, stripe.first + i);
   }
-  units_open_ -= count;
-  units_settled_ += count;
+  settle(count);
   stripes_.give(&stripe);
+  if (ftl_.table_updates_ != nullptr) ftl_.table_updates_->updates_follow();
   erase_drained();
   read_on();
   finish_victim_if_done();
@@ -326,7 +360,6 @@ void GarbageCollector::tell_table(const Stripe& stripe) {
     if (ftl_.is_page(unit.unit.value()) || !ftl_.map_.valid(unit.source)) continue;
     ftl_.table_updates_->unit_moved(unit.unit.value(), geometry_.superblock_of(unit.source));
   }
-  ftl_.table_updates_->updates_follow();
 }
 
 void GarbageCollector::stripe_dropped(Stripe& stripe) {

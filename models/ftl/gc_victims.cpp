@@ -76,7 +76,8 @@ void GarbageCollector::take_victim(std::uint32_t superblock, Cause cause) {
     const std::uint32_t die = ftl_.next_die(Stream::kGc);
     while (geometry_.die_of_stripe(first_stripe_) != die) ++first_stripe_;
   }
-  units_settled_ = victim_settled_ = 0;
+  units_before_ = units_open_;
+  units_settled_ = 0;
   host_since_victim_ = 0;
   ftl_.superblocks_.collect(victim_);
   ++runs_;

@@ -1,5 +1,5 @@
-// A medium behind a cache of its mapping table (MapCache): reads (and writes, with write_back)
-// whose mapping is not cached wait before they go on to the medium. Everything else goes through.
+// A medium behind a cache of its mapping table (MapCache): reads (and with write_back writes and
+// deallocations) whose mapping is not cached wait before they go on to the medium.
 #pragma once
 
 #include <memory>
@@ -12,12 +12,13 @@ namespace nvmesim::models {
 
 class MapCacheMedia : public Media {
  public:
-  MapCacheMedia(const MapCacheConfig& config, std::unique_ptr<Media> inner,
+  // `pages` are those of `inner`.
+  MapCacheMedia(const MapCacheConfig& config, std::unique_ptr<Media> inner, TablePages& pages,
                 base::Scheduler& scheduler, base::StatisticsRegistry& statistics,
                 const std::string& name)
       : inner_(std::move(inner)),
         scheduler_(scheduler),
-        cache_(config, scheduler, statistics, name) {}
+        cache_(config, inner_->capacity_units(), pages, scheduler, statistics, name) {}
 
   void start(MediaCommand& command) override;
   void write_arrived(MediaPart& part) override { inner_->write_arrived(part); }
@@ -29,15 +30,23 @@ class MapCacheMedia : public Media {
   BorrowedMemoryUser* memory_user() override { return &cache_; }
   void quiesce(base::Callback done) override { inner_->quiesce(done); }
   void power_cut() override {
-    cache_.power_cut();
     inner_->power_cut();
+    cache_.power_cut();
   }
   void power_on() override { inner_->power_on(); }
+  // What had changed in the cache need not be saved: a state is saved with the power off, when
+  // that counts as rebuilt.
   std::string save() const override { return inner_->save(); }
   void load(std::string_view file, std::string_view source) override { inner_->load(file, source); }
   MediaPoints& points() override { return inner_->points(); }
 
+  MapCache& cache() { return cache_; }
+  const MapCache& cache() const { return cache_; }
+  Media& inner() { return *inner_; }
+
  private:
+  bool may_start(const MediaCommand& command, std::uint64_t token);
+  void go_on(MediaCommand& command);
   void mapped(std::uint64_t command);
 
   std::unique_ptr<Media> inner_;

@@ -200,13 +200,12 @@ constexpr auto kMapCache = std::to_array<ParamInfo>({
     {"bytes", "bytes", 0, 1'099'511'627'776,
      "mapping table in the controller, 4 for each 4 KiB of data; 0 = all of it"},
     {"entries_per_page", "entries", 64, 1024,
-     "units whose mapping is loaded, kept and written together; a power of two"},
-    {"read_ns", "ns", 1, 1'000'000'000, "reading a page of the table from the NAND"},
-    {"reads", "reads", 1, 4096, "such reads, and such writes, at a time"},
+     "units whose mapping is loaded and kept together; a power of two. A page of the table on the "
+     "medium has 1024: with fewer it is read for a part of it, and often to write a part"},
     {"write_back", "", 0, 1,
-     "writes wait for their pages of the table too, and what they changed is written to the NAND "
-     "when it leaves the controller; without, updates cost nothing"},
-    {"write_ns", "ns", 1, 1'000'000'000, "writing a page of the table to the NAND"},
+     "writes, partial deallocations and the collector wait for their pages of the table too, and "
+     "what they changed is written when it leaves the controller; without, each page is written "
+     "once, with its first unit, and updates cost nothing"},
 });
 
 }  // namespace

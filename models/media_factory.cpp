@@ -1,6 +1,8 @@
 #include "models/media_factory.hpp"
 
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "models/map_cache_media.hpp"
 #include "models/nand_media.hpp"
@@ -10,14 +12,21 @@ namespace nvmesim::models {
 
 namespace {
 
+template <class Medium>
 std::unique_ptr<Media> make_medium(const MediaConfig& config, base::Scheduler& scheduler,
                                    std::uint64_t seed, base::StatisticsRegistry& statistics,
-                                   std::string_view name, ConstructionOrder order) {
-  if (config.kind == MediaKind::xpoint) {
-    return std::make_unique<XpointMedia>(config, scheduler, seed, statistics, std::string(name),
-                                         order);
+                                   const std::string& name, ConstructionOrder order) {
+  auto medium = std::make_unique<Medium>(config, scheduler, seed, statistics, name, order);
+  if (config.map_cache.bytes == 0) return medium;
+  TablePages& pages = medium->table();
+  auto cached = std::make_unique<MapCacheMedia>(config.map_cache, std::move(medium), pages,
+                                                scheduler, statistics, name);
+  if constexpr (std::is_same_v<Medium, NandMedia>) {
+    if (config.map_cache.write_back) {
+      static_cast<NandTable&>(pages).set_updates(cached->cache());
+    }
   }
-  return std::make_unique<NandMedia>(config, scheduler, seed, statistics, std::string(name), order);
+  return cached;
 }
 
 }  // namespace
@@ -26,10 +35,9 @@ std::unique_ptr<Media> make_media(const MediaConfig& config, base::Scheduler& sc
                                   std::uint64_t seed, base::StatisticsRegistry& statistics,
                                   std::string_view name, ConstructionOrder order) {
   check_media(config);
-  auto medium = make_medium(config, scheduler, seed, statistics, name, order);
-  if (config.map_cache.bytes == 0) return medium;
-  return std::make_unique<MapCacheMedia>(config.map_cache, std::move(medium), scheduler, statistics,
-                                         std::string(name));
+  const auto make =
+      config.kind == MediaKind::xpoint ? &make_medium<XpointMedia> : &make_medium<NandMedia>;
+  return make(config, scheduler, seed, statistics, std::string(name), order);
 }
 
 }  // namespace nvmesim::models

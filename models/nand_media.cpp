@@ -4,6 +4,20 @@
 #include "sim/base/assert.hpp"
 
 namespace nvmesim::models {
+namespace {
+
+// With map_cache the pages of the table are units behind those of the host.
+Geometry shape_of(const MediaConfig& config) {
+  const std::uint64_t units = config.capacity_bytes / kUnitBytes;
+  const bool table = config.map_cache.bytes != 0;
+  Geometry shape = Geometry::make(
+      config.nand, units + (table ? table_pages(units) : 0), config.ftl.over_provisioning_percent,
+      Ftl::spare_superblocks(config.ftl, table), config.ftl.parity, config.ftl.allocation_order);
+  shape.host_units = units;
+  return shape;
+}
+
+}  // namespace
 
 NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std::uint64_t seed,
                      base::StatisticsRegistry& statistics, const std::string& name,
@@ -11,11 +25,9 @@ NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std:
     : scheduler_(scheduler),
       deallocate_(std::int64_t{config.ftl.deallocate_ns} * 1000),
       deallocate_pace_(std::uint64_t{config.ftl.deallocate_ns_per_mib} * 1000, base::kMiB),
-      geometry_(Geometry::make(
-          config.nand, config.capacity_bytes / kUnitBytes, config.ftl.over_provisioning_percent,
-          Ftl::spare_superblocks(config.ftl), config.ftl.parity, config.ftl.allocation_order)),
+      geometry_(shape_of(config)),
       dram_(config.dram, scheduler, statistics, name),
-      store_(geometry_.logical_units, config.keep_data, config.keep_metadata, points_),
+      store_(geometry_.host_units, config.keep_data, config.keep_metadata, points_),
       nand_(config.nand, geometry_, scheduler, statistics, name, order),
       reliability_(config.reliability, geometry_, seed, statistics, name),
       ftl_(config.ftl, config.nand.cell_bits, geometry_, scheduler, nand_, reliability_, dram_,
@@ -23,14 +35,18 @@ NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std:
       reads_(geometry_, scheduler, nand_, ftl_, reliability_, store_, delivery_, dram_,
              config.read_cache, statistics, name),
       buffer_(config.write_buffer, geometry_, scheduler, ftl_, store_, reads_, delivery_, dram_,
-              statistics, name) {}
+              statistics, name) {
+  if (config.map_cache.bytes == 0) return;
+  table_ =
+      std::make_unique<NandTable>(config.write_buffer, geometry_, scheduler, ftl_, reads_, buffer_);
+}
 
 void NandMedia::start(MediaCommand& command) {
   command.status = MediaStatus::kOk;
   command.media_data = 0;
   command.stages.open(scheduler_.now());
   for (const MediaPart& part : command.parts) {
-    NVMESIM_ASSERT(part.unit.value() < geometry_.logical_units, "a part beyond the capacity");
+    NVMESIM_ASSERT(part.unit.value() < geometry_.host_units, "a part beyond the capacity");
     NVMESIM_ASSERT(part.bytes > 0 && part.offset + part.bytes <= kUnitBytes,
                    "a part beyond its unit");
   }
@@ -69,11 +85,13 @@ void NandMedia::power_cut() {
   reads_.power_cut();
   ftl_.power_cut();
   buffer_.power_cut();
+  if (table_) table_->power_cut();
 }
 
 void NandMedia::power_on() {
   ftl_.power_on();
   buffer_.power_on();
+  if (table_) table_->power_on();
 }
 
 std::string NandMedia::save() const {
@@ -81,6 +99,7 @@ std::string NandMedia::save() const {
   out.text("nand");
   FtlState::save(ftl_, out);
   buffer_.save(out);
+  if (table_) table_->save(out);
   store_.save(out);
   return out.finish();
 }
@@ -89,14 +108,15 @@ void NandMedia::load(std::string_view file, std::string_view source) {
   StateReader in(file, std::string(source));
   if (in.text("a kind of medium") != "nand") in.fail("made by a drive of another kind of medium");
   FtlState::load(ftl_, in);
-  buffer_.load(geometry_.logical_units, in);
-  store_.load(geometry_.logical_units, in);
+  buffer_.load(geometry_.host_units, in);
+  if (table_) table_->load(in);
+  store_.load(geometry_.host_units, in);
   in.end();
 }
 
 // Takes effect at once; the time that it takes is charged to the command.
 void NandMedia::unmap_whole_units(const MediaCommand& command) {
-  NVMESIM_ASSERT(command.first_byte + command.bytes <= geometry_.logical_units * kUnitBytes,
+  NVMESIM_ASSERT(command.first_byte + command.bytes <= geometry_.host_units * kUnitBytes,
                  "a range beyond the capacity");
   const std::uint64_t first = base::ceil_div(command.first_byte, kUnitBytes);
   const std::uint64_t end = (command.first_byte + command.bytes) / kUnitBytes;

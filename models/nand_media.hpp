@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "models/cache/nand_table.hpp"
 #include "models/cache/write_buffer.hpp"
 #include "models/delivery.hpp"
 #include "models/ftl/ftl.hpp"
@@ -27,7 +29,7 @@ class NandMedia : public Media {
   void start(MediaCommand& command) override;
   void write_arrived(MediaPart& part) override { buffer_.arrived(part); }
   void cancel(MediaCommand& command) override;
-  std::uint64_t capacity_units() const override { return geometry_.logical_units; }
+  std::uint64_t capacity_units() const override { return geometry_.host_units; }
   std::uint64_t used_units() const override { return ftl_.mapped_units() + buffer_.fresh_units(); }
   bool volatile_cache() const override { return buffer_.is_volatile(); }
   bool keeps_spare() const override { return store_.keep_spare(); }
@@ -37,6 +39,8 @@ class NandMedia : public Media {
   std::string save() const override;
   void load(std::string_view file, std::string_view source) override;
   MediaPoints& points() override { return points_; }
+  // The pages of the mapping table; only with map_cache.
+  NandTable& table() { return *table_; }
 
   const Ftl& ftl() const { return ftl_; }
   const Nand& nand() const { return nand_; }
@@ -62,6 +66,7 @@ class NandMedia : public Media {
   Ftl ftl_;
   ReadPath reads_;
   WriteBuffer buffer_;
+  std::unique_ptr<NandTable> table_;
 };
 
 }  // namespace nvmesim::models

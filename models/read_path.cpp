@@ -87,11 +87,11 @@ void ReadPath::start(MediaCommand& command, const WriteBuffer& buffer) {
   if (streams_.enabled()) read_ahead(command, buffer);
 }
 
-void ReadPath::fetch(UnitId number, base::Callback done) {
+void ReadPath::fetch(UnitId number, base::Callback done, base::Time looked_up) {
   Unit* unit = take_unit(nullptr, number);
   unit->fetched = done;
   unit->mapped = ftl_.look_up(number);
-  nand_.submit(*append(nullptr, *unit, scheduler_.now() + ftl_.mapping_time()));
+  nand_.submit(*append(nullptr, *unit, looked_up));
 }
 
 // Adds the unit to `job` if it lies in the same stripe; else submits that and begins a new one.
@@ -152,6 +152,7 @@ void ReadPath::array_done(DieJob& done) {
     } else {
       unit->status = MediaStatus::kIntegrity;
       unit->found = ftl_.record(unit->mapped.place);
+      if (unit->found >= geometry_.host_units) unit->found = UnitMap::kNoUnit;  // no bytes
     }
     if (last_try) end_hold(*unit);
     Nand::Transfer out = nand_.transfer_out(job.die, kUnitBytes, first);

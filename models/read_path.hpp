@@ -33,8 +33,12 @@ class ReadPath : private DieJobOwner {
 
   void start(MediaCommand& command, const WriteBuffer& buffer);
   void cancel(MediaCommand& command);
-  // Reads a mapped unit for the media's own use (a merge): `done` when it is in the controller.
-  void fetch(UnitId unit, base::Callback done);
+  // Reads a mapped unit for the media's own use (a merge, a page of the mapping table), whose
+  // place is known from `looked_up` on: `done` when it is in the controller.
+  void fetch(UnitId unit, base::Callback done, base::Time looked_up);
+  void fetch(UnitId unit, base::Callback done) {
+    fetch(unit, done, scheduler_.now() + ftl_.mapping_time());
+  }
   // The read cache forgets units [first, first + count): their data changes.
   void forget(std::uint64_t first, std::uint64_t count) {
     if (cache_.enabled()) cache_.forget(first, count);

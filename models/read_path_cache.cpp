@@ -33,7 +33,7 @@ bool ReadPath::serve_cached(MediaPart& part, base::Time looked_up) {
 void ReadPath::read_ahead(const MediaCommand& command, const WriteBuffer& buffer) {
   const ReadStreams::Range range =
       streams_.follow(command.parts.front().unit.value(), command.parts.size());
-  const std::uint64_t end = std::min(range.first + range.count, geometry_.logical_units);
+  const std::uint64_t end = std::min(range.first + range.count, geometry_.host_units);
   const base::Time looked_up = scheduler_.now() + ftl_.mapping_time();
   Job* job = nullptr;
   for (std::uint64_t number = range.first; number < end; ++number) {

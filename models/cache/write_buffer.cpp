@@ -111,11 +111,15 @@ void WriteBuffer::arrived(MediaPart& part) {
   accept(number, grant, std::move(part.data));
 }
 
+base::Time WriteBuffer::take_in() {
+  base::Time in = entry_.reserve(scheduler_.now(), per_unit_) + per_unit_;
+  if (dram_.limited()) in = std::max(in, dram_.pass(kUnitBytes));
+  return in + fixed_;
+}
+
 void WriteBuffer::accept(std::uint32_t number, const Grant& grant, base::BufferRef data) {
   const base::Time now = scheduler_.now();
-  base::Time in = entry_.reserve(now, per_unit_) + per_unit_;
-  if (dram_.limited()) in = std::max(in, dram_.pass(kUnitBytes));
-  in += fixed_;
+  base::Time in = take_in();
   if (grant.ticket->arrivals == 1) in = std::max(in, grant.ticket->not_before);
   ++units_in_;
   last_arrival_ = now;

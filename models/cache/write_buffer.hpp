@@ -39,6 +39,8 @@ class WriteBuffer : private StripeOwner {
   bool find(UnitId unit, base::BufferRef& data) const;
   bool holds(UnitId unit) const { return index_.find(unit.value()) != UnitIndex::kNone; }
   base::Time hit_time() const { return hit_; }
+  // Data of a unit enters now: when it is in.
+  base::Time take_in();
   bool is_volatile() const { return !protected_; }
 
   void start_write(MediaCommand& command);

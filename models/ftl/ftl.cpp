@@ -28,7 +28,8 @@ const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
   }
   const std::uint64_t lost = config.allocation == Allocation::by_address ? geometry.dies : 1;
   const std::uint64_t at_most = geometry.data_units - lost * geometry.program_units;
-  const std::uint32_t not_full = 1 + config.host_streams + config.slc_superblocks;
+  const bool table = geometry.logical_units > geometry.host_units;
+  const std::uint32_t not_full = 1 + config.host_streams + config.slc_superblocks + (table ? 1 : 0);
   if ((geometry.superblocks - not_full) * at_most < geometry.logical_units) {
     throw base::UserError(
         "nand.pages_per_block: superblocks are too small and too many for this capacity");
@@ -57,25 +58,29 @@ Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geome
       points_(points),
       hold_old_(hold_old),
       separate_(config.separate_streams),
+      table_(geometry.logical_units > geometry.host_units),
       yields_(config.gc_yields_to_reads),
       ages_(reliability.ages()),
       mapping_time_(base::Time{std::int64_t{checked(config, geometry).mapping_ns} * 1000}),
-      gc_start_(config.gc_start_superblocks),
+      gc_start_(config.gc_start_superblocks + (table_ ? 1 : 0)),
       slc_limit_(config.slc_superblocks),
       slc_most_(config.slc_superblocks + config.slc_dynamic_superblocks),
-      slc_plenty_(config.gc_stop_superblocks + 1),
+      slc_plenty_(config.gc_stop_superblocks + (table_ ? 2 : 1)),
       slc_programs_(std::max(geometry.superblock_programs / cell_bits / geometry.dies, 1u) *
                     geometry.dies),
-      layout_(geometry, config.precondition, geometry.logical_units * config.prefill_percent / 100,
-              config.gc_stop_superblocks + config.slc_superblocks + config.host_streams - 1, deal_,
-              seed),
+      layout_(geometry, config.precondition, geometry.host_units * config.prefill_percent / 100,
+              config.gc_stop_superblocks + config.slc_superblocks + config.host_streams - 1 +
+                  (table_ ? 2 : 0),
+              deal_, seed),
       policy_(make_gc_policy(config.gc_policy, {geometry.superblocks, geometry.superblock_units,
                                                 config.gc_choices, seed})),
       map_(geometry, layout_, &Superblocks::initial_mark),
       superblocks_(geometry, layout_, *policy_, config.dynamic_wear_levelling),
-      frontiers_(std::size_t{1} + config.host_streams, Frontier(geometry.dies, geometry.parity)),
+      frontiers_(std::size_t{1} + config.host_streams + (table_ ? 1 : 0),
+                 Frontier(geometry.dies, geometry.parity)),
       collector_(std::make_unique<GarbageCollector>(config, geometry, scheduler, nand, *this,
-                                                    statistics, name)) {
+                                                    statistics, name)),
+      mapped_pages_(layout_.pages()) {
   add_statistics(statistics, name);
 }
 
@@ -84,6 +89,10 @@ void Ftl::add_statistics(base::StatisticsRegistry& statistics, const std::string
   statistics.add(name + ".ftl.slc_units", "1", "of these, into the SLC cache", slc_units_);
   statistics.add(name + ".ftl.stream_units", "1", "of these, under a stream of the host",
                  stream_units_);
+  if (table_) {
+    statistics.add(name + ".ftl.table_units", "1", "pages of the mapping table programmed",
+                   table_units_);
+  }
   statistics.add_level(name + ".ftl.slc_in_use", "1",
                        "superblocks that are used with one bit a cell",
                        [this] { return std::uint64_t{superblocks_.slc_used()}; });
@@ -108,7 +117,7 @@ void Ftl::add_statistics(base::StatisticsRegistry& statistics, const std::string
                        "superblocks out of use for bad blocks",
                        [this] { return std::uint64_t{superblocks_.retired_count()}; });
   statistics.add_level(name + ".ftl.mapped_units", "1", "4 KiB units with data on the medium",
-                       [this] { return map_.mapped(); });
+                       [this] { return mapped_units(); });
   const auto wear = [this](bool most) {
     std::uint32_t found = superblocks_[0].erases;
     for (std::uint32_t i = 1; i < superblocks_.count(); ++i) {
@@ -191,18 +200,35 @@ bool Ftl::record_matches(UnitId unit, UnitMap::Mapped mapped) {
 }
 
 // With one open superblock for both, the host leaves the collector what it still needs for the
-// victim, or for the worst one to come.
+// victim, or for the worst one to come; and in any case one superblock for pages of the table.
 bool Ftl::host_may_write(std::uint32_t lane) const {
   const std::uint32_t free = superblocks_.free_count();
   const std::uint32_t left = programs_left(Stream::kHost, lane);
   if (separate_) {
-    if (left == 0 && free <= 1) return false;
+    if (left == 0 && free <= (table_ ? 2 : 1)) return false;
   } else {
     const std::uint64_t room = left + std::uint64_t{free} * data_programs();
-    if (room <= collector_->programs_needed()) return false;
+    const std::uint64_t table = table_ ? data_programs() : 0;
+    if (room <= collector_->programs_needed() + table) return false;
   }
   return free > gc_start_ || !collector_->moving() || collector_->host_within_share() ||
          collector_->gives_way();
+}
+
+bool Ftl::table_may_write() const {
+  if (programs_left(Stream::kHost, table_lane()) > 0) return true;
+  const std::uint32_t free = superblocks_.free_count();
+  if (separate_) return free > 1;
+  const std::uint64_t room = programs_left(Stream::kGc) + std::uint64_t{free} * data_programs();
+  return free > 0 && room >= collector_->programs_needed() + data_programs();
+}
+
+void Ftl::release(std::uint32_t superblock) {
+  Superblock& block = superblocks_[superblock];
+  NVMESIM_ASSERT(block.readers > 0, "a superblock was released that was not held");
+  if (--block.readers == 0 && block.state == SuperblockState::kErasing) {
+    collector_->readers_left(superblock);
+  }
 }
 
 void Ftl::power_cut() {
@@ -221,13 +247,18 @@ void Ftl::unmap(std::uint64_t unit) {
   const Place old = map_.unbind(unit);
   if (old == kNoPlace) return;
   superblocks_.valid_less(geometry_.superblock_of(old));
-  ++deallocated_units_;
+  if (is_page(unit)) {
+    --mapped_pages_;
+  } else {
+    ++deallocated_units_;
+  }
 }
 
 void Ftl::deallocate(std::uint64_t first, std::uint64_t count) {
   const std::uint64_t end = first + count;
-  if (first == 0 && count == geometry_.logical_units) {
-    deallocated_units_ += map_.mapped();
+  if (first == 0 && count == geometry_.host_units) {
+    deallocated_units_ += mapped_units();
+    mapped_pages_ = 0;  // a table that says nothing goes with it
     map_.unbind_all();
     for (std::uint32_t i = 0; i < superblocks_.count(); ++i) {
       if (superblocks_[i].valid != 0) superblocks_.valid_less(i, superblocks_[i].valid);
@@ -257,6 +288,7 @@ void Ftl::deallocate(std::uint64_t first, std::uint64_t count) {
 
 void Ftl::space_changed() {
   if (space_) space_();
+  if (table_space_) table_space_();
 }
 
 }  // namespace nvmesim::models

@@ -25,6 +25,7 @@
 #include "models/ftl/initial_layout.hpp"
 #include "models/ftl/stripe.hpp"
 #include "models/ftl/superblocks.hpp"
+#include "models/ftl/table_pages.hpp"
 #include "models/ftl/unit_map.hpp"
 #include "models/media_points.hpp"
 #include "models/nand/nand.hpp"
@@ -36,8 +37,10 @@ namespace nvmesim::models {
 class Ftl : private DieJobOwner {
  public:
   // Superblocks that the FTL needs beyond those that hold the logical units.
-  static std::uint32_t spare_superblocks(const FtlConfig& config) {
-    return config.gc_stop_superblocks + 3 + config.slc_superblocks + config.host_streams - 1;
+  // `table`: pages of the mapping table have an open one, too, and one that is kept for them.
+  static std::uint32_t spare_superblocks(const FtlConfig& config, bool table) {
+    return config.gc_stop_superblocks + 3 + config.slc_superblocks + config.host_streams - 1 +
+           (table ? 2 : 0);
   }
 
   // `hold_old`: what a host write replaces must stay readable until the new data is programmed.
@@ -68,7 +71,15 @@ class Ftl : private DieJobOwner {
   std::uint64_t record(Place place) const { return map_.record(place); }
 
   bool host_may_write(std::uint32_t lane) const;
-  std::uint32_t lanes() const { return static_cast<std::uint32_t>(frontiers_.size()) - 1; }
+  // Of the host. The one behind them is for pages of the mapping table.
+  std::uint32_t lanes() const {
+    return static_cast<std::uint32_t>(frontiers_.size()) - (table_ ? 2 : 1);
+  }
+  std::uint32_t table_lane() const { return lanes(); }
+  bool is_table_lane(std::uint32_t lane) const { return table_ && lane == table_lane(); }
+  // Unlike the host's writes these are not held back to the pace of the collection: only the last
+  // superblock is the collector's.
+  bool table_may_write() const;
   // Where writes under a stream of the host go, 0 for none.
   std::uint32_t lane_of(std::uint16_t stream) const {
     return stream == 0 || lanes() == 1 ? 0 : 1 + (stream - 1) % (lanes() - 1);
@@ -83,6 +94,11 @@ class Ftl : private DieJobOwner {
   }
   // Called whenever a host write that was refused may have become possible.
   void set_space_listener(base::Callback listener) { space_ = listener; }
+  void set_table_space_listener(base::Callback listener) { table_space_ = listener; }
+  void set_table_updates(TableUpdates& updates) { table_updates_ = &updates; }
+  // The superblock may not be erased, or once less.
+  void hold(std::uint32_t superblock) { ++superblocks_[superblock].readers; }
+  void release(std::uint32_t superblock);
 
   // Gives the stripe's units their places and programs them. The host's units are mapped there at
   // once (the buffer serves them until they are on the medium); moved ones when programmed. `part`:
@@ -101,7 +117,8 @@ class Ftl : private DieJobOwner {
   void power_cut();
   void power_on();
 
-  std::uint64_t mapped_units() const { return map_.mapped(); }
+  // Of the host.
+  std::uint64_t mapped_units() const { return map_.mapped() - mapped_pages_; }
   const UnitMap& map() const { return map_; }
   const Superblocks& superblocks() const { return superblocks_; }
   const GarbageCollector& collector() const { return *collector_; }
@@ -158,6 +175,7 @@ class Ftl : private DieJobOwner {
   void revert(Stripe& stripe);
   // For the collector: the unit moves from `old` to `place` unless it has changed meanwhile.
   void rebind(UnitId unit, Place old, Place place);
+  bool is_page(std::uint64_t unit) const { return unit >= geometry_.host_units; }
   // Programs that can be given out without another superblock.
   std::uint32_t programs_left(Stream stream, std::uint32_t lane = 0) const;
   // Programs that a superblock takes, in its mode.
@@ -182,6 +200,7 @@ class Ftl : private DieJobOwner {
   MediaPoints& points_;
   bool hold_old_;
   bool separate_;
+  bool table_;  // pages of the mapping table are units here
   bool yields_;
   bool ages_;  // reads are counted by superblock
   base::Time mapping_time_;
@@ -194,15 +213,19 @@ class Ftl : private DieJobOwner {
   std::unique_ptr<GcPolicy> policy_;
   UnitMap map_;
   Superblocks superblocks_;
-  std::vector<Frontier> frontiers_;  // the host's, the collector's, the host's other lanes
+  std::vector<Frontier> frontiers_;  // the host's, the collector's, the other lanes
   std::unique_ptr<GarbageCollector> collector_;
   std::vector<Stripe*> in_flight_;  // of the host, in the order of their beginning
   ParityPrograms parity_{*this};
   base::Callback space_;
+  base::Callback table_space_;
+  TableUpdates* table_updates_ = nullptr;
   std::uint32_t reads_open_ = 0;
 
   std::uint64_t host_units_ = 0;
   std::uint64_t slc_units_ = 0;
+  std::uint64_t table_units_ = 0;
+  std::uint64_t mapped_pages_ = 0;  // of the mapping table
   std::uint64_t stream_units_ = 0;
   std::uint64_t gc_units_ = 0;
   std::uint64_t padding_units_ = 0;

@@ -18,14 +18,17 @@ void Ftl::check_invariants(std::uint32_t sample) const {
   }
   NVMESIM_ASSERT(total == map_.mapped(), "the count of mapped units is wrong");
   std::uint64_t mapped_units = 0;
+  std::uint64_t pages = 0;
   for (std::uint64_t unit = 0; unit < geometry_.logical_units; unit += sample) {
     const Place place = map_.find(unit).place;
     if (place == kNoPlace) continue;
     ++mapped_units;
+    if (is_page(unit)) ++pages;
     NVMESIM_ASSERT(map_.valid(place), "a unit is mapped to a place that is not valid");
     NVMESIM_ASSERT(map_.record(place) == unit, "a unit is mapped to the place of another one");
   }
   NVMESIM_ASSERT(sample > 1 || mapped_units == total, "units and valid places are not as many");
+  NVMESIM_ASSERT(sample > 1 || pages == mapped_pages_, "the count of pages of the table is wrong");
   check_states();
 }
 

@@ -19,7 +19,7 @@ bool Ftl::slc_allowed() const {
 Frontier& Ftl::opened(Stream stream, std::uint32_t lane) {
   Frontier& frontier = frontiers_[frontier_of(stream, lane)];
   if (!frontier.is_open()) {
-    const bool slc = stream == Stream::kHost && slc_allowed();
+    const bool slc = stream == Stream::kHost && !is_table_lane(lane) && slc_allowed();
     const std::uint32_t superblock = superblocks_.open(scheduler_.now(), slc);
     frontier.open(superblock, rows_of(superblock));
   }
@@ -53,6 +53,7 @@ std::uint32_t Ftl::choose_turn(const Frontier& frontier, const Stripe& stripe) {
     case Allocation::idle_die:
       return idlest(frontier);
     case Allocation::by_address:
+      if (stripe.stream == Stream::kHost && is_table_lane(stripe.lane)) break;  // no home
       if (frontier.has_room(stripe.part)) return stripe.part;
       strayed_units_ += stripe.units.size();
       return frontier.roomiest();
@@ -152,8 +153,9 @@ void Ftl::place(Stripe& stripe, Place first) {
   }
   if (stripe.stream == Stream::kHost) {
     bind_host_units(stripe);
-    host_units_ += count;
-    if (stripe.lane != 0) stream_units_ += count;
+    const bool pages = is_table_lane(stripe.lane);
+    (pages ? table_units_ : host_units_) += count;
+    if (stripe.lane != 0 && !pages) stream_units_ += count;
     if (superblocks_[geometry_.superblock_of(stripe.first)].slc) slc_units_ += count;
   } else {
     gc_units_ += count;
@@ -194,7 +196,10 @@ void Ftl::bind_host_units(Stripe& stripe) {
     superblocks_.valid_more(number);
     unit.old = old.place;
     unit.old_mark = old.mark;
-    if (old.place == kNoPlace) continue;
+    if (old.place == kNoPlace) {
+      if (is_page(unit.unit.value())) ++mapped_pages_;
+      continue;
+    }
     Superblock& block = superblocks_[geometry_.superblock_of(old.place)];
     if (hold_old_) ++block.readers;
     superblocks_.valid_less(geometry_.superblock_of(old.place));
@@ -287,6 +292,7 @@ void Ftl::revert(Stripe& stripe) {
     if (map_.find(unit.unit.value()).place != place) continue;  // deallocated
     map_.revert(unit.unit.value(), place, old, unit.old_mark);
     superblocks_.valid_less(geometry_.superblock_of(place));
+    if (old == kNoPlace && is_page(unit.unit.value())) --mapped_pages_;
     if (old != kNoPlace) superblocks_.valid_more(geometry_.superblock_of(old));
   }
 }

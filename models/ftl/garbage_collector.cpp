@@ -16,14 +16,14 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
       scheduler_(scheduler),
       nand_(nand),
       ftl_(ftl),
-      start_below_(config.gc_start_superblocks),
-      stop_at_(config.gc_stop_superblocks),
+      start_below_(config.gc_start_superblocks + (ftl.table_ ? 1 : 0)),
+      stop_at_(config.gc_stop_superblocks + (ftl.table_ ? 1 : 0)),
       window_units_(
           std::max((config.gc_window_stripes == 0 ? 2 * geometry.dies : config.gc_window_stripes) *
                        geometry.stripe_units,
                    ftl.homes() * geometry.program_units)),
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)),
-      urgent_(config.gc_urgent_superblocks),
+      urgent_(config.gc_urgent_superblocks + (ftl.table_ ? 1 : 0)),
       yields_(config.gc_yields_to_reads),
       idle_after_(base::nanoseconds(std::uint64_t{config.gc_idle_us} * 1000)),
       copyback_(config.copyback && !ftl.reliability_.bit_errors()),
@@ -340,16 +340,26 @@ void GarbageCollector::count_causes(const Stripe& stripe) {
 void GarbageCollector::stripe_programmed(Stripe& stripe) {
   const auto count = static_cast<std::uint32_t>(stripe.units.size());
   for (const Stripe::Unit& unit : stripe.units) ftl_.prefetch(unit.unit);
+  if (ftl_.table_updates_ != nullptr) tell_table(stripe);
   for (std::uint32_t i = 0; i < count; ++i) {
     ftl_.rebind(stripe.units[i].unit, stripe.units[i].source, stripe.first + i);
   }
   settle(count);
   stripes_.give(&stripe);
+  if (ftl_.table_updates_ != nullptr) ftl_.table_updates_->updates_follow();
   erase_drained();
   read_on();
   finish_victim_if_done();
   if (victim_ == kNone) kick();
   ftl_.space_changed();
+}
+
+// What moves changes the mapping table, but for the table itself.
+void GarbageCollector::tell_table(const Stripe& stripe) {
+  for (const Stripe::Unit& unit : stripe.units) {
+    if (ftl_.is_page(unit.unit.value()) || !ftl_.map_.valid(unit.source)) continue;
+    ftl_.table_updates_->unit_moved(unit.unit.value(), geometry_.superblock_of(unit.source));
+  }
 }
 
 void GarbageCollector::stripe_dropped(Stripe& stripe) {

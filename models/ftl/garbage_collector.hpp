@@ -114,6 +114,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   void program_filling(std::uint32_t part);
   void program_all_filling();
   void count_causes(const Stripe& stripe);
+  void tell_table(const Stripe& stripe);
   void finish_victim_if_done();
   void erase_drained();
   void flush_if_stuck();
@@ -141,11 +142,11 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   Cause cause_ = Cause::kSpace;
   bool running_ = false;  // between start and stop threshold
   std::uint32_t victim_ = kNone;
-  std::uint32_t victim_valid_ = 0;  // at its choice
-  std::uint32_t next_stripe_ = 0;   // of the victim, to be read: so many have been,
-  std::uint32_t first_stripe_ = 0;  // from this one on and round
-  std::uint32_t units_open_ = 0;    // read or being programmed
-  std::uint32_t units_before_ = 0;  // of these, such of earlier victims
+  std::uint32_t victim_valid_ = 0;   // at its choice
+  std::uint32_t next_stripe_ = 0;    // of the victim, to be read: so many have been,
+  std::uint32_t first_stripe_ = 0;   // from this one on and round
+  std::uint32_t units_open_ = 0;     // read or being programmed
+  std::uint32_t units_before_ = 0;   // of these, such of earlier victims
   std::uint32_t units_settled_ = 0;  // of the victim: moved, or found overwritten
   std::uint32_t moves_open_ = 0;
   std::uint64_t host_since_victim_ = 0;

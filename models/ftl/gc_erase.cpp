@@ -29,7 +29,7 @@ void GarbageCollector::superblock_erased(Erasing& erasing) {
 // Only while the rest can hold all logical units and still be collected.
 bool GarbageCollector::may_retire() const {
   const std::uint64_t in_use = geometry_.superblocks - ftl_.superblocks_.retired_count() -
-                               ftl_.slc_limit_ - (ftl_.lanes() - 1);
+                               ftl_.slc_limit_ - (ftl_.lanes() - 1) - (ftl_.table_ ? 1 : 0);
   return in_use > stop_at_ + 3 && (in_use - stop_at_ - 3) * most_valid() >= geometry_.logical_units;
 }
 

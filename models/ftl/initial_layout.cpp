@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/ftl/table_pages.hpp"
 #include "sim/base/assert.hpp"
 #include "sim/base/fixed_math.hpp"
 #include "sim/base/units.hpp"
@@ -41,13 +42,14 @@ InitialLayout::InitialLayout(const Geometry& geometry, Precondition kind, std::u
                              std::uint32_t kept_free, Deal deal, std::uint64_t seed)
     : geometry_(&geometry),
       kind_(units == 0 ? Precondition::none : kind),
-      units_(units),
+      host_(units),
+      units_(units + (geometry.logical_units > geometry.host_units ? table_pages(units) : 0)),
       kept_free_(kept_free),
       deal_(deal),
       seed_(seed),
-      unit_order_(std::max<std::uint64_t>(units, 1), seed),
+      unit_order_(std::max<std::uint64_t>(units_, 1), seed),
       place_order_(geometry.data_units, ~seed) {
-  const auto needed = static_cast<std::uint32_t>(base::ceil_div(units, geometry.data_units));
+  const auto needed = static_cast<std::uint32_t>(base::ceil_div(units_, geometry.data_units));
   const std::uint32_t most = geometry.superblocks - std::min(kept_free, geometry.superblocks);
   closed_ = kind_ == Precondition::none ? needed : std::max(needed, most);
   NVMESIM_ASSERT(closed_ <= geometry.superblocks, "more units than the drive has places for");
@@ -57,7 +59,7 @@ InitialLayout::InitialLayout(const Geometry& geometry, Precondition kind, std::u
 
 void InitialLayout::save(StateWriter& out) const {
   out.number(static_cast<std::uint64_t>(kind_));
-  out.number(units_);
+  out.number(host_);
   out.number(kept_free_);
   out.number(deal_.inner);
   out.number(deal_.outer);
@@ -67,7 +69,7 @@ void InitialLayout::save(StateWriter& out) const {
 InitialLayout InitialLayout::load(const Geometry& geometry, StateReader& in) {
   const auto kind = static_cast<Precondition>(
       in.number("a precondition", static_cast<std::uint64_t>(Precondition::random)));
-  const std::uint64_t units = in.number("the units of the beginning", geometry.logical_units);
+  const std::uint64_t units = in.number("the units of the beginning", geometry.host_units);
   const auto kept = static_cast<std::uint32_t>(in.number("superblocks kept free", 10'000));
   Deal deal;
   deal.inner = static_cast<std::uint32_t>(in.number("dies in turn", geometry.dies));
@@ -168,7 +170,8 @@ std::uint32_t InitialLayout::valid_in(std::uint32_t superblock) const {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(geometry_->data_units, units_ - first));
 }
 
-Place InitialLayout::place_of(std::uint64_t unit) const {
+Place InitialLayout::place_of(std::uint64_t number) const {
+  const std::uint64_t unit = dense(number);
   std::uint64_t superblock = 0;
   std::uint64_t offset = 0;
   if (kind_ == Precondition::random) {
@@ -193,8 +196,13 @@ bool InitialLayout::valid(Place place) const {
   return place_order_.inverse(data, superblock) < before_[superblock + 1] - before_[superblock];
 }
 
-// What is not valid any more holds an older version of some unit.
 std::uint64_t InitialLayout::record(Place place) const {
+  const std::uint64_t number = dense_record(place);
+  return number == kNoUnit ? kNoUnit : unit_of(number);
+}
+
+// What is not valid any more holds an older version of some unit.
+std::uint64_t InitialLayout::dense_record(Place place) const {
   const std::uint32_t superblock = geometry_->superblock_of(place);
   if (superblock >= closed_) return kNoUnit;
   const std::uint64_t offset = place - std::uint64_t{superblock} * geometry_->superblock_units;

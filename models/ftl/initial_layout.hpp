@@ -30,20 +30,27 @@ class InitialLayout {
  public:
   static constexpr std::uint64_t kNoUnit = ~std::uint64_t{0};
 
-  // `units` of the drive hold data, from unit 0. `kept_free`: superblocks that collection leaves
-  // free in the steady state. `deal`: what was written in order was dealt so.
+  // `units` of the host hold data, from unit 0; so do the pages of the mapping table that name
+  // them, if pages of it are units. `kept_free`: superblocks that collection leaves free in the
+  // steady state. `deal`: what was written in order was dealt so.
   InitialLayout(const Geometry& geometry, Precondition kind, std::uint64_t units,
                 std::uint32_t kept_free, Deal deal, std::uint64_t seed);
 
-  std::uint64_t units() const { return units_; }
-  // For unit < units().
+  std::uint64_t units() const { return units_; }  // with pages of the table
+  std::uint64_t pages() const { return units_ - host_; }
+  bool holds(std::uint64_t unit) const {
+    return unit < host_ || (unit >= geometry_->host_units && unit - pages_from() < units_);
+  }
+  // For units that it holds.
   Place place_of(std::uint64_t unit) const;
   // The unit that was last written to the place, valid or not; kNoUnit if it was never written.
   std::uint64_t record(Place place) const;
   bool valid(Place place) const;
   bool closed(std::uint32_t superblock) const { return superblock < closed_; }
   std::uint32_t valid_in(std::uint32_t superblock) const;
-  // Units n .. n+63 lie side by side, if n is a multiple of 64 and superblocks are, too.
+  // Units n .. n+63 of the host lie side by side, if n is a multiple of 64 and superblocks are,
+  // too.
+  std::uint64_t host_units() const { return host_; }
   bool contiguous() const { return kind_ != Precondition::random && deal_.programs() == 1; }
 
   void save(StateWriter& out) const;
@@ -54,6 +61,15 @@ class InitialLayout {
 
  private:
   void count_random(std::uint32_t blocks);
+  // Units that hold data are numbered without a gap: those of the host, then pages of the table.
+  std::uint64_t pages_from() const { return geometry_->host_units - host_; }
+  std::uint64_t dense(std::uint64_t unit) const {
+    return unit < host_ ? unit : unit - pages_from();
+  }
+  std::uint64_t unit_of(std::uint64_t dense) const {
+    return dense < host_ ? dense : dense + pages_from();
+  }
+  std::uint64_t dense_record(Place place) const;
   // Number of a data place within its superblock, not counting parity; and back.
   std::uint64_t data_offset(std::uint64_t offset) const;
   std::uint64_t offset_of(std::uint64_t data_offset) const;
@@ -65,6 +81,7 @@ class InitialLayout {
 
   const Geometry* geometry_;
   Precondition kind_;
+  std::uint64_t host_;  // units of the host that hold data
   std::uint64_t units_;
   std::uint32_t kept_free_;
   Deal deal_;

@@ -2,223 +2,372 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <string>
+#include <utility>
 
 #include "sim/base/assert.hpp"
-#include "sim/base/units.hpp"
 
 namespace nvmesim::models {
 
-MapCache::MapCache(const MapCacheConfig& config, base::Scheduler& scheduler,
-                   base::StatisticsRegistry& statistics, const std::string& name)
+MapCache::MapCache(const MapCacheConfig& config, std::uint64_t units, TablePages& pages,
+                   base::Scheduler& scheduler, base::StatisticsRegistry& statistics,
+                   const std::string& name)
     : scheduler_(scheduler),
+      pages_(pages),
+      units_(units),
       segment_units_(config.entries_per_page),
-      segment_bytes_(config.entries_per_page * kEntryBytes),
+      segment_bytes_(config.entries_per_page * kMapEntryBytes),
+      page_segments_(std::max(kPageEntries / config.entries_per_page, 1u)),
       capacity_(static_cast<std::size_t>(config.bytes / segment_bytes_)),
-      read_time_(std::chrono::nanoseconds(config.read_ns)),
+      updates_at_a_time_(std::clamp<std::size_t>(capacity_ / 2, 1, 8)),
       write_back_(config.write_back),
-      write_time_(std::chrono::nanoseconds(config.write_ns)),
-      readers_(config.reads, base::Timeline(name + ".map_reader")),
-      writers_(config.reads, base::Timeline(name + ".map_writer")),
       buffers_(segment_bytes_) {
-  if (!std::has_single_bit(segment_units_)) {  // a page of host memory holds whole segments
+  if (!std::has_single_bit(segment_units_)) {  // a page holds whole segments
     throw base::UserError("map_cache.entries_per_page: must be a power of two");
   }
   if (capacity_ == 0) {
-    throw base::UserError("map_cache.bytes: 0, or at least a page of the table (" +
+    throw base::UserError("map_cache.bytes: 0, or at least a segment of the table (" +
                           std::to_string(segment_bytes_) + ")");
   }
-  statistics.add(name + ".map_cache.hits", "1", "commands that found all their mapping cached",
-                 hits_);
-  statistics.add(name + ".map_cache.host_hits", "1", "segments read from host memory", host_hits_);
-  statistics.add(name + ".map_cache.misses", "1", "segments read from the NAND", misses_);
-  statistics.add(name + ".map_cache.host_errors", "1",
-                 "segments in host memory that were not what was written", host_errors_);
-  statistics.add(name + ".map_cache.write_backs", "1",
-                 "changed segments that were written to the NAND", write_backs_);
-  statistics.add(name + ".map_cache.written", "bytes", "of the table, written to the NAND",
-                 [this] { return write_backs_ * segment_bytes_; });
+  pages_.set_stuck_listener(base::Callback::of<&MapCache::make_room>(this));
+  const auto add = [&](const char* what, const char* help, const std::uint64_t& value) {
+    statistics.add(name + ".map_cache." + what, "1", help, value);
+  };
+  add("hits", "reads and writes that found all their mapping, or nothing to find", hits_);
+  add("host_hits", "segments read from host memory", host_hits_);
+  add("misses", "segments read from their pages", misses_);
+  add("merges", "pages read because a part of them was written", merges_);
+  add("host_errors", "segments in host memory that were not what was written", host_errors_);
+  add("write_backs", "pages of the table written", write_backs_);
+  add("updates", "segments changed by what the collector moved", updates_done_);
+  add("update_loads", "of these, such that were not in the controller", update_loads_);
+  statistics.add_level(name + ".map_cache.most_segments", "1",
+                       "most segments in the controller at a time; more than it has room for if "
+                       "the collector had to go on without space for pages of the table",
+                       [this] { return most_; });
 }
 
-void MapCache::touch(std::uint64_t segment) {
-  const auto place = places_.find(segment);
-  if (place != places_.end()) {
-    order_.splice(order_.begin(), order_, place->second);
-    return;
-  }
-  if (order_.size() == capacity_) {
-    static_cast<void>(evict());
-  }
-  order_.push_front(segment);
-  places_[segment] = order_.begin();
-}
-
-// The segment that was not used for longest leaves. When the NAND has it.
-base::Time MapCache::evict() {
-  const std::uint64_t victim = order_.back();
-  places_.erase(victim);
-  order_.pop_back();
-  const bool changed = changed_.erase(victim) != 0;
-  keep_in_host(victim, changed);
-  const base::Time now = scheduler_.now();
-  if (!changed) return now;
-  ++write_backs_;
-  return writers_[victim % writers_.size()].reserve(now, write_time_) + write_time_;
-}
-
-// True if it waits no longer.
-bool MapCache::advance(Waiter& waiter) {
-  while (waiter.next <= waiter.last) {
-    if (!cached(waiter.next)) {
-      load(waiter.next);
-      return false;
-    }
-    if (waiter.change) changed_.insert(waiter.next);
-    touch(waiter.next++);
-  }
-  return true;
-}
-
-bool MapCache::ready_or_wait(std::uint64_t first, std::uint64_t count, bool change,
-                             std::uint64_t token, base::Callback ready) {
-  Waiter waiter{ready, token, first / segment_units_, (first + count - 1) / segment_units_, change};
-  if (advance(waiter)) {
-    ++hits_;
-    return true;
-  }
-  waiters_.push_back(waiter);
-  return false;
+bool MapCache::ready_or_wait(const Range& range, Use use, std::uint64_t token,
+                             base::Callback ready) {
+  if (range.count == 0) return true;
+  const std::uint64_t last = (range.first + range.count - 1) / segment_units_;
+  Waiter waiter{ready,
+                token,
+                range.first / segment_units_,
+                last,
+                first_whole(range.gap),
+                end_of_whole(range.gap_end),
+                use};
+  const bool now = advance(waiter);
+  if (now && use != Use::kTrim) ++hits_;
+  if (!now) waiters_.push_back(waiter);
+  settle_soon();
+  return now;
 }
 
 bool MapCache::forget(std::uint64_t token) {
   return waiters_.remove_if([&](const Waiter& waiter) { return waiter.token == token; }) != 0;
 }
 
-void MapCache::power_cut() {
-  order_.clear();
-  places_.clear();
-  changed_.clear();
-}
-
-void MapCache::load(std::uint64_t segment) {
-  if (loading_.count(segment) != 0) return;
-  const std::uint64_t slot = slots_.empty() ? 0 : segment % slots_.size();
-  if (memory_ == nullptr || withdrawing_ || slots_.empty() || slots_[slot] != segment + 1) {
-    load_from_nand(segment);
-    return;
-  }
-  loading_[segment] = Load::kFromHost;
-  ++host_accesses_;
-  base::BufferRef& buffer = arriving_[segment];
-  buffer = buffers_.take();
-  memory_->read(slot * segment_bytes_, {buffer->data(), segment_bytes_}, buffer,
-                base::Callback::of<&MapCache::from_host>(this, segment));
-}
-
-// In the room of a changed segment when that has been written.
-void MapCache::load_from_nand(std::uint64_t segment) {
-  loading_[segment] = Load::kFromNand;
-  ++misses_;
-  base::Time room = scheduler_.now();
-  const bool full = order_.size() + loading_.size() > capacity_ && !order_.empty();
-  if (full && changed_.count(order_.back()) != 0) room = evict();
-  if (room > scheduler_.now()) {
-    scheduler_.at<&MapCache::read_nand>(room, this, segment);
-  } else {
-    read_nand(segment);
-  }
-}
-
-void MapCache::read_nand(std::uint64_t segment) {
-  base::Timeline& reader = readers_[segment % readers_.size()];
-  const base::Time start = reader.reserve(scheduler_.now(), read_time_);
-  scheduler_.at<&MapCache::loaded>(start + read_time_, this, segment);
-}
-
-void MapCache::from_host(std::uint64_t segment) {
-  std::uint64_t number = 0;
-  std::memcpy(&number, arriving_[segment]->data(), sizeof number);
-  arriving_.erase(segment);
-  const bool good = !memory_->failed() && number == segment;
-  host_access_ended();
-  if (!good) {
-    ++host_errors_;
-    if (!slots_.empty()) slots_[segment % slots_.size()] = 0;
-    load_from_nand(segment);
-    return;
-  }
-  ++host_hits_;
-  loaded(segment);
-}
-
-void MapCache::loaded(std::uint64_t segment) {
-  loading_.erase(segment);
-  touch(segment);
-  std::vector<base::Callback> ready;  // a call-back may bring new reads
-  for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    if (waiter->next == segment && advance(*waiter)) {
-      ready.push_back(waiter->ready);
-      waiter = waiters_.erase(waiter);
-    } else {
-      ++waiter;
+// True if it waits no longer.
+bool MapCache::advance(Waiter& waiter) {
+  while (waiter.next <= waiter.last) {
+    if (waiter.next >= waiter.gap && waiter.next < waiter.gap_end) {
+      waiter.next = waiter.gap_end;
+      continue;
     }
+    if (!use(waiter.next, waiter.use)) return false;
+    ++waiter.next;
   }
+  return true;
+}
+
+bool MapCache::use(std::uint64_t number, Use use) {
+  auto found = segments_.find(number);
+  const bool here = found != segments_.end() && (found->second.state == State::kCached ||
+                                                 found->second.state == State::kLeaving);
+  if (!here) {
+    if (use != Use::kChange && !pages_.present(page_of(number))) return true;
+    want(number, false);
+    found = segments_.find(number);
+  }
+  Segment& segment = found->second;
+  if (segment.state == State::kCached) {
+    order_.splice(order_.begin(), order_, segment.order);
+    if (use != Use::kLookUp) segment.changed = true;
+    return true;
+  }
+  if (segment.state != State::kLeaving) return false;
+  if (use == Use::kLookUp) return true;  // it is still there
+  segment.wanted = true;
+  return false;
+}
+
+void MapCache::want(std::uint64_t number, bool urgent) {
+  const auto [found, is_new] = segments_.try_emplace(number);
+  if (is_new) queue_.push_back(number);
+  if (urgent) found->second.urgent = true;
+  if (found->second.state == State::kQueued) make_room();
+}
+
+// Loads take their rooms in order; the least recently used ones are vacated for them.
+void MapCache::make_room() {
+  if (std::exchange(making_room_, true)) {
+    look_again_ = true;
+    return;
+  }
+  do {
+    look_again_ = false;
+    do {
+      load_next();
+    } while (used_ - leaving_ + std::min(queue_.size(), capacity_) > capacity_ && evict_one());
+    if (pages_.stuck()) load_urgent();
+  } while (look_again_);
+  making_room_ = false;
+}
+
+void MapCache::load_next() {
+  while (!queue_.empty() && used_ < capacity_) {
+    const std::uint64_t number = queue_.front();
+    queue_.pop_front();
+    load(number);
+  }
+}
+
+void MapCache::load_urgent() {
+  for (auto next = queue_.begin(); next != queue_.end();) {
+    const std::uint64_t number = *next;
+    if (!segments_[number].urgent) {
+      ++next;
+      continue;
+    }
+    next = queue_.erase(next);
+    load(number);
+  }
+}
+
+// False if none can leave now.
+bool MapCache::evict_one() {
+  for (auto oldest = order_.rbegin(); oldest != order_.rend(); ++oldest) {
+    const auto found = segments_.find(*oldest);
+    Segment& segment = found->second;
+    if (segment.fresh || (segment.changed && writing_.count(page_of(*oldest)) != 0)) continue;
+    keep_in_host(found->first, segment.changed);
+    if (segment.changed) {
+      evict_changed(found->first, segment);
+    } else {
+      drop_cached(found);
+    }
+    return true;
+  }
+  return false;
+}
+
+void MapCache::drop_cached(std::map<std::uint64_t, Segment>::iterator found) {
+  order_.erase(found->second.order);
+  segments_.erase(found);
+  --used_;
+}
+
+void MapCache::evict_changed(std::uint64_t number, Segment& segment) {
+  order_.erase(segment.order);
+  segment.state = State::kLeaving;
+  ++leaving_;
+  writing_.insert(page_of(number));
+  if (needs_merge(number)) {
+    ++merges_;
+    pages_.read(page_of(number), base::Callback::of<&MapCache::page_merged>(this, tagged(number)));
+  } else {
+    write_page(number);
+  }
+}
+
+// Whether the page says something of segments that are not here.
+bool MapCache::needs_merge(std::uint64_t number) const {
+  const std::uint64_t page = page_of(number);
+  if (page_segments_ == 1 || !pages_.present(page)) return false;
+  for (std::uint64_t i = page * page_segments_; i < (page + 1) * page_segments_; ++i) {
+    if (i * segment_units_ >= units_) break;
+    const auto found = segments_.find(i);
+    const bool here = found != segments_.end() && (found->second.state == State::kCached ||
+                                                   found->second.state == State::kLeaving);
+    if (!here) return true;
+  }
+  return false;
+}
+
+void MapCache::page_merged(std::uint64_t tagged_segment) {
+  if (is_old(tagged_segment)) return;
+  const std::uint64_t number = number_of(tagged_segment);
+  if (segments_[number].changed) {
+    write_page(number);
+  } else {  // it was deallocated meanwhile
+    page_left(tagged_segment);
+  }
+}
+
+// All that is known of the page goes into it.
+void MapCache::write_page(std::uint64_t number) {
+  const std::uint64_t page = page_of(number);
+  for (auto each = segments_.lower_bound(page * page_segments_);
+       each != segments_.end() && each->first < (page + 1) * page_segments_; ++each) {
+    each->second.changed = false;
+  }
+  ++write_backs_;
+  pages_.write(page, base::Callback::of<&MapCache::page_left>(this, tagged(number)));
+}
+
+void MapCache::page_left(std::uint64_t tagged_segment) {
+  if (is_old(tagged_segment)) return;
+  const std::uint64_t number = number_of(tagged_segment);
+  writing_.erase(page_of(number));
+  --leaving_;
+  Segment& segment = segments_[number];
+  if (segment.changed) {  // by the collector, meanwhile: it stays
+    loaded(number);
+  } else {
+    const bool wanted = segment.wanted;
+    segments_.erase(number);
+    --used_;
+    if (wanted) want(number, false);
+  }
+  make_room();
+  settle();
+}
+
+void MapCache::load(std::uint64_t number) {
+  ++used_;
+  most_ = std::max<std::uint64_t>(most_, used_);
+  Segment& segment = segments_[number];
+  if (in_host(number)) {
+    load_from_host(number, segment);
+  } else {
+    load_from_page(number, segment);
+  }
+}
+
+void MapCache::load_from_page(std::uint64_t number, Segment& segment) {
+  if (!pages_.present(page_of(number))) {
+    loaded(number);
+    return;
+  }
+  segment.state = State::kFromPage;
+  ++misses_;
+  pages_.read(page_of(number), base::Callback::of<&MapCache::page_read>(this, tagged(number)));
+}
+
+void MapCache::page_read(std::uint64_t tagged_segment) {
+  if (is_old(tagged_segment)) return;
+  loaded(number_of(tagged_segment));
+  settle();
+}
+
+void MapCache::loaded(std::uint64_t number) {
+  Segment& segment = segments_[number];
+  segment.state = State::kCached;
+  segment.urgent = segment.wanted = false;
+  segment.fresh = true;
+  order_.push_front(number);
+  segment.order = order_.begin();
+  loaded_.push(number);
+}
+
+void MapCache::settle_soon() {
+  if (loaded_.empty() || std::exchange(settle_pending_, true)) return;
+  scheduler_.at<&MapCache::settle_by_entry>(scheduler_.now(), this);
+}
+
+void MapCache::settle_by_entry() {
+  settle_pending_ = false;
+  settle();
+}
+
+// Tells who waits for what was loaded; from entries only.
+void MapCache::settle() {
+  if (std::exchange(settling_, true)) return;
+  std::vector<base::Callback> ready;  // a call-back may bring new reads
+  while (!loaded_.empty()) {
+    const std::uint64_t number = loaded_.pop();
+    if (updating_.count(number) != 0) updated(number);
+    for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
+      if (waiter->next == number && advance(*waiter)) {
+        ready.push_back(waiter->ready);
+        waiter = waiters_.erase(waiter);
+      } else {
+        ++waiter;
+      }
+    }
+    if (const auto found = segments_.find(number); found != segments_.end()) {
+      found->second.fresh = false;
+    }
+    make_room();
+    if (loaded_.empty()) updates_follow();
+  }
+  settling_ = false;
   for (const base::Callback& each : ready) each();
 }
 
-// A segment that leaves the controller stays with the host, in the page that its number says.
-void MapCache::keep_in_host(std::uint64_t segment, bool changed) {
-  if (memory_ == nullptr || withdrawing_ || slots_.empty()) return;
-  const std::uint64_t slot = segment % slots_.size();
-  if (slots_[slot] == segment + 1 && !changed) return;
-  slots_[slot] = segment + 1;
-  ++host_accesses_;
-  const base::BufferRef buffer = buffers_.take();
-  std::memset(buffer->data(), 0, segment_bytes_);
-  std::memcpy(buffer->data(), &segment, sizeof segment);
-  memory_->write(slot * segment_bytes_, {buffer->data(), segment_bytes_}, buffer,
-                 base::Callback::of<&MapCache::written>(this, slot));
-}
-
-void MapCache::written(std::uint64_t) {
-  host_access_ended();
-}
-
-void MapCache::host_access_ended() {
-  if (--host_accesses_ == 0 && withdrawing_) give_back();
-}
-
-void MapCache::lent(BorrowedMemory& memory, bool intact) {
-  const std::size_t pages = memory.bytes() / segment_bytes_;
-  memory_ = &memory;
-  withdrawing_ = false;
-  host_accesses_ = 0;
-  if (!intact || slots_.size() != pages) slots_.assign(pages, 0);
-}
-
-void MapCache::withdraw(base::Callback done) {
-  withdrawing_ = true;
-  withdrawn_ = done;
-  if (host_accesses_ == 0) scheduler_.after<&MapCache::give_back>(base::kTimeZero, this);
-}
-
-void MapCache::give_back() {
-  if (!withdrawing_) return;  // it was dropped meanwhile
-  withdrawing_ = false;
-  memory_ = nullptr;
-  withdrawn_();
-}
-
-// Reads of host memory that never come back are made good from the NAND.
-void MapCache::dropped() {
-  memory_ = nullptr;
-  withdrawing_ = false;
-  host_accesses_ = 0;
-  slots_.clear();
-  arriving_.clear();
-  for (auto& [segment, load] : loading_) {
-    if (load == Load::kFromHost) load_from_nand(segment);
+// Without write_back. What is on its way is there already.
+void MapCache::written(std::uint64_t first, std::uint64_t count) {
+  for (std::uint64_t page = first / kPageEntries; page <= (first + count - 1) / kPageEntries;
+       ++page) {
+    if (pages_.present(page)) continue;
+    ++write_backs_;
+    pages_.write(page, {});
   }
+}
+
+void MapCache::unmapped(std::uint64_t first, std::uint64_t count) {
+  const std::uint64_t begin = first_whole(first);
+  const std::uint64_t end = end_of_whole(first + count);
+  if (count == 0 || begin >= end) return;
+  for (auto each = segments_.lower_bound(begin); each != segments_.end() && each->first < end;) {
+    const auto found = each++;
+    found->second.changed = false;
+    if (found->second.state == State::kCached) drop_cached(found);
+  }
+  for (std::uint64_t& kept : slots_) {
+    if (kept > begin && kept <= end) kept = 0;
+  }
+  const std::uint64_t first_page = base::ceil_div(begin, page_segments_);
+  const std::uint64_t end_page =
+      first + count == units_ ? table_pages(units_) : end / page_segments_;
+  if (first_page < end_page) pages_.drop(first_page, end_page - first_page);
+  make_room();
+  settle_soon();
+}
+
+void MapCache::power_cut() {
+  ++epoch_;
+  for (const auto& [number, holds] : holds_) {
+    for (const std::uint32_t superblock : holds) pages_.release(superblock);
+  }
+  holds_.clear();
+  updating_.clear();
+  while (!updates_.empty()) updates_.pop();
+  while (!loaded_.empty()) loaded_.pop();
+  segments_.clear();
+  order_.clear();
+  queue_.clear();
+  writing_.clear();
+  used_ = leaving_ = 0;
+}
+
+std::size_t MapCache::check_invariants() const {
+  std::size_t queued = 0;
+  std::size_t cached = 0;
+  std::size_t leaving = 0;
+  for (const auto& [number, segment] : segments_) {
+    if (segment.state == State::kQueued) ++queued;
+    if (segment.state == State::kCached) ++cached;
+    if (segment.state == State::kLeaving) ++leaving;
+  }
+  NVMESIM_ASSERT(queued == queue_.size(), "segments wait for rooms outside of the queue");
+  NVMESIM_ASSERT(cached == order_.size(), "the order of cached segments is wrong");
+  NVMESIM_ASSERT(leaving == leaving_ && leaving == writing_.size(), "leaving segments are wrong");
+  NVMESIM_ASSERT(used_ + queued == segments_.size(), "the count of rooms is wrong");
+  NVMESIM_ASSERT(holds_.size() == updates_.size() + updating_.size(), "updates were lost");
+  return used_;
 }
 
 }  // namespace nvmesim::models

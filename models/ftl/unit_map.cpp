@@ -27,7 +27,7 @@ void UnitMap::forget_units() {
 }
 
 UnitMap::Mapped UnitMap::initial(std::uint64_t unit) const {
-  if (forgotten_ || unit >= layout_.units()) return {};
+  if (forgotten_ || !layout_.holds(unit)) return {};
   const Place place = layout_.place_of(unit);
   return {place, initial_mark_(geometry_, place)};
 }
@@ -69,7 +69,7 @@ void UnitMap::validate(Place place, std::uint64_t unit) {
 
 UnitMap::Mapped UnitMap::bind(std::uint64_t unit, Place place, std::uint8_t mark) {
   const Mapped old = find(unit);
-  if (forgotten_ || unit >= layout_.units()) beyond_layout_ = true;
+  if (forgotten_ || !layout_.holds(unit)) beyond_layout_ = true;
   set(unit, {place, mark});
   validate(place, unit);
   if (old.place != kNoPlace) {
@@ -120,7 +120,7 @@ void UnitMap::unbind_all() {
 
 Place UnitMap::unbind_initial(std::uint64_t first) {
   if (sparse_ || forgotten_ || !layout_.contiguous() || geometry_.parity) return kNoPlace;
-  if (first % 64 != 0 || first + 64 > layout_.units()) return kNoPlace;
+  if (first % 64 != 0 || first + 64 > layout_.host_units()) return kNoPlace;
   const bool absent = table_ ? table_->leaf_unknown(first)
                              : units_.find(first).state == SparseArray<UnitLeaf>::State::kAbsent;
   if (!absent) return kNoPlace;
@@ -137,7 +137,7 @@ Place UnitMap::unbind_initial(std::uint64_t first) {
 }
 
 bool UnitMap::in_gap(std::uint64_t unit, std::uint64_t& end_of_gap) const {
-  if (unit < layout_.units() && !forgotten_) return false;
+  if (layout_.holds(unit) && !forgotten_) return false;
   if (sparse_) {
     if (beyond_layout_) return false;
     end_of_gap = geometry_.logical_units;

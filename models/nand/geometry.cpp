@@ -75,6 +75,7 @@ Geometry Geometry::make(const NandConfig& config, std::uint64_t logical_units,
   shape.row_data_units = shape.row_units - (parity ? shape.program_units : 0);
   shape.data_units = shape.superblock_units / shape.row_units * shape.row_data_units;
   shape.logical_units = logical_units;
+  shape.host_units = logical_units;
   shape.superblocks = superblocks_for(config, logical_units, shape.data_units,
                                       over_provisioning_percent, spare_superblocks);
   shape.physical_units = units * shape.superblocks;

@@ -42,6 +42,9 @@ struct Geometry {
   std::uint32_t superblocks = 0;
   std::uint64_t physical_units = 0;
   std::uint64_t logical_units = 0;
+  // Of these, the host's, which come first. Behind them: pages of the mapping table, if it is not
+  // all in the controller.
+  std::uint64_t host_units = 0;
 
   // `spare_superblocks`: how many the FTL needs beyond those that hold the logical units. Throws
   // UserError if the parameters do not fit together.

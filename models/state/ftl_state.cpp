@@ -10,7 +10,7 @@ namespace nvmesim::models {
 void FtlState::save(const Ftl& ftl, StateWriter& out) {
   const Geometry& shape = ftl.geometry_;
   for (const std::uint64_t value :
-       {shape.logical_units, std::uint64_t{shape.superblocks},
+       {shape.host_units, shape.logical_units, std::uint64_t{shape.superblocks},
         std::uint64_t{shape.superblock_units}, std::uint64_t{shape.program_units},
         std::uint64_t{shape.dies}, std::uint64_t{shape.parity}}) {
     out.number(value);
@@ -53,7 +53,8 @@ void FtlState::save_superblock(const Ftl& ftl, std::uint32_t number, StateWriter
 
 void FtlState::load(Ftl& ftl, StateReader& in) {
   const Geometry& shape = ftl.geometry_;
-  in.expect("its capacity in units", shape.logical_units);
+  in.expect("its capacity in units", shape.host_units);
+  in.expect("its units with the mapping table (map_cache)", shape.logical_units);
   in.expect("the number of superblocks", shape.superblocks);
   in.expect("the size of a superblock", shape.superblock_units);
   in.expect("the size of a program", shape.program_units);
@@ -65,6 +66,7 @@ void FtlState::load(Ftl& ftl, StateReader& in) {
   for (std::uint32_t i = 0; i < shape.superblocks; ++i) load_superblock(ftl, i, in);
   ftl.map_.bind_loaded(in, ftl.superblocks_);
   count_valid(ftl, in);
+  count_pages(ftl);
   load_order(ftl, in);
 }
 
@@ -103,6 +105,13 @@ void FtlState::count_valid(Ftl& ftl, StateReader& in) {
                        block.state == SuperblockState::kErasing ||
                        block.state == SuperblockState::kRetired;
     if (empty && valid != 0) in.fail("a free superblock holds valid units");
+  }
+}
+
+void FtlState::count_pages(Ftl& ftl) {
+  ftl.mapped_pages_ = 0;
+  for (std::uint64_t i = ftl.geometry_.host_units; i < ftl.geometry_.logical_units; ++i) {
+    if (ftl.is_mapped(UnitId{i})) ++ftl.mapped_pages_;
   }
 }
 

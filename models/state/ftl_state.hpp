@@ -20,6 +20,7 @@ class FtlState {
   static void load_superblock(Ftl& ftl, std::uint32_t number, StateReader& in);
   static void load_order(Ftl& ftl, StateReader& in);
   static void count_valid(Ftl& ftl, StateReader& in);
+  static void count_pages(Ftl& ftl);
   static std::uint64_t count_initial(const Ftl& ftl, std::uint32_t superblock);
   static std::uint64_t count_places(const Ftl& ftl, std::uint32_t superblock);
 };

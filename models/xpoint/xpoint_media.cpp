@@ -13,9 +13,10 @@ XpointMedia::XpointMedia(const MediaConfig& config, base::Scheduler& scheduler, 
                          ConstructionOrder order)
     : scheduler_(scheduler),
       units_(config.capacity_bytes / kUnitBytes),
+      pages_(config.map_cache.bytes == 0 ? 0 : table_pages(units_)),
       config_(config.xpoint),
       store_(units_, config.keep_data, config.keep_metadata, points_),
-      records_(units_),
+      records_(units_ + pages_),
       channels_(config_.channels),
       read_pace_(base::Pace::bytes_per_second(std::uint64_t{config_.read_mb_per_s} * 1'000'000)),
       write_pace_(base::Pace::bytes_per_second(std::uint64_t{config_.write_mb_per_s} * 1'000'000)),
@@ -24,7 +25,8 @@ XpointMedia::XpointMedia(const MediaConfig& config, base::Scheduler& scheduler, 
       prefilled_(units_ * config_.prefill_percent / 100),
       used_(prefilled_) {
   if (units_ == 0) throw base::UserError("capacity_bytes: less than one 4 KiB unit");
-  if (units_ > 0xFFFF'FFFF) throw base::UserError("capacity_bytes: more than 16 TiB of XPoint");
+  if (units_ + pages_ > 0xFFFF'FFFF)
+    throw base::UserError("capacity_bytes: more than 16 TiB of XPoint");
   for (std::uint32_t i = 0; i < config_.channels; ++i) {
     const std::uint32_t number =
         order == ConstructionOrder::kForward ? i : config_.channels - 1 - i;
@@ -54,7 +56,8 @@ XpointMedia::XpointMedia(const MediaConfig& config, base::Scheduler& scheduler, 
 XpointMedia::Records& XpointMedia::touch(std::uint64_t index) {
   return records_.touch(index, [this](Records& fresh, std::uint64_t first, bool) {
     fresh = {};
-    for (std::uint64_t i = 0; i < 64 && first + i < prefilled_; ++i) {
+    for (std::uint64_t i = 0; i < 64; ++i) {
+      if (!prefilled(first + i)) continue;
       fresh.units[i] = static_cast<std::uint32_t>(first + i);
       fresh.written[i] = fresh.expected[i] = 1;
     }
@@ -64,7 +67,7 @@ XpointMedia::Records& XpointMedia::touch(std::uint64_t index) {
 std::uint8_t XpointMedia::expected(std::uint64_t unit) const {
   const auto found = records_.find(unit);
   if (found.leaf != nullptr) return found.leaf->expected[unit % 64];
-  return unit < prefilled_ ? std::uint8_t{1} : std::uint8_t{0};
+  return std::uint8_t{prefilled(unit)};
 }
 
 base::Timeline& XpointMedia::die_of(std::uint64_t place) {
@@ -210,7 +213,7 @@ MediaStatus XpointMedia::check(const Access& access, std::uint64_t& found) {
   const std::uint64_t i = access.place % 64;
   const bool untouched = at.leaf == nullptr;
   const std::uint8_t written =
-      untouched ? std::uint8_t{access.place < prefilled_} : at.leaf->written[i];
+      untouched ? std::uint8_t{prefilled(access.place)} : at.leaf->written[i];
   const bool any = written != 0;
   if (any) found = untouched ? access.place : at.leaf->units[i];
   // Deallocated since the look-up: reads as zeroes.
@@ -243,7 +246,7 @@ void XpointMedia::grant() {
   grant_pending_ = false;
   while (!waiting_.empty() && free_slots_ > 0) {
     Access* access = waiting_.pop();
-    if (access->command == nullptr) {
+    if (access->command == nullptr && !access->page) {
       accesses_.give(access);
       continue;
     }
@@ -292,22 +295,31 @@ void XpointMedia::data_in(std::uint64_t argument) {
   scheduler_.at<&XpointMedia::written>(start + time, this, argument);
 }
 
+// The unit is written at its place. True if there was nothing before.
+bool XpointMedia::record(std::uint64_t unit) {
+  Records& records = touch(unit);
+  std::uint8_t& sequence = records.expected[unit % 64];
+  const bool is_new = sequence == 0;
+  sequence = static_cast<std::uint8_t>(records.written[unit % 64] % 255 + 1);
+  records.written[unit % 64] = sequence;
+  records.units[unit % 64] = static_cast<std::uint32_t>(unit);
+  return is_new;
+}
+
 void XpointMedia::written(std::uint64_t argument) {
   auto* access = reinterpret_cast<Access*>(argument);
-  const std::uint64_t unit = access->unit.value();
   ++writes_;
   ++free_slots_;
+  if (access->page) {
+    page_written(*access);
+    return;
+  }
   base::BufferRef data = std::move(access->data);
   if (access->bytes < kUnitBytes) {
     data = store_.merged(store_.read(access->unit), data, access->offset, access->bytes);
   }
   store_.write(access->unit, data);
-  Records& records = touch(unit);
-  std::uint8_t& sequence = records.expected[unit % 64];
-  if (sequence == 0) ++used_;
-  sequence = static_cast<std::uint8_t>(records.written[unit % 64] % 255 + 1);
-  records.written[unit % 64] = sequence;
-  records.units[unit % 64] = static_cast<std::uint32_t>(unit);
+  if (record(access->unit.value())) ++used_;
 
   MediaCommand* command = access->command;
   if (access->part != nullptr) {

@@ -1,17 +1,20 @@
 // An XPoint-like medium: a fixed place for each unit, written in place, nothing to erase or to
 // collect, nothing volatile. Units go round channels and dies. A read occupies its die, then the
 // channel, then passes ECC; a write takes the channel, then the die, and is durable when it ends.
-// Flush has nothing to do. Each place records (unit, sequence), and every read checks it.
+// Flush has nothing to do. Each place records (unit, sequence), and every read checks it. Pages of
+// the mapping table (map_cache) are units behind those of the host.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "models/delivery.hpp"
+#include "models/ftl/table_pages.hpp"
 #include "models/media.hpp"
 #include "models/media_config.hpp"
 #include "models/media_factory.hpp"
@@ -44,8 +47,25 @@ class XpointMedia : public Media {
   std::string save() const override;
   void load(std::string_view file, std::string_view source) override;
   MediaPoints& points() override { return points_; }
+  // Only with map_cache.
+  TablePages& table() { return table_; }
 
  private:
+  class Table : public TablePages {
+   public:
+    explicit Table(XpointMedia& media) : media_(media) {}
+    bool present(std::uint64_t page) const override;
+    void read(std::uint64_t page, base::Callback done) override;
+    void write(std::uint64_t page, base::Callback done) override;
+    void drop(std::uint64_t first, std::uint64_t count) override;
+
+   private:
+    XpointMedia& media_;
+  };
+  struct PageWrites {
+    std::uint32_t open = 0;
+    bool wanted = true;  // not dropped
+  };
   // One unit's way through the medium.
   struct Access {
     MediaPart* part = nullptr;        // none: cancelled, or zeroes
@@ -57,6 +77,8 @@ class XpointMedia : public Media {
     base::BufferRef data;
     bool granted = false;       // a write that has a slot and waits for its data
     Access* sibling = nullptr;  // another piece of zeroes of the same command
+    bool page = false;          // of the mapping table,
+    base::Callback done;        // for whom
   };
   struct Records {
     std::array<std::uint32_t, 64> units;    // recorded at the place
@@ -70,7 +92,17 @@ class XpointMedia : public Media {
   };
 
   Records& touch(std::uint64_t index);
+  // Held data at the start.
+  bool prefilled(std::uint64_t unit) const {
+    return unit < units_ ? unit < prefilled_ : unit - units_ < prefilled_pages();
+  }
+  std::uint64_t prefilled_pages() const { return pages_ == 0 ? 0 : table_pages(prefilled_); }
   std::uint8_t expected(std::uint64_t unit) const;
+  bool record(std::uint64_t unit);
+  Access* take_page(std::uint64_t page, base::Callback done);
+  void page_read(std::uint64_t access);
+  void page_decoded(std::uint64_t access);
+  void page_written(Access& access);
   base::Timeline& die_of(std::uint64_t place);
   Channel& channel_of(std::uint64_t place) { return *channels_[place % channels_.size()]; }
   base::Time read_time();
@@ -101,6 +133,7 @@ class XpointMedia : public Media {
 
   base::Scheduler& scheduler_;
   std::uint64_t units_;
+  std::uint64_t pages_;  // of the mapping table
   XpointConfig config_;
   MediaPoints points_;
   Delivery delivery_;
@@ -114,6 +147,8 @@ class XpointMedia : public Media {
   Ring<Access*> waiting_;
   std::uint32_t free_slots_;
   bool grant_pending_ = false;
+  Table table_{*this};
+  std::map<std::uint64_t, PageWrites> page_writes_;
 
   std::uint64_t prefilled_;  // units below it held data at the start
   std::uint64_t used_ = 0;

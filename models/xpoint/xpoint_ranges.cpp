@@ -122,8 +122,9 @@ std::string XpointMedia::save() const {
   StateWriter out;
   out.text("xpoint");
   out.number(units_);
+  out.number(pages_);
   out.number(prefilled_);
-  for (std::uint64_t unit = 0; unit < units_; unit += 64) {
+  for (std::uint64_t unit = 0; unit < units_ + pages_; unit += 64) {
     if (records_.node_untouched(unit)) {
       unit = (unit / records_.kNodeSize + 1) * records_.kNodeSize - 64;
       continue;
@@ -146,21 +147,24 @@ void XpointMedia::load(std::string_view file, std::string_view source) {
   StateReader in(file, std::string(source));
   if (in.text("a kind of medium") != "xpoint") in.fail("made by a drive of another kind of medium");
   in.expect("its capacity in units", units_);
+  in.expect("its pages of the mapping table (map_cache)", pages_);
   prefilled_ = in.number("the units of the beginning", units_);
   used_ = prefilled_;
+  const std::uint64_t all = units_ + pages_;
   std::uint64_t last = 0;
-  while (const std::uint64_t leaf = in.number("a group of units", (units_ + 63) / 64)) {
+  while (const std::uint64_t leaf = in.number("a group of units", (all + 63) / 64)) {
     if (leaf <= last) in.fail("groups of units are out of order");
     last = leaf;
     Records& records = touch((leaf - 1) * 64);
     for (std::size_t i = 0; i < 64; ++i) {
-      if (records.expected[i] != 0) --used_;
-      records.units[i] = static_cast<std::uint32_t>(in.number("a record", units_ - 1));
+      const std::uint64_t unit = (leaf - 1) * 64 + i;
+      if (records.expected[i] != 0 && unit < units_) --used_;
+      records.units[i] = static_cast<std::uint32_t>(in.number("a record", all - 1));
       records.written[i] = static_cast<std::uint8_t>(in.number("a sequence", 255));
       records.expected[i] = static_cast<std::uint8_t>(in.number("a sequence", 255));
       if (records.expected[i] == 0) continue;
-      if ((leaf - 1) * 64 + i >= units_) in.fail("a unit beyond the capacity");
-      ++used_;
+      if (unit >= all) in.fail("a unit beyond the capacity");
+      if (unit < units_) ++used_;
     }
   }
   store_.load(units_, in);

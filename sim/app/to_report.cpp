@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "models/media.hpp"
+
 namespace nvmesim::app {
 namespace {
 
@@ -160,7 +162,7 @@ void add_measured(report::RunReport& report, const MeasuredSpan& span,
                     bytes("device.media.ftl.wear_units"),
                     bytes("device.media.ftl.parity_units"),
                     bytes("device.media.ftl.padding_units"),
-                    value_of(rows, "device.media.map_cache.written")};
+                    bytes("device.media.ftl.table_units")};
   flash.media_bytes = std::accumulate(flash.by_cause.begin(), flash.by_cause.end(), 0ull);
   flash.garbage_collections = value_of(rows, "device.media.ftl.gc_runs");
   flash.erases = value_of(rows, "device.media.nand.erases");

@@ -101,6 +101,7 @@ class Cutter {
     open_.clear();
     rig_.media->power_cut();
     rig_.nand().ftl().check_invariants();
+    if (rig_.has_map_cache()) CHECK(rig_.map_cache().check_invariants() == 0);
     busy_.assign(units_, false);
     rig_.scheduler.simulate(rig_.scheduler.now() + 10us);
     rig_.media->power_on();
@@ -195,6 +196,98 @@ TEST_CASE("two hundred power cuts with streams, a dynamic SLC cache and reads by
   CHECK(cutter.rig().statistic("ftl.stream_units") > 1'000);
   CHECK(cutter.rig().statistic("ftl.folds") > 5);
   CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
+}
+
+MediaConfig tabled(std::uint32_t prefill_percent) {
+  MediaConfig config = tiny();
+  config.ftl.prefill_percent = prefill_percent;
+  config.ftl.over_provisioning_percent = 20;
+  config.map_cache.entries_per_page = 64;
+  config.map_cache.bytes = 2 * 256;
+  config.map_cache.write_back = true;
+  return config;
+}
+
+TEST_CASE("two hundred power cuts with a cached mapping table lose nothing that was acknowledged") {
+  Cutter cutter(tabled(50), 6, true);
+  cutter.run(200);
+  CHECK(cutter.wrong() == 0);
+  CHECK(cutter.lost() == 0);
+  CHECK(cutter.rig().statistic("map_cache.updates") > 100);
+  CHECK(cutter.rig().statistic("ftl.table_units") > 100);
+  CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
+}
+
+TEST_CASE("two hundred power cuts of a volatile drive with a cached mapping table") {
+  MediaConfig config = tabled(100);
+  config.write_buffer.power_loss_protection = false;
+  config.ftl.separate_streams = false;
+  Cutter cutter(config, 7, true);
+  cutter.run(200);
+  CHECK(cutter.wrong() == 0);
+  CHECK(cutter.rig().statistic("map_cache.updates") > 100);
+  CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
+}
+
+// A page of the table arrives in the buffer, then power goes.
+void cut_with_a_page(bool is_protected) {
+  MediaConfig config = tabled(0);
+  config.map_cache.bytes = 256;
+  config.write_buffer.power_loss_protection = is_protected;
+  config.write_buffer.idle_flush_us = 1'000'000;
+  Rig rig(config);
+  rig.write(0);
+  rig.scheduler.simulate(rig.scheduler.now() + 1ms);
+  rig.write(64);  // what the first one changed leaves the controller
+  rig.scheduler.simulate(rig.scheduler.now() + 1ms);
+  NandTable& table = rig.nand().table();
+  CHECK(table.present(0));
+  CHECK(table.slots_used() == 1);
+  rig.media->power_cut();
+  CHECK(table.present(0) == is_protected);
+  CHECK(table.slots_used() == (is_protected ? 1 : 0));
+  rig.nand().ftl().check_invariants();
+  rig.media->power_on();
+}
+
+TEST_CASE("a page of the table in a protected buffer outlasts power") {
+  cut_with_a_page(true);
+}
+
+TEST_CASE("a page of the table in a volatile buffer does not outlast power") {
+  cut_with_a_page(false);
+}
+
+TEST_CASE("a state with pages of the table is the same drive when it is loaded") {
+  const MediaConfig config = tabled(80);
+  Cutter cutter(config, 8, true);
+  cutter.run(40);
+  Rig& rig = cutter.rig();
+  for (std::uint64_t i = 0; i < 6; ++i) rig.write(i * 100, 2, 4711);
+  rig.scheduler.simulate(rig.scheduler.now() + 300us);
+  rig.media->power_cut();
+  const std::string file = rig.media->save();
+
+  base::StatisticsRegistry statistics;
+  auto copy = make_media(config, rig.scheduler, 77, statistics, "copy");
+  copy->load(file, "file");
+  CHECK(copy->used_units() == rig.media->used_units());
+  CHECK(copy->save() == file);
+  std::swap(rig.media, copy);
+  rig.nand().ftl().check_invariants();
+  CHECK(rig.nand().table().present(0));
+  rig.media->power_on();
+  auto& read = rig.read(0, 600);
+  rig.run();
+  CHECK(read.finished);
+  CHECK(Rig::version(read, 500) == 4711);
+  std::swap(rig.media, copy);
+
+  base::StatisticsRegistry of_other;
+  MediaConfig other = config;
+  other.map_cache = {};
+  const auto without = make_media(other, rig.scheduler, 1, of_other, "without");
+  CHECK_THROWS_AS(without->load(file, "x"), base::UserError);
 }
 
 TEST_CASE("two hundred power cuts with data at home by address lose nothing") {

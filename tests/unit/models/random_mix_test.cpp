@@ -21,6 +21,7 @@ class Mix {
     CHECK(left_ == 0);
     CHECK(open_ == 0);
     rig_.nand().ftl().check_invariants();
+    if (rig_.has_map_cache()) rig_.map_cache().check_invariants();
     CHECK(rig_.nand().buffer().free_slots() == rig_.nand().buffer().slots());
     CHECK(rig_.nand().nand().jobs_open() == 0);
     check_everything();
@@ -97,6 +98,7 @@ class Mix {
     }
     mark(io, false);
     if (left_ % 512 == 0) rig_.nand().ftl().check_invariants();
+    if (rig_.has_map_cache()) rig_.map_cache().check_invariants();
     next(io);
   }
 
@@ -128,7 +130,8 @@ class Mix {
   std::uint64_t checked_ = 0;
 };
 
-void run_mix(const MediaConfig& config, std::uint64_t seed) {
+// With map_cache: the most segments that were in the controller.
+std::uint64_t run_mix(const MediaConfig& config, std::uint64_t seed) {
   const std::uint64_t units = config.capacity_bytes / kUnitBytes;
   Rig rig(config);
   Mix mix(rig, seed, 12'000, units);
@@ -136,6 +139,14 @@ void run_mix(const MediaConfig& config, std::uint64_t seed) {
   CHECK(mix.reads_checked() > 3'000);
   CHECK(rig.statistic("ftl.gc_runs") > 8);
   CHECK(rig.statistic("ftl.integrity_errors") == 0);
+  if (!rig.has_map_cache()) return 0;
+  CHECK(rig.nand().table().slots_used() == 0);
+  CHECK(rig.statistic("ftl.table_units") > 0);
+  const std::uint64_t most = rig.statistic("map_cache.most_segments");
+  if (!config.map_cache.write_back) return most;
+  CHECK(rig.statistic("ftl.table_units") > 1'000);
+  CHECK(rig.statistic("map_cache.updates") > 1'000);
+  return most;
 }
 
 TEST_CASE("random mix on a protected buffer") {
@@ -337,6 +348,144 @@ TEST_CASE("random mix to idle dies, dealt to channels first, with no room to spa
   config.ftl.gc_start_superblocks = 1;
   config.ftl.gc_stop_superblocks = 2;
   run_mix(config, 19);
+}
+
+// Thirty pages or more, room for one or two segments, and what is written leaves them changed.
+MediaConfig tabled(MediaConfig config, std::uint64_t segments, std::uint32_t entries = 1024) {
+  config.map_cache.entries_per_page = entries;
+  config.map_cache.bytes = segments * entries * kMapEntryBytes;
+  config.map_cache.write_back = true;
+  return config;
+}
+
+// As little as there can be: the mix then meets a drive without space for pages of the table.
+MediaConfig tight(std::uint64_t units) {
+  MediaConfig config = small_drive(units);
+  config.ftl.prefill_percent = 100;
+  config.ftl.over_provisioning_percent = 0;
+  config.ftl.gc_start_superblocks = 1;
+  config.ftl.gc_stop_superblocks = 2;
+  config.write_buffer.bytes = 8 * kUnitBytes;
+  return config;
+}
+
+TEST_CASE("random mix with a mapping table of one segment, a small buffer and little room") {
+  CHECK(run_mix(tabled(tight(30'000), 1), 15) > 1);  // the collector had to go beyond it
+}
+
+TEST_CASE("random mix with two segments, a volatile buffer and a random steady state") {
+  MediaConfig config = tabled(tight(30'000), 2, 64);
+  config.ftl.precondition = Precondition::random;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 16);
+}
+
+TEST_CASE("random mix with a segment, parity, ways first and one shared open superblock") {
+  MediaConfig config = tabled(tight(30'000), 1);
+  config.nand.dies_per_channel = 3;
+  config.ftl.parity = true;
+  config.ftl.allocation_order = "PWCD";
+  config.ftl.separate_streams = false;
+  config.ftl.gc_policy = "cost_benefit";
+  run_mix(config, 17);
+}
+
+TEST_CASE("random mix with three segments and everything else") {
+  MediaConfig config = tabled(everything(), 3, 64);
+  config.nand.independent_plane_reads = true;
+  config.nand.program_suspend = true;
+  config.nand.erase_suspend = true;
+  config.ftl.host_streams = 3;
+  config.ftl.slc_dynamic_superblocks = 6;
+  config.ftl.slc_superblocks = 1;
+  config.ftl.dynamic_wear_levelling = true;
+  config.ftl.static_wear_gap = 3;
+  config.reliability.bit_errors = true;
+  config.reliability.rber_ppb = 9'000'000;
+  config.reliability.program_fail_per_million = 10'000;
+  config.reliability.refresh_reads = 2'000;
+  run_mix(config, 18);
+}
+
+TEST_CASE("random mix with a segment and data at home by address, moved within dies") {
+  MediaConfig config = tabled(small_drive(20'000), 1);
+  config.ftl.allocation = Allocation::by_address;
+  config.ftl.copyback = true;
+  config.ftl.over_provisioning_percent = 10;
+  config.ftl.prefill_percent = 100;
+  run_mix(config, 22);
+}
+
+TEST_CASE("random mix with a table that is not written back, and with fifo collection") {
+  MediaConfig config = tabled(small_drive(4000), 2, 64);
+  config.map_cache.write_back = false;
+  config.ftl.gc_policy = "fifo";
+  run_mix(config, 19);
+}
+
+TEST_CASE("random mix with two segments in sequential order and fifo collection") {
+  MediaConfig config = tabled(tight(40'000), 2);
+  config.ftl.precondition = Precondition::sequential;
+  config.ftl.gc_policy = "fifo";
+  run_mix(config, 20);
+}
+
+TEST_CASE("random mix with parity, one shared open superblock and as little room as there can be") {
+  MediaConfig config = tight(30'000);
+  config.nand.dies_per_channel = 3;
+  config.ftl.parity = true;
+  config.ftl.separate_streams = false;
+  config.ftl.gc_policy = "cost_benefit";
+  run_mix(config, 17);
+}
+
+// Deallocations of any length, up to the whole drive, with everything else in between. Ranges of
+// commands overlap, so that only the books are checked, and that all ends.
+TEST_CASE("large deallocations under a cached mapping table leave nothing behind") {
+  MediaConfig config = tabled(tight(16'000), 2, 256);
+  config.keep_data = false;
+  Rig rig(config);
+  base::Random random(21, "trims");
+  int left = 4'000;
+  const std::function<void(Rig::Io&)> next = [&](Rig::Io& io) {
+    if (left-- <= 0) return;
+    const std::uint64_t draw = random.below(100);
+    const MediaOp op = draw < 60   ? MediaOp::kWrite
+                       : draw < 80 ? MediaOp::kRead
+                       : draw < 90 ? MediaOp::kDeallocate
+                                   : MediaOp::kWriteZeroes;
+    const bool range = draw >= 80;
+    const std::uint64_t first = random.below(16'000 * 8);
+    const std::uint64_t most = !range                 ? 64
+                               : random.chance(1, 20) ? 16'000 * 8
+                               : random.chance(1, 2)  ? 3'000 * 8
+                                                      : 200;
+    const std::uint64_t sectors = 1 + random.below(std::min(most, 16'000 * 8 - first));
+    const bool all = range && random.chance(1, 40);
+    rig.set(io, op, all ? 0 : first * 512, all ? 16'000 * kUnitBytes : sectors * 512, 1);
+    rig.start(io);
+    if (left % 256 != 0) return;
+    rig.nand().ftl().check_invariants();
+    rig.map_cache().check_invariants();
+  };
+  for (int i = 0; i < 10; ++i) {
+    auto& io = rig.ios.emplace_back();
+    io.then = next;
+    next(io);
+  }
+  rig.run();
+  for (const Rig::Io& io : rig.ios) CHECK(io.finished);
+  CHECK(left <= 0);
+  CHECK(rig.statistic("ftl.gc_runs") > 8);
+  CHECK(rig.statistic("ftl.integrity_errors") == 0);
+  rig.nand().ftl().check_invariants();
+  rig.command(MediaOp::kDeallocate, 0, 16'000);
+  rig.run();
+  CHECK(rig.media->used_units() == 0);
+  CHECK(rig.nand().ftl().map().mapped() == 0);  // no page of the table either
+  CHECK(rig.map_cache().check_invariants() == 0);
+  CHECK(rig.nand().table().slots_used() == 0);
+  rig.nand().ftl().check_invariants();
 }
 
 TEST_CASE("the order in which channels are constructed changes nothing") {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "models/map_cache_media.hpp"
 #include "models/media_factory.hpp"
 #include "models/nand_media.hpp"
 #include "sim/base/random.hpp"
@@ -49,7 +50,12 @@ class Rig : public MediaClient {
       : scheduler("scheduler", quantum),
         media(make_media(config, scheduler, seed, statistics, "media", order)) {}
 
-  NandMedia& nand() { return dynamic_cast<NandMedia&>(*media); }
+  NandMedia& nand() {
+    auto* cached = dynamic_cast<MapCacheMedia*>(media.get());
+    return dynamic_cast<NandMedia&>(cached != nullptr ? cached->inner() : *media);
+  }
+  bool has_map_cache() { return dynamic_cast<MapCacheMedia*>(media.get()) != nullptr; }
+  MapCache& map_cache() { return dynamic_cast<MapCacheMedia&>(*media).cache(); }
 
   // Bytes [first_byte, first_byte + bytes), cut at unit borders.
   Io& make(MediaOp op, std::uint64_t first_byte, std::uint64_t bytes, std::uint32_t version = 0) {

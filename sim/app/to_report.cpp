@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "models/media.hpp"
+
 namespace nvmesim::app {
 namespace {
 

@@ -18,6 +18,8 @@ constexpr auto kMedia = std::to_array<ParamInfo>({
 constexpr auto kNand = std::to_array<ParamInfo>({
     {"channels", "channels", 1, 256, "channels between the controller and the dies"},
     {"dies_per_channel", "dies", 1, 256, "dies on each channel"},
+    {"dies_per_way", "dies", 1, 256,
+     "dies behind one chip enable; divides dies_per_channel. It matters to allocation_order only"},
     {"planes_per_die", "planes", 1, 16, "planes of a die, which work together on one operation"},
     {"blocks_per_plane", "blocks", 0, 1'000'000,
      "blocks of a plane; 0 computes them from capacity and over-provisioning"},
@@ -102,8 +104,12 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
      "open superblocks of the host: one for writes without a stream, the others by stream number; "
      "each is one more spare superblock"},
     {"parity", "", 0, 1, "the last die of each row of programs holds parity (RAIN)"},
+    {"allocation", "", 0, 0,
+     "which die a program goes to: the next in order; the one that has least to do (dynamic); or "
+     "the one that the address of its data names (static), while that has room"},
     {"allocation_order", "", 0, 0,
-     "where the next program goes: to the next channel, or to the next die of the channel"},
+     "the way of consecutive pages round channels (C), ways (W), dies (D) and planes (P), what "
+     "changes first in front: CWDP goes to all channels before it comes to the next way"},
     {"gc_policy", "", 0, 0,
      "which superblock is collected next: greedy, fifo, cost_benefit, d_choices, windowed"},
     {"gc_choices", "superblocks", 1, 1'000'000,
@@ -113,8 +119,12 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
     {"gc_window_stripes", "stripes", 0, 65'536,
      "units in motion during collection, in stripes; 0 is two per die"},
     {"gc_urgent_superblocks", "superblocks", 0, 1000,
-     "collection gives way to reads only while more are free"},
+     "collection gives way to reads, and keeps pace with writes, only while more are free"},
     {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
+    {"gc_idle_us", "us", 0, 1'000'000'000,
+     "collection is only as fast as the host's writes need; without reads and writes at the array "
+     "for "
+     "so long it is as fast as it can be. 0: always so"},
     {"copyback", "", 0, 1,
      "a whole stripe is moved within its die where the order of writing allows, unseen by the ECC; "
      "never with reliability.bit_errors"},
@@ -139,7 +149,9 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
 
 constexpr auto kWriteBuffer = std::to_array<ParamInfo>({
     {"bytes", "bytes", 8192, 1'099'511'627'776,
-     "size; at least a program stripe, and one for each of ftl.host_streams"},
+     "size; at least a program stripe, and one for each of ftl.host_streams, each with all dies "
+     "that "
+     "ftl.allocation_order has before the plane (or all, by_address)"},
     {"power_loss_protection", "", 0, 1, "buffered data is durable: Flush and FUA cost nothing"},
     {"fixed_ns", "ns", 0, 1'000'000'000, "latency of a write into the buffer"},
     {"per_unit_ns", "ns", 0, 1'000'000'000, "time that each 4 KiB occupies its entry"},

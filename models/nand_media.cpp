@@ -11,10 +11,9 @@ NandMedia::NandMedia(const MediaConfig& config, base::Scheduler& scheduler, std:
     : scheduler_(scheduler),
       deallocate_(std::int64_t{config.ftl.deallocate_ns} * 1000),
       deallocate_pace_(std::uint64_t{config.ftl.deallocate_ns_per_mib} * 1000, base::kMiB),
-      geometry_(Geometry::make(config.nand, config.capacity_bytes / kUnitBytes,
-                               config.ftl.over_provisioning_percent,
-                               Ftl::spare_superblocks(config.ftl), config.ftl.parity,
-                               config.ftl.allocation_order == AllocationOrder::ways_first)),
+      geometry_(Geometry::make(
+          config.nand, config.capacity_bytes / kUnitBytes, config.ftl.over_provisioning_percent,
+          Ftl::spare_superblocks(config.ftl), config.ftl.parity, config.ftl.allocation_order)),
       dram_(config.dram, scheduler, statistics, name),
       store_(geometry_.logical_units, config.keep_data, config.keep_metadata, points_),
       nand_(config.nand, geometry_, scheduler, statistics, name, order),

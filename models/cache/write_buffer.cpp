@@ -13,14 +13,15 @@
 namespace nvmesim::models {
 namespace {
 
-// No set of lanes may fill it with less than a program each.
+// No set of queues may fill it with less than a program each.
 std::uint32_t slots_for(const WriteBufferConfig& config, const Geometry& geometry,
-                        std::uint32_t lanes) {
+                        std::uint32_t queues) {
   const std::uint64_t slots = config.bytes / kUnitBytes;
-  if (slots < std::uint64_t{1 + lanes} * geometry.program_units) {
+  const std::uint64_t programs = std::uint64_t{1} + queues;
+  if (slots < programs * geometry.program_units) {
     throw base::UserError(
         fmt::format("write_buffer.bytes: {} is less than {} programs of the NAND ({} bytes each)",
-                    config.bytes, 1 + lanes, std::uint64_t{geometry.program_units} * kUnitBytes));
+                    config.bytes, programs, std::uint64_t{geometry.program_units} * kUnitBytes));
   }
   return static_cast<std::uint32_t>(slots);
 }
@@ -45,9 +46,11 @@ WriteBuffer::WriteBuffer(const WriteBufferConfig& config, const Geometry& geomet
       idle_time_(base::nanoseconds(std::uint64_t{config.idle_flush_us} * 1000)),
       program_units_(geometry.program_units),
       entry_(name + ".write_buffer.entry"),
-      slots_(slots_for(config, geometry, ftl.lanes())),
+      slots_(slots_for(config, geometry, ftl.lanes() * ftl.parts())),
       index_(static_cast<std::uint32_t>(slots_.size())),
-      lanes_(ftl.lanes()) {
+      parts_(ftl.parts()),
+      arrivals_(ftl.lanes()),
+      queues_(std::size_t{ftl.lanes()} * ftl.parts()) {
   for (auto i = static_cast<std::uint32_t>(slots_.size()); i-- > 0;) free_.push_back(i);
   ftl_.set_space_listener(base::Callback::of<&WriteBuffer::dispatch>(this));
   statistics.add(name + ".write_buffer.units_in", "1", "4 KiB units (or parts) written to it",
@@ -155,7 +158,7 @@ std::uint32_t WriteBuffer::store_in_slot(std::uint32_t number, const Grant& gran
   Slot& slot = slots_[number];
   slot.unit = grant.unit;
   slot.sequence = ++sequence_;
-  slot.lane = grant.lane;
+  slot.queue = queue_for(grant.lane, grant.unit);
   slot.older = present;
   if (here) slot.older_sequence = slots_[present].sequence;
   if (partial) {
@@ -191,16 +194,29 @@ void WriteBuffer::merged(std::uint64_t number) {
   watch_idleness();
 }
 
+std::uint32_t WriteBuffer::queue_for(std::uint32_t lane, UnitId unit) {
+  if (parts_ == 1) return lane;
+  return lane * parts_ + ftl_.part_of(unit, arrivals_[lane]++);
+}
+
 void WriteBuffer::make_dirty(std::uint32_t number) {
   slots_[number].state = State::kDirty;
-  Lane& lane = lanes_[slots_[number].lane];
-  lane.dirty.push(number);
-  if (slots_[number].sequence <= drain_up_to_) lane.to_drain = lane.dirty.size();
+  Queue& queue = queues_[slots_[number].queue];
+  queue.dirty.push(number);
+  if (slots_[number].sequence <= drain_up_to_) queue.to_drain = queue.dirty.size();
+  list_if_ready(slots_[number].queue);
+}
+
+void WriteBuffer::list_if_ready(std::uint32_t number) {
+  Queue& queue = queues_[number];
+  if (queue.listed || !ready(queue)) return;
+  queue.listed = true;
+  ready_.push(number);
 }
 
 bool WriteBuffer::any_dirty() const {
-  for (const Lane& lane : lanes_) {
-    if (!lane.dirty.empty()) return true;
+  for (const Queue& queue : queues_) {
+    if (!queue.dirty.empty()) return true;
   }
   return false;
 }
@@ -210,15 +226,18 @@ void WriteBuffer::watch_idleness() {
   idle_timer_ = scheduler_.at<&WriteBuffer::idle>(scheduler_.now() + idle_time_, this);
 }
 
-void WriteBuffer::drain_lanes() {
-  for (Lane& lane : lanes_) lane.to_drain = lane.dirty.size();
+void WriteBuffer::drain_queues() {
+  for (std::uint32_t number = 0; number < queues_.size(); ++number) {
+    queues_[number].to_drain = queues_[number].dirty.size();
+    list_if_ready(number);
+  }
   dispatch();
 }
 
 // Everything that is here now goes to the NAND without waiting for company.
 void WriteBuffer::drain() {
   drain_up_to_ = sequence_;
-  drain_lanes();
+  drain_queues();
 }
 
 void WriteBuffer::idle(std::uint64_t) {
@@ -228,41 +247,40 @@ void WriteBuffer::idle(std::uint64_t) {
     idle_timer_ = scheduler_.at<&WriteBuffer::idle>(due, this);
     return;
   }
-  drain_lanes();
+  drain_queues();
 }
 
-// Lanes take turns, a program each.
+// Queues take turns, a program each.
 void WriteBuffer::dispatch() {
-  const auto lanes = static_cast<std::uint32_t>(lanes_.size());
-  for (std::uint32_t refused = 0; refused < lanes;) {
-    refused = dispatch_one(next_lane_) ? 0 : refused + 1;
-    next_lane_ = next_lane_ + 1 == lanes ? 0 : next_lane_ + 1;
+  for (std::size_t refused = 0; refused < ready_.size();) {
+    const std::uint32_t number = ready_.pop();
+    refused = dispatch_one(number) ? 0 : refused + 1;
+    queues_[number].listed = false;
+    list_if_ready(number);
   }
 }
 
-// True if something has left the lane.
+// False if the FTL has no room for it now.
 bool WriteBuffer::dispatch_one(std::uint32_t number) {
-  Lane& lane = lanes_[number];
-  if (lane.dirty.empty() || (lane.dirty.size() < program_units_ && lane.to_drain == 0)) {
-    return false;
-  }
-  if (!ftl_.host_may_write(number)) return false;
-  Stripe* stripe = gather(lane);
+  Queue& queue = queues_[number];
+  const std::uint32_t lane = number / parts_;
+  if (!ftl_.host_may_write(lane)) return false;
+  Stripe* stripe = gather(queue);
   if (stripe->units.empty()) {  // all were deallocated
     stripes_.give(stripe);
     return true;
   }
   stripe->stripe_owner = this;
-  ftl_.program(*stripe, Stream::kHost, number);
+  ftl_.program(*stripe, Stream::kHost, lane, number % parts_);
   return true;
 }
 
-Stripe* WriteBuffer::gather(Lane& lane) {
+Stripe* WriteBuffer::gather(Queue& queue) {
   Stripe* stripe = stripes_.take();
   stripe->units.clear();
-  while (stripe->units.size() < program_units_ && !lane.dirty.empty()) {
-    const std::uint32_t number = lane.dirty.pop();
-    if (lane.to_drain > 0) --lane.to_drain;
+  while (stripe->units.size() < program_units_ && !queue.dirty.empty()) {
+    const std::uint32_t number = queue.dirty.pop();
+    if (queue.to_drain > 0) --queue.to_drain;
     Slot& slot = slots_[number];
     if (slot.dropped) {
       release(number);

@@ -6,7 +6,8 @@
 // With power-loss protection what is buffered is durable: Flush and FUA cost nothing. Without it
 // they wait for the programs.
 //
-// What waits to go out is kept by lane (stripe.hpp), so that a program holds data of one stream.
+// What waits to go out is kept by lane (stripe.hpp), so that a program holds data of one stream,
+// and within the lane by the part that the FTL names (Ftl::part_of), a queue each.
 //
 // A slot is free -> granted -> (merging ->) dirty -> flushing -> free. The index names the newest
 // slot of a unit; an older one may still be flushing behind it.
@@ -94,7 +95,7 @@ class WriteBuffer : private StripeOwner {
     bool stale = false;    // flushing: deallocated, or newer data has reached the medium before
     std::uint32_t older = UnitIndex::kNone;  // a slot of the unit that was flushing at the time,
     std::uint64_t older_sequence = 0;        // if it is still the same
-    std::uint32_t lane = 0;
+    std::uint32_t queue = 0;
     bool fresh = false;
   };
   struct Grant {
@@ -105,9 +106,10 @@ class WriteBuffer : private StripeOwner {
     std::uint32_t bytes = 0;
     std::uint32_t lane = 0;
   };
-  struct Lane {
+  struct Queue {
     Ring<std::uint32_t> dirty;
     std::size_t to_drain = 0;  // so many of them go out even if they do not fill a stripe
+    bool listed = false;       // among the ready ones
   };
 
   void stripe_programmed(Stripe& stripe) override;
@@ -124,9 +126,14 @@ class WriteBuffer : private StripeOwner {
   void make_dirty(std::uint32_t number);
   void dispatch();
   bool dispatch_one(std::uint32_t number);
-  Stripe* gather(Lane& lane);
+  Stripe* gather(Queue& queue);
   bool any_dirty() const;
-  void drain_lanes();
+  bool ready(const Queue& queue) const {
+    return queue.dirty.size() >= program_units_ || (queue.to_drain != 0 && !queue.dirty.empty());
+  }
+  void list_if_ready(std::uint32_t number);
+  std::uint32_t queue_for(std::uint32_t lane, UnitId unit);
+  void drain_queues();
   void watch_idleness();
   void drain();
   void idle(std::uint64_t);
@@ -158,8 +165,10 @@ class WriteBuffer : private StripeOwner {
   std::vector<std::uint32_t> free_;
   UnitIndex index_;
   Ring<Grant> grants_;
-  std::vector<Lane> lanes_;
-  std::uint32_t next_lane_ = 0;
+  std::uint32_t parts_;                  // queues of a lane
+  std::vector<std::uint64_t> arrivals_;  // units that came, by lane
+  std::vector<Queue> queues_;            // by lane, then part
+  Ring<std::uint32_t> ready_;            // queues from which a program can be made, in turn
   std::uint64_t drain_up_to_ = 0;  // slots of up to this sequence go out when they become dirty
   std::vector<Ticket*> flushes_;
   ObjectPool<Ticket> tickets_;

@@ -31,10 +31,12 @@ void WriteBuffer::stripe_dropped(Stripe& stripe) {
 void WriteBuffer::power_cut() {
   scheduler_.cancel(idle_timer_);
   if (protected_) return;
-  for (Lane& lane : lanes_) {
-    while (!lane.dirty.empty()) lose(lane.dirty.pop());
-    lane.to_drain = 0;
+  for (Queue& queue : queues_) {
+    while (!queue.dirty.empty()) lose(queue.dirty.pop());
+    queue.to_drain = 0;
+    queue.listed = false;
   }
+  while (!ready_.empty()) ready_.pop();
   for (std::uint32_t number = 0; number < slots_.size(); ++number) {
     if (slots_[number].state == State::kMerging) lose(number);
   }
@@ -70,15 +72,16 @@ void WriteBuffer::power_on() {
 
 void WriteBuffer::save_slot(const Slot& slot, StateWriter& out) const {
   out.number(slot.unit.value());
+  out.number(slot.queue / parts_);
   out.number(slot.data != nullptr);
   if (slot.data) out.bytes({slot.data->data(), kUnitBytes});
 }
 
-// Oldest first in each lane. What was being merged has all its bytes already.
+// Oldest first in each queue. What was being merged has all its bytes already.
 void WriteBuffer::save(StateWriter& out) const {
   std::vector<std::uint32_t> kept;
-  for (const Lane& lane : lanes_) {
-    for (std::size_t i = 0; i < lane.dirty.size(); ++i) kept.push_back(lane.dirty.at(i));
+  for (const Queue& queue : queues_) {
+    for (std::size_t i = 0; i < queue.dirty.size(); ++i) kept.push_back(queue.dirty.at(i));
   }
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].state == State::kMerging) kept.push_back(i);
@@ -93,6 +96,7 @@ void WriteBuffer::load(std::uint64_t units, StateReader& in) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const UnitId unit{in.number("a buffered unit", units - 1)};
     if (index_.find(unit.value()) != UnitIndex::kNone) in.fail("a unit is buffered twice");
+    const auto lane = static_cast<std::uint32_t>(in.number("a stream", ftl_.lanes() - 1));
     base::BufferRef data;
     if (in.number("a flag", 1) != 0) {
       data = store_.take_buffer();
@@ -105,7 +109,7 @@ void WriteBuffer::load(std::uint64_t units, StateReader& in) {
     slot.unit = unit;
     slot.data = std::move(data);
     slot.sequence = ++sequence_;
-    slot.lane = 0;  // what stream it was of is not saved
+    slot.queue = queue_for(lane, unit);
     slot.fresh = !ftl_.is_mapped(unit);
     if (slot.fresh) ++fresh_;
     index_.set(unit.value(), number);

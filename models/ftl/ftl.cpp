@@ -13,6 +13,9 @@ namespace {
 // A victim must give back a whole program. There is always one if the logical units do not fit into
 // all superblocks but the collector's two, each lacking a program.
 const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
+  if (config.allocation == Allocation::by_address && config.parity) {
+    throw base::UserError("ftl.allocation: by_address leaves no die for parity");
+  }
   if (config.gc_stop_superblocks <= config.gc_start_superblocks) {
     throw base::UserError("ftl.gc_stop_superblocks: must be more than gc_start_superblocks");
   }
@@ -23,13 +26,19 @@ const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
   if (slc && !config.separate_streams) {
     throw base::UserError("ftl.slc_superblocks: an SLC cache needs separate_streams");
   }
-  const std::uint64_t at_most = geometry.data_units - geometry.program_units;
+  const std::uint64_t lost = config.allocation == Allocation::by_address ? geometry.dies : 1;
+  const std::uint64_t at_most = geometry.data_units - lost * geometry.program_units;
   const std::uint32_t not_full = 1 + config.host_streams + config.slc_superblocks;
   if ((geometry.superblocks - not_full) * at_most < geometry.logical_units) {
     throw base::UserError(
         "nand.pages_per_block: superblocks are too small and too many for this capacity");
   }
   return config;
+}
+
+Deal deal_of(const FtlConfig& config, const Geometry& geometry) {
+  const std::uint32_t inner = geometry.order.before_plane;
+  return {inner, config.allocation == Allocation::by_address ? geometry.dies / inner : 1};
 }
 
 }  // namespace
@@ -39,6 +48,8 @@ Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geome
          MediaPoints& points, bool hold_old, std::uint64_t seed,
          base::StatisticsRegistry& statistics, const std::string& name)
     : geometry_(geometry),
+      allocation_(config.allocation),
+      deal_(deal_of(config, geometry)),
       scheduler_(scheduler),
       nand_(nand),
       reliability_(reliability),
@@ -56,12 +67,13 @@ Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geome
       slc_programs_(std::max(geometry.superblock_programs / cell_bits / geometry.dies, 1u) *
                     geometry.dies),
       layout_(geometry, config.precondition, geometry.logical_units * config.prefill_percent / 100,
-              config.gc_stop_superblocks + config.slc_superblocks + config.host_streams - 1, seed),
+              config.gc_stop_superblocks + config.slc_superblocks + config.host_streams - 1, deal_,
+              seed),
       policy_(make_gc_policy(config.gc_policy, {geometry.superblocks, geometry.superblock_units,
                                                 config.gc_choices, seed})),
       map_(geometry, layout_, &Superblocks::initial_mark),
       superblocks_(geometry, layout_, *policy_, config.dynamic_wear_levelling),
-      frontiers_(std::size_t{1} + config.host_streams),
+      frontiers_(std::size_t{1} + config.host_streams, Frontier(geometry.dies, geometry.parity)),
       collector_(std::make_unique<GarbageCollector>(config, geometry, scheduler, nand, *this,
                                                     statistics, name)) {
   add_statistics(statistics, name);
@@ -83,6 +95,8 @@ void Ftl::add_statistics(base::StatisticsRegistry& statistics, const std::string
                  parity_units_);
   statistics.add(name + ".ftl.failed_programs", "1", "programs that failed and were done again",
                  failed_programs_);
+  statistics.add(name + ".ftl.strayed_units", "1",
+                 "units programmed on another die than their address names", strayed_units_);
   statistics.add(name + ".ftl.deallocated_units", "1", "mapped units that were deallocated",
                  deallocated_units_);
   statistics.add(name + ".ftl.integrity_errors", "1",
@@ -139,6 +153,7 @@ void Ftl::read_begins(Place place) {
   Superblock& block = superblocks_[number];
   ++block.readers;
   ++reads_open_;
+  collector_->host_active();
   if (!ages_) return;
   ++block.reads;
   if (!block.queued && block.state == SuperblockState::kClosed &&

@@ -2,10 +2,13 @@
 // checks what is read, and keeps space free through its garbage collector.
 //
 // Host and collector each write into an open superblock of their own (or into one, if the streams
-// are not separate; the host into several with host_streams), program by program round all channels
-// and dies. The last free superblock is
-// the collector's, so that it can always finish. Between gc_start_superblocks and that, the host
-// is let on only as fast as the collection under way makes room.
+// are not separate; the host into several with host_streams), program by program. Which die a
+// program goes to is the Allocation's: the next in the order, the one with the least before it, or
+// the home of its data, which is then kept apart by home until it fills a program; a home whose
+// share of the open superblock is full sends its data to the die with most room, so that free space
+// stays one pool. The last free superblock is the collector's, so that it can always finish.
+// Between gc_start_superblocks and that, the host is let on only as fast as the collection under
+// way makes room.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +17,8 @@
 #include <vector>
 
 #include "models/cache/dram.hpp"
+#include "models/ftl/deal.hpp"
+#include "models/ftl/frontier.hpp"
 #include "models/ftl/ftl_config.hpp"
 #include "models/ftl/garbage_collector.hpp"
 #include "models/ftl/gc_policy.hpp"
@@ -68,16 +73,26 @@ class Ftl : private DieJobOwner {
   std::uint32_t lane_of(std::uint16_t stream) const {
     return stream == 0 || lanes() == 1 ? 0 : 1 + (stream - 1) % (lanes() - 1);
   }
+  // Data of one lane is kept apart in so many parts until each fills a program: one by home with
+  // allocation by address; else what consecutive pages are dealt to.
+  std::uint32_t parts() const { return by_address() ? geometry_.dies : deal_.inner; }
+  // The part of a unit that is the so manieth to come.
+  std::uint32_t part_of(UnitId unit, std::uint64_t arrival) const {
+    const std::uint64_t order = by_address() ? unit.value() : arrival;
+    return parts() == 1 ? 0 : deal_.program_of(order / geometry_.page_units, geometry_.planes);
+  }
   // Called whenever a host write that was refused may have become possible.
   void set_space_listener(base::Callback listener) { space_ = listener; }
 
   // Gives the stripe's units their places and programs them. The host's units are mapped there at
-  // once (the buffer serves them until they are on the medium); moved ones when programmed.
-  void program(Stripe& stripe, Stream stream, std::uint32_t lane = 0);
-  // In two steps, for a copyback: the places of the collector's next program, all in next_die();
-  // and the program, from array_done() of the read that left the data in that die.
+  // once (the buffer serves them until they are on the medium); moved ones when programmed. `part`:
+  // of all its units.
+  void program(Stripe& stripe, Stream stream, std::uint32_t lane, std::uint32_t part);
+  // In two steps, for a copyback: the places of a program of the collector on the die, if it may
+  // take that one now; and the program, from array_done() of the read that left the data there.
+  bool reserve(Stripe& stripe, std::uint32_t die);
+  // The die whose turn is next in the order.
   std::uint32_t next_die(Stream stream) const;
-  void reserve(Stripe& stripe);
   void program_reserved(Stripe& stripe) { submit(stripe); }
   // Unmaps all units of [first, first + count).
   void deallocate(std::uint64_t first, std::uint64_t count);
@@ -97,11 +112,6 @@ class Ftl : private DieJobOwner {
  private:
   friend class GarbageCollector;
   friend class FtlState;
-  struct Frontier {
-    std::uint32_t superblock = 0;
-    std::uint32_t next_program = 0;  // in the superblock
-    bool open = false;
-  };
   // The programs of parity, which belong to nobody else.
   class ParityPrograms : public DieJobOwner {
    public:
@@ -126,7 +136,7 @@ class Ftl : private DieJobOwner {
   void array_done(DieJob& job) override;
   void job_dropped(DieJob& job) override;
   void program_ended(std::uint32_t superblock);
-  void place(Stripe& stripe);
+  void place(Stripe& stripe, Place first);
   void submit(Stripe& stripe);
   bool failed(Stripe& stripe);
   void place_again(Stripe& stripe);
@@ -134,7 +144,14 @@ class Ftl : private DieJobOwner {
     if (stream == Stream::kGc) return separate_ ? 1 : 0;
     return lane == 0 ? 0 : lane + 1;
   }
-  Place allocate(Stream stream, std::uint32_t lane);
+  bool by_address() const { return allocation_ == Allocation::by_address; }
+  // Parts that the collector keeps apart: those of homes.
+  std::uint32_t homes() const { return by_address() ? geometry_.dies : 1; }
+  Frontier& opened(Stream stream, std::uint32_t lane);
+  Place allocate(Stripe& stripe);
+  Place take(Frontier& frontier, std::uint32_t turn);
+  std::uint32_t choose_turn(const Frontier& frontier, const Stripe& stripe);
+  std::uint32_t idlest(const Frontier& frontier) const;
   bool slc_allowed() const;
   void bind_host_units(Stripe& stripe);
   void release_old(const Stripe& stripe);
@@ -147,12 +164,17 @@ class Ftl : private DieJobOwner {
   std::uint32_t programs_of(std::uint32_t superblock) const {
     return superblocks_[superblock].slc ? slc_programs_ : geometry_.superblock_programs;
   }
+  std::uint32_t rows_of(std::uint32_t superblock) const {
+    return programs_of(superblock) / geometry_.dies;
+  }
   std::uint32_t data_programs() const { return geometry_.data_units / geometry_.program_units; }
   Reliability::Age age_of(const Superblock& block) const;
   void unmap(std::uint64_t unit);
   void space_changed();
 
   const Geometry& geometry_;
+  const Allocation allocation_;
+  const Deal deal_;
   base::Scheduler& scheduler_;
   Nand& nand_;
   Reliability& reliability_;
@@ -186,6 +208,7 @@ class Ftl : private DieJobOwner {
   std::uint64_t padding_units_ = 0;
   std::uint64_t parity_units_ = 0;
   std::uint64_t failed_programs_ = 0;
+  std::uint64_t strayed_units_ = 0;
   std::uint64_t deallocated_units_ = 0;
   std::uint64_t integrity_errors_ = 0;
 };

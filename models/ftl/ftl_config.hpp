@@ -11,9 +11,10 @@
 
 namespace nvmesim::models {
 
-// Which die follows in the order of writing: one on the next channel, or the next of the channel.
-enum class AllocationOrder : std::uint8_t { channels_first, ways_first };
-BOOST_DESCRIBE_ENUM(AllocationOrder, channels_first, ways_first)
+// Which die a program goes to: the next in the order; the one with the least before it (dynamic
+// allocation); or the one that the logical address of its data names (static allocation).
+enum class Allocation : std::uint8_t { in_order, idle_die, by_address };
+BOOST_DESCRIBE_ENUM(Allocation, in_order, idle_die, by_address)
 
 struct FtlConfig {
   std::uint32_t over_provisioning_percent = 7;
@@ -21,7 +22,8 @@ struct FtlConfig {
   bool separate_streams = true;
   std::uint32_t host_streams = 1;
   bool parity = false;
-  AllocationOrder allocation_order = AllocationOrder::channels_first;
+  Allocation allocation = Allocation::in_order;
+  std::string allocation_order = "PCWD";
   std::string gc_policy = "greedy";
   std::uint32_t gc_choices = 10;
   std::uint32_t gc_start_superblocks = 3;
@@ -29,6 +31,7 @@ struct FtlConfig {
   std::uint32_t gc_window_stripes = 0;  // 0: two per die
   std::uint32_t gc_urgent_superblocks = 1;
   bool gc_yields_to_reads = false;
+  std::uint32_t gc_idle_us = 1000;
   bool copyback = false;
   std::uint32_t erase_parallel_dies = 4;
   std::uint32_t slc_superblocks = 0;
@@ -45,11 +48,11 @@ struct FtlConfig {
 };
 BOOST_DESCRIBE_STRUCT(FtlConfig, (),
                       (over_provisioning_percent, mapping_ns, separate_streams, host_streams,
-                       parity, allocation_order, gc_policy, gc_choices, gc_start_superblocks,
-                       gc_stop_superblocks, gc_window_stripes, gc_urgent_superblocks,
-                       gc_yields_to_reads, copyback, erase_parallel_dies, slc_superblocks,
-                       slc_dynamic_superblocks, slc_fold_start, dynamic_wear_levelling,
-                       static_wear_gap, prefill_percent, precondition, deallocate_ns,
-                       deallocate_ns_per_mib))
+                       parity, allocation, allocation_order, gc_policy, gc_choices,
+                       gc_start_superblocks, gc_stop_superblocks, gc_window_stripes,
+                       gc_urgent_superblocks, gc_yields_to_reads, gc_idle_us, copyback,
+                       erase_parallel_dies, slc_superblocks, slc_dynamic_superblocks,
+                       slc_fold_start, dynamic_wear_levelling, static_wear_gap, prefill_percent,
+                       precondition, deallocate_ns, deallocate_ns_per_mib))
 
 }  // namespace nvmesim::models

@@ -7,10 +7,7 @@
 namespace nvmesim::models {
 
 std::uint32_t Ftl::programs_left(Stream stream, std::uint32_t lane) const {
-  const Frontier& frontier = frontiers_[frontier_of(stream, lane)];
-  if (!frontier.open) return 0;
-  const std::uint32_t left = programs_of(frontier.superblock) - frontier.next_program;
-  return geometry_.parity ? left - (left + geometry_.dies - 1) / geometry_.dies : left;
+  return frontiers_[frontier_of(stream, lane)].programs_left();
 }
 
 bool Ftl::slc_allowed() const {
@@ -19,25 +16,64 @@ bool Ftl::slc_allowed() const {
   return superblocks_.free_count() > (used < slc_limit_ ? gc_start_ + 1 : slc_plenty_);
 }
 
-Place Ftl::allocate(Stream stream, std::uint32_t lane) {
+Frontier& Ftl::opened(Stream stream, std::uint32_t lane) {
   Frontier& frontier = frontiers_[frontier_of(stream, lane)];
-  if (!frontier.open) {
+  if (!frontier.is_open()) {
     const bool slc = stream == Stream::kHost && slc_allowed();
-    frontier = {superblocks_.open(scheduler_.now(), slc), 0, true};
+    const std::uint32_t superblock = superblocks_.open(scheduler_.now(), slc);
+    frontier.open(superblock, rows_of(superblock));
   }
-  const Place first = frontier.superblock * geometry_.superblock_units +
-                      frontier.next_program * geometry_.program_units;
-  Superblock& block = superblocks_[frontier.superblock];
+  return frontier;
+}
+
+Place Ftl::allocate(Stripe& stripe) {
+  Frontier& frontier = opened(stripe.stream, stripe.lane);
+  return take(frontier, choose_turn(frontier, stripe));
+}
+
+Place Ftl::take(Frontier& frontier, std::uint32_t turn) {
+  const std::uint32_t number = frontier.superblock();
+  const Place first =
+      number * geometry_.superblock_units + frontier.take(turn) * geometry_.program_units;
+  Superblock& block = superblocks_[number];
   ++block.programs_open;
-  ++frontier.next_program;
-  if (geometry_.parity && frontier.next_program % geometry_.dies == geometry_.dies - 1) {
-    parity_.start(frontier.superblock, frontier.next_program++);
-  }
-  if (frontier.next_program == programs_of(frontier.superblock)) {
+  std::uint32_t parity = 0;
+  if (frontier.take_parity(parity)) parity_.start(number, parity);
+  if (frontier.programs_left() == 0) {
     block.full = true;
-    frontier.open = false;
+    frontier.close();
   }
   return first;
+}
+
+std::uint32_t Ftl::choose_turn(const Frontier& frontier, const Stripe& stripe) {
+  switch (allocation_) {
+    case Allocation::in_order:
+      break;
+    case Allocation::idle_die:
+      return idlest(frontier);
+    case Allocation::by_address:
+      if (frontier.has_room(stripe.part)) return stripe.part;
+      strayed_units_ += stripe.units.size();
+      return frontier.roomiest();
+  }
+  return frontier.in_turn();
+}
+
+// Of those that are equal the first in the order.
+std::uint32_t Ftl::idlest(const Frontier& frontier) const {
+  std::uint32_t best = frontier.in_turn();
+  Nand::Backlog least = nand_.backlog(geometry_.order.die_of_turn[best]);
+  std::uint32_t turn = best;
+  for (std::uint32_t i = 1; i < frontier.turns() && least.jobs > 0; ++i) {
+    turn = turn + 1 == frontier.turns() ? 0 : turn + 1;
+    if (!frontier.has_room(turn)) continue;
+    const Nand::Backlog backlog = nand_.backlog(geometry_.order.die_of_turn[turn]);
+    if (!(backlog < least)) continue;
+    best = turn;
+    least = backlog;
+  }
+  return best;
 }
 
 // A row of data is complete: its parity, kept in the controller so far, follows.
@@ -68,37 +104,49 @@ void Ftl::ParityPrograms::array_done(DieJob& job) {
 
 std::uint32_t Ftl::next_die(Stream stream) const {
   const Frontier& frontier = frontiers_[frontier_of(stream, 0)];
-  const std::uint32_t program = frontier.open ? frontier.next_program : 0;
-  return geometry_.die_of_stripe(program * geometry_.program_rows);
+  return geometry_.order.die_of_turn[frontier.is_open() ? frontier.in_turn() : 0];
 }
 
-void Ftl::reserve(Stripe& stripe) {
+bool Ftl::reserve(Stripe& stripe, std::uint32_t die) {
+  const std::uint32_t turn = geometry_.order.turn_of_die[die];
+  const Frontier& frontier = frontiers_[frontier_of(Stream::kGc, 0)];
+  const bool room = frontier.is_open() ? frontier.has_room(turn) : turn < frontier.turns();
+  if (!room || (allocation_ == Allocation::in_order && next_die(Stream::kGc) != die)) return false;
+  if (by_address()) {
+    for (const Stripe::Unit& unit : stripe.units) {
+      if (part_of(unit.unit, 0) != turn) return false;
+    }
+  }
   stripe.stream = Stream::kGc;
   stripe.lane = 0;
+  stripe.part = turn;
   stripe.holds = false;
   stripe.copyback = true;
-  place(stripe);
+  place(stripe, take(opened(Stream::kGc, 0), turn));
+  return true;
 }
 
-void Ftl::program(Stripe& stripe, Stream stream, std::uint32_t lane) {
+void Ftl::program(Stripe& stripe, Stream stream, std::uint32_t lane, std::uint32_t part) {
   const auto count = static_cast<std::uint32_t>(stripe.units.size());
   NVMESIM_ASSERT(count > 0 && count <= geometry_.program_units, "a stripe of a wrong size");
   stripe.stream = stream;
   stripe.lane = lane;
+  stripe.part = part;
   stripe.holds = false;
   stripe.copyback = false;
-  place(stripe);
+  place(stripe, allocate(stripe));
   if (stream == Stream::kHost) {
     in_flight_.push_back(&stripe);
+    collector_->host_active();
     collector_->host_wrote(count);
   }
   submit(stripe);
   if (stream == Stream::kHost) collector_->kick();
 }
 
-void Ftl::place(Stripe& stripe) {
+void Ftl::place(Stripe& stripe, Place first) {
   const auto count = static_cast<std::uint32_t>(stripe.units.size());
-  stripe.first = allocate(stripe.stream, stripe.lane);
+  stripe.first = first;
   for (std::uint32_t i = 0; i < count; ++i) {
     map_.write_record(stripe.first + i, stripe.units[i].unit.value());
   }
@@ -208,7 +256,7 @@ bool Ftl::failed(Stripe& stripe) {
 
 void Ftl::place_again(Stripe& stripe) {
   const Place was = stripe.first;
-  stripe.first = allocate(stripe.stream, stripe.lane);
+  stripe.first = allocate(stripe);
   for (std::uint32_t i = 0; i < stripe.units.size(); ++i) {
     const std::uint64_t unit = stripe.units[i].unit.value();
     const Place place = stripe.first + i;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "models/ftl/ftl.hpp"
 #include "sim/base/assert.hpp"
@@ -20,13 +21,15 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
       window_units_(
           std::max((config.gc_window_stripes == 0 ? 2 * geometry.dies : config.gc_window_stripes) *
                        geometry.stripe_units,
-                   geometry.program_units)),
+                   ftl.homes() * geometry.program_units)),
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)),
       urgent_(config.gc_urgent_superblocks),
       yields_(config.gc_yields_to_reads),
+      idle_after_(base::nanoseconds(std::uint64_t{config.gc_idle_us} * 1000)),
       copyback_(config.copyback && !ftl.reliability_.bit_errors()),
       wear_gap_(config.static_wear_gap),
-      fold_start_(config.slc_fold_start) {
+      fold_start_(config.slc_fold_start),
+      filling_(ftl.homes(), nullptr) {
   statistics.add(name + ".ftl.gc_runs", "1", "superblocks collected", runs_);
   statistics.add(name + ".ftl.copyback_units", "1", "of gc_units, that never left their die",
                  copied_back_);
@@ -47,7 +50,7 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
 
 void GarbageCollector::kick() {
   if (off_) return;
-  if (victim_ != kNone && yields_) read_on();
+  if (victim_ != kNone) read_on();
   erase_drained();
   while (victim_ == kNone) {
     if (wanted()) {
@@ -76,7 +79,7 @@ bool GarbageCollector::gives_way() const {
 std::uint64_t GarbageCollector::programs_needed() const {
   if (victim_ == kNone) return ftl_.data_programs();
   const std::uint32_t left = victim_valid_ - std::min(victim_valid_, units_settled_);
-  return base::ceil_div(left, geometry_.program_units) + 1;
+  return base::ceil_div(left, geometry_.program_units) + ftl_.homes();
 }
 
 // host : collected room = moved : to be moved, with a few stripes of slack.
@@ -89,9 +92,35 @@ bool GarbageCollector::host_within_share() const {
 void GarbageCollector::read_on() {
   if (victim_ == kNone || gives_way()) return;
   while (units_open_ < window_units_ && next_stripe_ < geometry_.superblock_stripes &&
-         ftl_.superblocks_[victim_].valid > 0) {
+         ftl_.superblocks_[victim_].valid > 0 && !ahead()) {
     read_stripe((first_stripe_ + next_stripe_++) % geometry_.superblock_stripes);
   }
+}
+
+// Of the pace; never while the host is held back (host_within_share()): its lead is smaller.
+bool GarbageCollector::ahead() {
+  if (idle_after_ == base::kTimeZero || idle_ || cause_ != Cause::kSpace) return false;
+  if (ftl_.superblocks_.free_count() <= urgent_) return false;
+  const std::uint64_t gain = geometry_.data_units - victim_valid_;
+  const std::uint64_t moved = std::uint64_t{units_settled_} + units_open_ - units_before_;
+  if (moved * gain <= host_since_victim_ * victim_valid_ + window_units_ * gain) return false;
+  if (!scheduler_.pending(idle_timer_)) {
+    idle_timer_ = scheduler_.at<&GarbageCollector::look_idle>(
+        std::max(last_active_ + idle_after_, scheduler_.now()), this);
+  }
+  return true;
+}
+
+void GarbageCollector::look_idle(std::uint64_t) {
+  if (victim_ == kNone) return;
+  const base::Time due = last_active_ + idle_after_;
+  if (due > scheduler_.now()) {
+    idle_timer_ = scheduler_.at<&GarbageCollector::look_idle>(due, this);
+    return;
+  }
+  idle_ = true;
+  read_on();
+  finish_victim_if_done();
 }
 
 void GarbageCollector::read_stripe(std::uint32_t stripe) {
@@ -177,16 +206,19 @@ void GarbageCollector::array_done(DieJob& job) {
                                              reinterpret_cast<std::uint64_t>(&move));
 }
 
-// A whole stripe whose own die is next in the order of writing needs not leave it.
+// A whole stripe needs not leave its die if the next program may go there.
 void GarbageCollector::plan_copyback(Move& move) {
-  const bool whole = move.units.size() == geometry_.program_units && !move.slc;
-  if (!whole || ftl_.next_die(Stream::kGc) != move.die) return;
-  move.copyback = stripes_.take();
-  move.copyback->units = move.units;
-  move.copyback->stripe_owner = this;
+  if (move.units.size() != geometry_.program_units || move.slc) return;
+  Stripe* stripe = stripes_.take();
+  stripe->units = move.units;
+  stripe->stripe_owner = this;
+  if (!ftl_.reserve(*stripe, move.die)) {
+    stripes_.give(stripe);
+    return;
+  }
+  move.copyback = stripe;
   copied_back_ += move.units.size();
-  count_causes(*move.copyback);
-  ftl_.reserve(*move.copyback);
+  count_causes(*stripe);
 }
 
 void GarbageCollector::job_dropped(DieJob& job) {
@@ -204,14 +236,19 @@ void GarbageCollector::job_dropped(DieJob& job) {
 
 void GarbageCollector::power_cut() {
   off_ = true;
+  scheduler_.cancel(idle_timer_);
   ++epoch_;
 }
 
 // The valid units of a victim are still where they were, or at their new places.
 void GarbageCollector::forget_victims() {
-  if (filling_ != nullptr) stripes_.give(filling_);
-  filling_ = nullptr;
+  for (Stripe*& filling : filling_) {
+    if (filling != nullptr) stripes_.give(filling);
+    filling = nullptr;
+  }
+  filling_units_ = 0;
   units_open_ = 0;
+  units_before_ = 0;
   moves_open_ = 0;
   running_ = false;
   if (victim_ != kNone) ftl_.superblocks_.uncollect(victim_);
@@ -254,16 +291,18 @@ void GarbageCollector::moved_in(std::uint64_t argument) {
   --moves_open_;
   for (const Stripe::Unit& unit : move->units) {
     if (!ftl_.map_.valid(unit.source)) {
-      --units_open_;
-      ++units_settled_;
+      settle(1);
       continue;
     }
-    if (filling_ == nullptr) {
-      filling_ = stripes_.take();
-      filling_->units.clear();
+    const std::uint32_t part = filling_.size() == 1 ? 0 : ftl_.part_of(unit.unit, 0);
+    Stripe*& filling = filling_[part];
+    if (filling == nullptr) {
+      filling = stripes_.take();
+      filling->units.clear();
     }
-    filling_->units.push_back(unit);
-    if (filling_->units.size() == geometry_.program_units) program_filling();
+    filling->units.push_back(unit);
+    ++filling_units_;
+    if (filling->units.size() == geometry_.program_units) program_filling(part);
   }
   static_cast<void>(ftl_.dram_.pass(move->units.size() * kUnitBytes));
   moves_.give(move);
@@ -272,12 +311,26 @@ void GarbageCollector::moved_in(std::uint64_t argument) {
   ftl_.space_changed();
 }
 
-void GarbageCollector::program_filling() {
-  Stripe* stripe = filling_;
-  filling_ = nullptr;
+// Those of earlier victims come first, near enough.
+void GarbageCollector::settle(std::uint32_t units) {
+  units_open_ -= units;
+  const std::uint32_t before = std::min(units, units_before_);
+  units_before_ -= before;
+  units_settled_ += units - before;
+}
+
+void GarbageCollector::program_filling(std::uint32_t part) {
+  Stripe* stripe = std::exchange(filling_[part], nullptr);
+  filling_units_ -= static_cast<std::uint32_t>(stripe->units.size());
   stripe->stripe_owner = this;
   count_causes(*stripe);
-  ftl_.program(*stripe, Stream::kGc);
+  ftl_.program(*stripe, Stream::kGc, 0, part);
+}
+
+void GarbageCollector::program_all_filling() {
+  for (std::uint32_t part = 0; part < filling_.size(); ++part) {
+    if (filling_[part] != nullptr) program_filling(part);
+  }
 }
 
 void GarbageCollector::count_causes(const Stripe& stripe) {
@@ -290,8 +343,7 @@ void GarbageCollector::stripe_programmed(Stripe& stripe) {
   for (std::uint32_t i = 0; i < count; ++i) {
     ftl_.rebind(stripe.units[i].unit, stripe.units[i].source, stripe.first + i);
   }
-  units_open_ -= count;
-  units_settled_ += count;
+  settle(count);
   stripes_.give(&stripe);
   erase_drained();
   read_on();
@@ -311,15 +363,16 @@ void GarbageCollector::finish_victim_if_done() {
   if (!all_read) return;
   draining_.push_back(victim_);
   victim_ = kNone;
-  const bool pad = cause_ == Cause::kRefresh || cause_ == Cause::kWear;
-  if (pad && filling_ != nullptr) program_filling();
+  // What waits by home could wait for ever, and its superblock with it.
+  const bool pad = cause_ == Cause::kRefresh || cause_ == Cause::kWear || filling_.size() > 1;
+  if (pad) program_all_filling();
   kick();
 }
 
 // Space is wanted, nothing may be collected and nothing is under way that would change that.
 void GarbageCollector::flush_if_stuck() {
-  if (filling_ == nullptr || !erasing_.empty()) return;
-  if (units_open_ == filling_->units.size()) program_filling();
+  if (filling_units_ == 0 || !erasing_.empty()) return;
+  if (units_open_ == filling_units_) program_all_filling();
 }
 
 }  // namespace nvmesim::models

@@ -2,8 +2,11 @@
 // then erases the victim, a few dies at a time. Its reads and programs are jobs of the dies like
 // any other. One victim is read at a time; what does not fill a program waits for the next one's
 // units, and its superblock with it. Erases of earlier victims may still be running.
-// While space is not short it also moves what must be written anew (reads or retention), and, to
-// level wear, what lies on the least worn superblock.
+// Collection for space goes at the host's pace: what is moved is to what the victim holds as what
+// the host wrote is to the room that the victim gives, with a window of lead. When the host has
+// been idle for gc_idle_us, or space is urgent, it goes as fast as it can. While space is not short
+// it also moves what must be written anew (reads or retention), and, to level wear, what lies on
+// the least worn superblock.
 #pragma once
 
 #include <array>
@@ -50,6 +53,11 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   // Whether the host keeps to its share of the room that the present victim gives.
   bool host_within_share() const;
   void host_wrote(std::uint32_t units) { host_since_victim_ += units; }
+  // The host has work for the dies.
+  void host_active() {
+    last_active_ = scheduler_.now();
+    idle_ = false;
+  }
 
   bool moving() const { return victim_ != kNone; }
   // Superblocks that hold nothing valid and will be free.
@@ -91,15 +99,20 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   bool choose_fold();
   void take_victim(std::uint32_t superblock, Cause cause);
   bool fits(std::uint32_t superblock) const;
+  std::uint32_t most_valid() const;
   void draw_retries(Move& move);
   void superblock_erased(Erasing& erasing);
   bool may_retire() const;
   void level_wear();
   void read_on();
+  bool ahead();
+  void settle(std::uint32_t units);
+  void look_idle(std::uint64_t);
   void read_stripe(std::uint32_t stripe);
   void moved_in(std::uint64_t move);
   void plan_copyback(Move& move);
-  void program_filling();
+  void program_filling(std::uint32_t part);
+  void program_all_filling();
   void count_causes(const Stripe& stripe);
   void finish_victim_if_done();
   void erase_drained();
@@ -118,6 +131,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint32_t erase_parallel_;
   std::uint32_t urgent_;
   bool yields_;
+  base::Time idle_after_;  // 0: no pace is kept
   bool copyback_;
   std::uint32_t wear_gap_;
   std::uint32_t fold_start_;
@@ -131,10 +145,15 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint32_t next_stripe_ = 0;   // of the victim, to be read: so many have been,
   std::uint32_t first_stripe_ = 0;  // from this one on and round
   std::uint32_t units_open_ = 0;    // read or being programmed
-  std::uint32_t units_settled_ = 0;
+  std::uint32_t units_before_ = 0;  // of these, such of earlier victims
+  std::uint32_t units_settled_ = 0;  // of the victim: moved, or found overwritten
   std::uint32_t moves_open_ = 0;
   std::uint64_t host_since_victim_ = 0;
-  Stripe* filling_ = nullptr;
+  bool idle_ = false;  // the host has been, since last_active_
+  base::Time last_active_{0};
+  base::Scheduler::Handle idle_timer_;
+  std::vector<Stripe*> filling_;         // programs that are not full, by the home of their units
+  std::uint32_t filling_units_ = 0;      // in all of them
   std::vector<std::uint32_t> draining_;  // read to the end, with units that are not programmed yet
   std::vector<Erasing> erasing_;
   Ring<Wish> wishes_;

@@ -30,8 +30,7 @@ void GarbageCollector::superblock_erased(Erasing& erasing) {
 bool GarbageCollector::may_retire() const {
   const std::uint64_t in_use = geometry_.superblocks - ftl_.superblocks_.retired_count() -
                                ftl_.slc_limit_ - (ftl_.lanes() - 1);
-  const std::uint64_t at_most = geometry_.data_units - geometry_.program_units;
-  return in_use > stop_at_ + 3 && (in_use - stop_at_ - 3) * at_most >= geometry_.logical_units;
+  return in_use > stop_at_ + 3 && (in_use - stop_at_ - 3) * most_valid() >= geometry_.logical_units;
 }
 
 void GarbageCollector::erase_drained() {

@@ -17,9 +17,14 @@ bool GarbageCollector::wanted() {
 bool GarbageCollector::fits(std::uint32_t superblock) const {
   const std::uint64_t room = ftl_.programs_left(Stream::kGc) +
                              std::uint64_t{ftl_.superblocks_.free_count()} * ftl_.data_programs();
-  const std::size_t waiting = filling_ != nullptr ? filling_->units.size() : 0;
-  return base::ceil_div(ftl_.superblocks_[superblock].valid + waiting, geometry_.program_units) <=
-         room;
+  // By home each of the programs but one may be the last of its home, with a single unit.
+  const std::uint64_t units = std::uint64_t{ftl_.superblocks_[superblock].valid} + filling_units_;
+  return base::ceil_div(units, geometry_.program_units) + ftl_.homes() - 1 <= room;
+}
+
+// So that what it takes to move it is at least a program less than what it gives.
+std::uint32_t GarbageCollector::most_valid() const {
+  return geometry_.data_units - ftl_.homes() * geometry_.program_units;
 }
 
 // Takes only what gives back at least one program, and what surely fits into the places that the
@@ -27,7 +32,7 @@ bool GarbageCollector::fits(std::uint32_t superblock) const {
 bool GarbageCollector::choose_victim() {
   // What a dynamic SLC cache took gives back most.
   if (ftl_.superblocks_.slc_used() > ftl_.slc_limit_ && choose_fold()) return true;
-  const auto pick = ftl_.policy_->pick(geometry_.data_units - geometry_.program_units);
+  const auto pick = ftl_.policy_->pick(most_valid());
   if (!pick) return choose_fold();
   if (!fits(*pick)) return false;
   take_victim(*pick, Cause::kSpace);
@@ -66,10 +71,12 @@ void GarbageCollector::take_victim(std::uint32_t superblock, Cause cause) {
   victim_valid_ = ftl_.superblocks_[superblock].valid;
   next_stripe_ = 0;
   first_stripe_ = 0;
-  if (copyback_) {  // so that whole stripes meet their own die in the order of writing
+  if (copyback_ && ftl_.allocation_ == Allocation::in_order) {  // so that whole stripes meet their
+                                                                // own die in the order of writing
     const std::uint32_t die = ftl_.next_die(Stream::kGc);
     while (geometry_.die_of_stripe(first_stripe_) != die) ++first_stripe_;
   }
+  units_before_ = units_open_;
   units_settled_ = 0;
   host_since_victim_ = 0;
   ftl_.superblocks_.collect(victim_);

@@ -38,11 +38,12 @@ std::uint64_t InitialLayout::lifetime_q32(std::uint64_t physical, std::uint64_t 
 }
 
 InitialLayout::InitialLayout(const Geometry& geometry, Precondition kind, std::uint64_t units,
-                             std::uint32_t kept_free, std::uint64_t seed)
+                             std::uint32_t kept_free, Deal deal, std::uint64_t seed)
     : geometry_(&geometry),
       kind_(units == 0 ? Precondition::none : kind),
       units_(units),
       kept_free_(kept_free),
+      deal_(deal),
       seed_(seed),
       unit_order_(std::max<std::uint64_t>(units, 1), seed),
       place_order_(geometry.data_units, ~seed) {
@@ -58,6 +59,8 @@ void InitialLayout::save(StateWriter& out) const {
   out.number(static_cast<std::uint64_t>(kind_));
   out.number(units_);
   out.number(kept_free_);
+  out.number(deal_.inner);
+  out.number(deal_.outer);
   out.number(seed_);
 }
 
@@ -66,7 +69,13 @@ InitialLayout InitialLayout::load(const Geometry& geometry, StateReader& in) {
       in.number("a precondition", static_cast<std::uint64_t>(Precondition::random)));
   const std::uint64_t units = in.number("the units of the beginning", geometry.logical_units);
   const auto kept = static_cast<std::uint32_t>(in.number("superblocks kept free", 10'000));
-  return {geometry, kind, units, kept, in.number("a seed")};
+  Deal deal;
+  deal.inner = static_cast<std::uint32_t>(in.number("dies in turn", geometry.dies));
+  deal.outer = static_cast<std::uint32_t>(in.number("groups of dies in turn", geometry.dies));
+  const bool all = deal.inner != 0 && std::uint64_t{deal.inner} * deal.outer == geometry.dies;
+  const bool good = deal.outer == 1 ? deal.inner != 0 : all && !geometry.parity;
+  if (!good) in.fail("an impossible order of dies");
+  return {geometry, kind, units, kept, deal, in.number("a seed")};
 }
 
 void InitialLayout::count_random(std::uint32_t blocks) {
@@ -115,6 +124,41 @@ std::uint64_t InitialLayout::offset_of(std::uint64_t data_offset) const {
          data_offset % geometry_->row_data_units;
 }
 
+// The last group of a superblock may lack some programs.
+Deal InitialLayout::deal_for(std::uint64_t first_program) const {
+  const std::uint64_t left = geometry_->data_units / geometry_->program_units - first_program;
+  if (left >= deal_.programs()) return deal_;
+  return {static_cast<std::uint32_t>(left), 1};
+}
+
+std::uint64_t InitialLayout::dealt(std::uint64_t written) const {
+  if (deal_.programs() == 1) return written;
+  const std::uint64_t size = geometry_->program_units;
+  const std::uint64_t first = written / (size * deal_.programs()) * deal_.programs();
+  const Deal deal = deal_for(first);
+  const std::uint64_t page = (written - first * size) / geometry_->page_units;
+  const std::uint64_t plane = page / deal.inner % geometry_->planes;
+  const std::uint64_t row = page / (deal.programs() * geometry_->planes);
+  const std::uint64_t slot = row * geometry_->planes + plane;
+  return (first + deal.program_of(page, geometry_->planes)) * size + slot * geometry_->page_units +
+         written % geometry_->page_units;
+}
+
+std::uint64_t InitialLayout::written(std::uint64_t data_offset) const {
+  if (deal_.programs() == 1) return data_offset;
+  const std::uint64_t size = geometry_->program_units;
+  const std::uint64_t number = data_offset / size;
+  const std::uint64_t first = number / deal_.programs() * deal_.programs();
+  const Deal deal = deal_for(first);
+  const std::uint64_t slot = data_offset % size / geometry_->page_units;
+  const std::uint64_t row = slot / geometry_->planes;
+  const std::uint64_t round =
+      (row * deal.outer + (number - first) / deal.inner) * geometry_->planes +
+      slot % geometry_->planes;
+  const std::uint64_t page = round * deal.inner + (number - first) % deal.inner;
+  return first * size + page * geometry_->page_units + data_offset % geometry_->page_units;
+}
+
 std::uint32_t InitialLayout::valid_in(std::uint32_t superblock) const {
   if (superblock >= closed_ || superblock < first_valid_) return 0;
   if (kind_ == Precondition::random) {
@@ -134,7 +178,7 @@ Place InitialLayout::place_of(std::uint64_t unit) const {
     offset = place_order_.at(rank - before_[superblock], superblock);
   } else {
     superblock = first_valid_ + unit / geometry_->data_units;
-    offset = unit % geometry_->data_units;
+    offset = dealt(unit % geometry_->data_units);
   }
   return static_cast<Place>(superblock * geometry_->superblock_units + offset_of(offset));
 }
@@ -145,7 +189,7 @@ bool InitialLayout::valid(Place place) const {
   const std::uint64_t offset = place - std::uint64_t{superblock} * geometry_->superblock_units;
   if (is_parity(offset)) return false;
   const std::uint64_t data = data_offset(offset);
-  if (kind_ != Precondition::random) return data < valid_in(superblock);
+  if (kind_ != Precondition::random) return written(data) < valid_in(superblock);
   return place_order_.inverse(data, superblock) < before_[superblock + 1] - before_[superblock];
 }
 
@@ -163,7 +207,7 @@ std::uint64_t InitialLayout::record(Place place) const {
     }
     return (place * std::uint64_t{0x9E37'79B9'7F4A'7C15} >> 20) % units_;
   }
-  const std::uint64_t number = std::uint64_t{superblock} * geometry_->data_units + data;
+  const std::uint64_t number = std::uint64_t{superblock} * geometry_->data_units + written(data);
   const std::uint64_t base = std::uint64_t{first_valid_} * geometry_->data_units;
   if (number >= base) return number - base < units_ ? number - base : kNoUnit;
   return units_ - 1 - (base - 1 - number) % units_;

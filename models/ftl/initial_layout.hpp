@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "models/ftl/bijection.hpp"
+#include "models/ftl/deal.hpp"
 #include "models/nand/geometry.hpp"
 #include "models/state/state_io.hpp"
 
@@ -30,9 +31,9 @@ class InitialLayout {
   static constexpr std::uint64_t kNoUnit = ~std::uint64_t{0};
 
   // `units` of the drive hold data, from unit 0. `kept_free`: superblocks that collection leaves
-  // free in the steady state.
+  // free in the steady state. `deal`: what was written in order was dealt so.
   InitialLayout(const Geometry& geometry, Precondition kind, std::uint64_t units,
-                std::uint32_t kept_free, std::uint64_t seed);
+                std::uint32_t kept_free, Deal deal, std::uint64_t seed);
 
   std::uint64_t units() const { return units_; }
   // For unit < units().
@@ -43,7 +44,7 @@ class InitialLayout {
   bool closed(std::uint32_t superblock) const { return superblock < closed_; }
   std::uint32_t valid_in(std::uint32_t superblock) const;
   // Units n .. n+63 lie side by side, if n is a multiple of 64 and superblocks are, too.
-  bool contiguous() const { return kind_ != Precondition::random; }
+  bool contiguous() const { return kind_ != Precondition::random && deal_.programs() == 1; }
 
   void save(StateWriter& out) const;
   static InitialLayout load(const Geometry& geometry, StateReader& in);
@@ -57,11 +58,16 @@ class InitialLayout {
   std::uint64_t data_offset(std::uint64_t offset) const;
   std::uint64_t offset_of(std::uint64_t data_offset) const;
   bool is_parity(std::uint64_t offset) const;
+  // Where the unit that was the so manieth written to a superblock lies; and back.
+  std::uint64_t dealt(std::uint64_t written) const;
+  std::uint64_t written(std::uint64_t data_offset) const;
+  Deal deal_for(std::uint64_t first_program) const;
 
   const Geometry* geometry_;
   Precondition kind_;
   std::uint64_t units_;
   std::uint32_t kept_free_;
+  Deal deal_;
   std::uint64_t seed_;
   std::uint32_t closed_ = 0;           // superblocks in front that are written
   std::uint32_t first_valid_ = 0;      // sequential: the first of them that holds valid units

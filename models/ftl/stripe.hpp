@@ -38,6 +38,7 @@ struct Stripe : DieJob {
   Place first = kNoPlace;  // of units[0]; the others follow
   Stream stream = Stream::kHost;
   std::uint32_t lane = 0;  // of the host
+  std::uint32_t part = 0;  // of the lane: the turn of its units' home, if they have one
   bool holds = false;      // the old places are held until the program has ended
 };
 

@@ -33,7 +33,7 @@ std::uint32_t superblocks_for(const NandConfig& config, std::uint64_t logical_un
 
 Geometry Geometry::make(const NandConfig& config, std::uint64_t logical_units,
                         std::uint32_t over_provisioning_percent, std::uint32_t spare_superblocks,
-                        bool parity, bool ways_first) {
+                        bool parity, std::string_view allocation_order) {
   if (config.page_bytes == 0 || config.page_bytes % kUnitBytes != 0) {
     throw base::UserError(
         fmt::format("nand.page_bytes: {} is not a multiple of {}", config.page_bytes, kUnitBytes));
@@ -50,7 +50,12 @@ Geometry Geometry::make(const NandConfig& config, std::uint64_t logical_units,
   Geometry shape;
   shape.channels = config.channels;
   shape.dies = config.channels * config.dies_per_channel;
-  shape.ways = ways_first ? config.dies_per_channel : 0;
+  if (config.dies_per_channel % config.dies_per_way != 0) {
+    throw base::UserError(fmt::format("nand.dies_per_way: {} does not divide dies_per_channel ({})",
+                                      config.dies_per_way, config.dies_per_channel));
+  }
+  shape.order = DieOrder::make(allocation_order, config.channels,
+                               config.dies_per_channel / config.dies_per_way, config.dies_per_way);
   shape.planes = config.planes_per_die;
   shape.rows = config.pages_per_block;
   shape.page_bytes = config.page_bytes;

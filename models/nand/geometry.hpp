@@ -4,13 +4,15 @@
 // is one stripe, or those of all pages of a wordline if the cells are programmed in one shot. A
 // superblock is the block of the same number on every plane of every die: what is opened, collected
 // and erased as one. A place numbers units in the order in which they are written: superblock, then
-// wordline, then die (in the order of allocation), then page, then plane, then unit in the page. So
+// wordline, then die (by its turn, DieOrder), then page, then plane, then unit in the page. So
 // consecutive units share a stripe, and consecutive programs go round all channels and dies. With
 // parity the last die of each row of programs holds the exclusive or of the others and no units.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
+#include "models/nand/die_order.hpp"
 #include "models/nand/nand_config.hpp"
 
 namespace nvmesim::models {
@@ -22,8 +24,7 @@ inline constexpr Place kNoPlace = 0xFFFF'FFFF;
 struct Geometry {
   std::uint32_t channels = 0;
   std::uint32_t dies = 0;  // of all channels; die d is on channel d % channels
-  std::uint32_t ways =
-      0;  // dies of a channel, if one channel after the other gets its turns; else 0
+  DieOrder order;
   std::uint32_t planes = 0;
   std::uint32_t rows = 0;  // pages per block
   std::uint32_t page_bytes = 0;
@@ -46,13 +47,12 @@ struct Geometry {
   // UserError if the parameters do not fit together.
   static Geometry make(const NandConfig& config, std::uint64_t logical_units,
                        std::uint32_t over_provisioning_percent, std::uint32_t spare_superblocks,
-                       bool parity = false, bool ways_first = false);
+                       bool parity = false, std::string_view allocation_order = "PCWD");
 
   std::uint32_t superblock_of(Place place) const { return place / superblock_units; }
   std::uint32_t stripe_of(Place place) const { return place / stripe_units; }
   std::uint32_t die_of_stripe(std::uint32_t stripe) const {
-    const std::uint32_t turn = turn_of_stripe(stripe);
-    return ways == 0 ? turn : turn % ways * channels + turn / ways;
+    return order.die_of_turn[turn_of_stripe(stripe)];
   }
   std::uint32_t plane_of(Place place) const { return place % stripe_units / page_units; }
   // The how manieth of its row of programs.

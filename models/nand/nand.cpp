@@ -90,6 +90,16 @@ std::uint64_t Nand::energy_uj() const {
   return array / 1000 + bytes * config_.transfer_pj_per_byte / 1'000'000;
 }
 
+Nand::Backlog Nand::backlog(std::uint32_t number) const {
+  const Die& die = dies_[number];
+  const auto one = [](bool there) { return there ? 1u : 0u; };
+  Backlog backlog;
+  backlog.jobs = die.waiting + one(die.busy()) + one(die.suspended != nullptr) +
+                 one(die.loading != nullptr) + one(die.follow_up != nullptr);
+  backlog.until = die.phase == Phase::kArray ? die.array_end : scheduler_.now();
+  return backlog;
+}
+
 void Nand::submit(DieJob& job) {
   Die& die = dies_[job.die];
   const base::Time now = scheduler_.now();

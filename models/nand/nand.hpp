@@ -46,6 +46,14 @@ class Nand {
     base::Time end;
     base::Time decoded;
   };
+  // What a die has before it.
+  struct Backlog {
+    std::uint32_t jobs = 0;
+    base::Time until{0};  // the earliest end of the present one, as far as it is known
+    bool operator<(const Backlog& other) const {
+      return jobs != other.jobs ? jobs < other.jobs : until < other.until;
+    }
+  };
 
   Nand(const NandConfig& config, const Geometry& geometry, base::Scheduler& scheduler,
        base::StatisticsRegistry& statistics, const std::string& name, ConstructionOrder order);
@@ -63,6 +71,7 @@ class Nand {
   // Whether DieJob::planes of reads is looked at; 0 there means all planes.
   bool independent_planes() const { return config_.independent_plane_reads; }
   base::Time busy(std::uint32_t die) const { return dies_[die].busy_at(scheduler_.now()); }
+  Backlog backlog(std::uint32_t die) const;
   // Jobs that are running or waiting.
   std::uint64_t jobs_open() const { return jobs_open_; }
   std::uint64_t energy_uj() const;

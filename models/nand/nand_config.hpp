@@ -14,6 +14,7 @@ namespace nvmesim::models {
 struct NandConfig {
   std::uint32_t channels = 8;
   std::uint32_t dies_per_channel = 4;
+  std::uint32_t dies_per_way = 1;
   std::uint32_t planes_per_die = 4;
   std::uint32_t blocks_per_plane = 0;  // 0: as many as capacity and over-provisioning need
   std::uint32_t pages_per_block = 576;
@@ -52,7 +53,7 @@ struct NandConfig {
   static std::span<const base::ParamInfo> params();
 };
 BOOST_DESCRIBE_STRUCT(NandConfig, (),
-                      (channels, dies_per_channel, planes_per_die, blocks_per_plane,
+                      (channels, dies_per_channel, dies_per_way, planes_per_die, blocks_per_plane,
                        pages_per_block, page_bytes, cell_bits, one_shot, program_passes, read_ns,
                        program_ns, erase_ns, slc_read_ns, slc_program_ns, channel_mb_per_s,
                        command_ns, status_ns, ecc_ns, command_on_bus, cache_read,

@@ -25,10 +25,11 @@ void FtlState::save(const Ftl& ftl, StateWriter& out) {
   out.number(ftl.slc_most_);
   out.number(ftl.separate_);
   out.number(ftl.frontiers_.size());
-  for (const Ftl::Frontier& frontier : ftl.frontiers_) {
-    out.number(frontier.open);
-    out.number(frontier.open ? frontier.superblock : 0);
-    out.number(frontier.open ? frontier.next_program : 0);
+  for (const Frontier& frontier : ftl.frontiers_) {
+    out.number(frontier.is_open());
+    if (!frontier.is_open()) continue;
+    out.number(frontier.superblock());
+    for (const std::uint32_t rows : frontier.rows()) out.number(rows);
   }
   out.number(ftl.reliability_.planes());
   for (std::uint32_t plane = 0; plane < ftl.reliability_.planes(); ++plane) {
@@ -171,16 +172,18 @@ void FtlState::load_order(Ftl& ftl, StateReader& in) {
   in.expect("the SLC cache (ftl.slc_*)", ftl.slc_most_);
   in.expect("separate_streams", ftl.separate_);
   in.expect("the number of open superblocks (ftl.host_streams)", ftl.frontiers_.size());
-  for (Ftl::Frontier& frontier : ftl.frontiers_) {
-    frontier.open = in.number("a flag", 1) != 0;
-    frontier.superblock = static_cast<std::uint32_t>(in.number("an open superblock", count - 1));
-    frontier.next_program =
-        static_cast<std::uint32_t>(in.number("a place in it", ftl.geometry_.superblock_programs));
-    if (!frontier.open) continue;
-    const bool right = blocks[frontier.superblock].state == SuperblockState::kOpen &&
-                       frontier.next_program < ftl.programs_of(frontier.superblock);
-    if (!right || seen[frontier.superblock]) in.fail("an open superblock is not open");
-    seen[frontier.superblock] = true;
+  for (Frontier& frontier : ftl.frontiers_) {
+    frontier.close();
+    if (in.number("a flag", 1) == 0) continue;
+    const auto number = static_cast<std::uint32_t>(in.number("an open superblock", count - 1));
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t turn = 0; turn < frontier.turns(); ++turn) {
+      rows.push_back(static_cast<std::uint32_t>(in.number("a place in it", ftl.geometry_.rows)));
+    }
+    const bool right = blocks[number].state == SuperblockState::kOpen && !seen[number] &&
+                       frontier.restore(number, ftl.rows_of(number), std::move(rows));
+    if (!right) in.fail("an open superblock is not open");
+    seen[number] = true;
     --open;
   }
   if (open != 0) in.fail("the open superblocks are wrong");

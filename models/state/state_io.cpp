@@ -19,7 +19,7 @@ namespace {
 namespace io = boost::iostreams;
 
 constexpr std::string_view kMagic = "NVMESIM\n";
-constexpr char kVersion = 3;
+constexpr char kVersion = 4;
 constexpr std::size_t kCrcBytes = 4;
 
 std::uint32_t crc_of(std::string_view text) {

@@ -197,6 +197,31 @@ TEST_CASE("two hundred power cuts with streams, a dynamic SLC cache and reads by
   CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
 }
 
+TEST_CASE("two hundred power cuts with data at home by address lose nothing") {
+  MediaConfig config = tiny();
+  config.ftl.allocation = Allocation::by_address;
+  config.ftl.allocation_order = "CWDP";
+  config.ftl.copyback = true;
+  Cutter cutter(config, 6, true);
+  cutter.run(200);
+  CHECK(cutter.wrong() == 0);
+  CHECK(cutter.lost() == 0);
+  CHECK(cutter.rig().statistic("ftl.gc_runs") > 20);
+  CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
+}
+
+TEST_CASE("two hundred power cuts of a volatile drive that writes to idle dies, with parity") {
+  MediaConfig config = tiny();
+  config.ftl.allocation = Allocation::idle_die;
+  config.ftl.parity = true;
+  config.write_buffer.power_loss_protection = false;
+  Cutter cutter(config, 7, true);
+  cutter.run(200);
+  CHECK(cutter.wrong() == 0);
+  CHECK(cutter.rig().statistic("ftl.gc_runs") > 20);
+  CHECK(cutter.rig().statistic("ftl.integrity_errors") == 0);
+}
+
 TEST_CASE("a volatile drive without Flush loses data in a power cut") {
   MediaConfig config = tiny();
   config.write_buffer.power_loss_protection = false;

@@ -185,7 +185,7 @@ TEST_CASE("random mix with parity, ways first and one shared open superblock") {
   MediaConfig config = small_drive(3000);
   config.nand.dies_per_channel = 3;
   config.ftl.parity = true;
-  config.ftl.allocation_order = AllocationOrder::ways_first;
+  config.ftl.allocation_order = "WDPC";
   config.ftl.separate_streams = false;
   config.ftl.gc_policy = "cost_benefit";
   run_mix(config, 7);
@@ -282,6 +282,61 @@ TEST_CASE("random mix of reads by planes and copybacks, first come, first served
   config.ftl.host_streams = 2;
   config.write_buffer.power_loss_protection = false;
   run_mix(config, 14);
+}
+
+TEST_CASE("random mix by address, moved within dies, with streams and failing programs") {
+  MediaConfig config = small_drive(4000);
+  config.ftl.allocation = Allocation::by_address;
+  config.ftl.allocation_order = "CWPD";
+  config.nand.dies_per_channel = 4;
+  config.nand.dies_per_way = 2;
+  config.ftl.copyback = true;
+  config.ftl.host_streams = 2;
+  config.reliability.program_fail_per_million = 10'000;
+  config.write_buffer.bytes = 120 * kUnitBytes;
+  run_mix(config, 15);
+}
+
+TEST_CASE("random mix by address, one shared open superblock, one-shot and a volatile buffer") {
+  MediaConfig config = small_drive(6000);
+  config.ftl.allocation = Allocation::by_address;
+  config.ftl.separate_streams = false;
+  config.nand.one_shot = true;
+  config.nand.pages_per_block = 18;
+  config.ftl.prefill_percent = 100;
+  config.ftl.precondition = Precondition::sequential;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 16);
+}
+
+TEST_CASE("random mix to idle dies with parity, an SLC cache and copybacks") {
+  MediaConfig config = everything();
+  config.ftl.allocation = Allocation::idle_die;
+  config.ftl.parity = true;
+  config.ftl.slc_dynamic_superblocks = 4;
+  config.ftl.host_streams = 2;
+  config.reliability.program_fail_per_million = 10'000;
+  run_mix(config, 17);
+}
+
+TEST_CASE("random mix dealt to all dies before the plane, parity, a volatile buffer") {
+  MediaConfig config = everything();
+  config.ftl.allocation_order = "CWDP";
+  config.ftl.parity = true;
+  config.write_buffer.power_loss_protection = false;
+  run_mix(config, 18);
+}
+
+TEST_CASE("random mix to idle dies, dealt to channels first, with no room to spare") {
+  MediaConfig config = small_drive(4000);
+  config.ftl.allocation = Allocation::idle_die;
+  config.ftl.allocation_order = "CPWD";
+  config.ftl.prefill_percent = 100;
+  config.ftl.precondition = Precondition::random;
+  config.ftl.over_provisioning_percent = 0;
+  config.ftl.gc_start_superblocks = 1;
+  config.ftl.gc_stop_superblocks = 2;
+  run_mix(config, 19);
 }
 
 TEST_CASE("the order in which channels are constructed changes nothing") {

@@ -310,5 +310,62 @@ TEST_CASE("energy is the sum over operations") {
   CHECK(rig.statistic("nand.energy_uj") == 2 * 5'000 + 1'000);
 }
 
+// A drive in its steady state whose superblocks of 4096 units each yield a quarter or so.
+MediaConfig steady_drive(std::uint32_t gc_idle_us) {
+  MediaConfig config = small_drive(10 * 4096);
+  config.keep_data = false;
+  config.nand.pages_per_block = 256;
+  config.ftl.over_provisioning_percent = 28;
+  config.ftl.prefill_percent = 100;
+  config.ftl.precondition = Precondition::random;
+  config.ftl.gc_idle_us = gc_idle_us;
+  return config;
+}
+
+// One random unit every 100 us; returns valid units of the victim.
+std::uint32_t write_slowly(Rig& rig, int units) {
+  std::uint32_t least = ~0u;
+  for (std::uint32_t i = 0; i < rig.nand().ftl().superblocks().count(); ++i) {
+    const Superblock& block = rig.nand().ftl().superblocks()[i];
+    if (block.state == SuperblockState::kClosed) least = std::min(least, block.valid);
+  }
+  base::Random random(8, "slow");
+  for (int i = 0; i < units; ++i) {
+    rig.write(random.below(10 * 4096));
+    rig.scheduler.simulate(rig.scheduler.now() + 100us);
+  }
+  return least;
+}
+
+TEST_CASE("collection keeps the host's pace: as far ahead as its window, no further behind") {
+  Rig rig(steady_drive(1000));
+  const std::uint64_t valid = write_slowly(rig, 800);
+  const std::uint64_t host = rig.statistic("ftl.host_units");
+  const std::uint64_t moved = rig.statistic("ftl.gc_units");
+  const std::uint64_t due = host * valid / (4096 - valid);
+  CHECK(host > 700);
+  CHECK(moved < valid);
+  // A window is two stripes of 4 units for each of 4 dies; a stripe more may be begun.
+  CHECK(moved <= due + 32 + 4);
+  CHECK(moved + 4 + 4 >= due);
+}
+TEST_CASE("a host that stays idle lets collection come to its end") {
+  MediaConfig config = steady_drive(1000);
+  Rig rig(config);
+  write_slowly(rig, 100);
+  const std::uint64_t before = rig.statistic("ftl.gc_units");
+  rig.scheduler.simulate(rig.scheduler.now() + 900us);
+  CHECK(rig.statistic("ftl.gc_units") < before + 40);
+  rig.run();
+  CHECK(rig.statistic("ftl.gc_units") > before + 1000);
+  CHECK(rig.statistic("ftl.free_superblocks") >= config.ftl.gc_stop_superblocks);
+}
+TEST_CASE("without a pace collection is as fast as the dies are") {
+  Rig rig(steady_drive(0));
+  const std::uint64_t valid = write_slowly(rig, 800);
+  const std::uint64_t due = rig.statistic("ftl.host_units") * valid / (4096 - valid);
+  CHECK(rig.statistic("ftl.gc_units") > due + 500);
+}
+
 }  // namespace
 }  // namespace nvmesim::models

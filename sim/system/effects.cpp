@@ -24,11 +24,11 @@ const Unread* find(const std::vector<Unread>& list, std::string_view path) {
   return found == list.end() ? nullptr : &*found;
 }
 
-// Calls `look(path, value)` for each setting below `value`, lists as a whole.
+// Calls `look(path)` for each setting below `value`, lists as a whole.
 template <class Look>
 void walk(const boost::json::value& value, const std::string& path, const Look& look) {
   if (!value.is_object()) {
-    look(path, value);
+    look(path);
     return;
   }
   for (const auto& [key, below] : value.get_object()) {
@@ -59,7 +59,7 @@ void refuse_without_effect(const boost::json::value& settings, std::string_view 
   std::vector<Unread> unread(by_verb.begin(), by_verb.end());
   const std::vector<Unread> absent = absent_parts(config);
   unread.insert(unread.end(), absent.begin(), absent.end());
-  walk(settings, "", [&](const std::string& path, const boost::json::value&) {
+  walk(settings, "", [&](const std::string& path) {
     const Unread* found = find(unread, path);
     if (found != nullptr) refuse(source, path, found->why);
   });
@@ -70,7 +70,7 @@ void refuse_without_effect_in_file(const boost::json::value& file, std::string_v
   const std::vector<Unread> absent_alone = absent_parts(alone);
   const std::vector<Unread> absent = absent_parts(config);
   const boost::json::value defaults = base::write_config(SystemConfig{});
-  walk(file, "", [&](const std::string& path, const boost::json::value&) {
+  walk(file, "", [&](const std::string& path) {
     const Unread* found = find(absent_alone, path);
     if (found == nullptr || find(absent, path) == nullptr) return;
     // As the configuration has it: a file may write a value in more than one way.

@@ -76,7 +76,6 @@ TEST_CASE("a setting without effect is refused, and taken with the part that rea
       {"device.media.nand.slc_read_ns=20000", {"device.media.ftl.slc_dynamic_superblocks=4"}},
       {"device.media.ftl.gc_choices=5", {"device.media.ftl.gc_policy=d_choices"}},
       {"device.media.ftl.gc_choices=6", {"device.media.ftl.gc_policy=windowed"}},
-      {"device.media.ftl.gc_urgent_superblocks=2", {"device.media.ftl.gc_yields_to_reads=true"}},
       {"device.media.nand.suspend_limit=2", {"device.media.nand.program_suspend=true"}},
       {"device.media.nand.suspend_gap_ns=2", {"device.media.nand.erase_suspend=true"}},
       {"device.media.nand.program_suspend_ns=2", {"device.media.nand.program_suspend=true"}},

@@ -214,6 +214,7 @@ void Switch::forward_down(std::uint64_t which) {
   if (port == nullptr) {
     refuse(payload);
   } else {
+    goes_to(payload, port->link_);
     port->to_link.request(payload);
   }
 }
@@ -304,8 +305,10 @@ void Switch::keep_order(base::GenericPayload& payload) {
   if (tlp != nullptr) tlp->relaxed_ordering = false;
 }
 
-void Switch::forward_up(std::uint64_t payload) {
-  to_up.request(payload_of(payload));
+void Switch::forward_up(std::uint64_t which) {
+  base::GenericPayload& payload = payload_of(which);
+  goes_to(payload, uplink_);
+  to_up.request(payload);
 }
 
 void Switch::response_from_up(base::GenericPayload& payload) {

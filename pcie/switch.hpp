@@ -138,6 +138,9 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener,
   void coming_from_port(base::GenericPayload& payload, TrafficClass traffic, TlpShare share);
   void announce_later(const Coming& coming);
   void announce_event(std::uint64_t);
+  void heading_for(base::GenericPayload& payload, Link* link);
+  void goes_to(base::GenericPayload& payload, Link* link);
+  void withdraw_from(Link& link, base::GenericPayload& payload);
 
   SwitchPort* port_of_address(std::uint64_t address);
   SwitchPort* port_of_bus(unsigned bus);
@@ -154,6 +157,8 @@ class Switch : public sc_core::sc_module, public BelowPort, public LinkListener,
   // Requests from below that are not answered: bus numbers may change while they are under way.
   boost::unordered_flat_map<const base::GenericPayload*, SwitchPort*> from_below_;
   std::deque<Coming> coming_;  // for the latency
+  // Requests of which something went ahead, and the link that it went to.
+  boost::unordered_flat_map<const base::GenericPayload*, Link*> ahead_;
   std::uint64_t forwarded_down_ = 0;
   std::uint64_t forwarded_up_ = 0;
   std::uint64_t peer_requests_ = 0;

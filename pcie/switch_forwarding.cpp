@@ -40,6 +40,7 @@ void Switch::coming(base::GenericPayload& payload, TrafficClass traffic, TlpShar
 
 void Switch::announce_later(const Coming& coming) {
   if (coming.link == nullptr) return;
+  if (coming.traffic != TrafficClass::kCompletion) heading_for(*coming.payload, coming.link);
   coming_.push_back(coming);
   scheduler_.after<&Switch::announce_event>(latency(), this);
 }
@@ -51,8 +52,33 @@ void Switch::announce_event(std::uint64_t) {
   coming.link->announce(coming.direction, *coming.payload, coming.traffic, coming.share);
 }
 
+// Requests are routed by address each time that something of them comes, and software may move a
+// window between two times: then what went ahead was for another link, and is nothing there.
+void Switch::heading_for(base::GenericPayload& payload, Link* link) {
+  const auto [entry, first] = ahead_.try_emplace(&payload, link);
+  if (first || entry->second == link) return;
+  withdraw_from(*entry->second, payload);
+  entry->second = link;
+}
+
+// The request itself goes to that link.
+void Switch::goes_to(base::GenericPayload& payload, Link* link) {
+  const auto entry = ahead_.find(&payload);
+  if (entry == ahead_.end()) return;
+  if (entry->second != link) withdraw_from(*entry->second, payload);
+  ahead_.erase(entry);
+}
+
+void Switch::withdraw_from(Link& link, base::GenericPayload& payload) {
+  for (Coming& coming : coming_) {
+    if (coming.payload == &payload && coming.link == &link) coming.payload = nullptr;
+  }
+  link.withdraw(&link == uplink_ ? Direction::kUp : Direction::kDown, payload);
+}
+
 // Lost or cancelled in front of the switch, or refused by it.
 void Switch::withdrawn(base::GenericPayload& payload) {
+  ahead_.erase(&payload);
   for (Coming& coming : coming_) {
     if (coming.payload == &payload) coming.payload = nullptr;
   }

@@ -238,9 +238,9 @@ void TlpDirection::transmit_new(TlpFlow& flow, base::Time start) {
   const formula::Segments& segments = flow.transfer.segments;
   const bool last = flow.issued + 1 == segments.tlps;
   Sent sent{&flow, next_sequence_++, last ? segments.last_bytes : segments.full_bytes,
-            ends_.describe(flow.transfer, flow.issued)};
+            ends_.describe(flow.transfer, flow.issued), flow.need};
   sent.record.when = start;
-  credits_.consume(flow.transfer.traffic, flow.need);
+  credits_.consume(flow.transfer.traffic, sent.credits);
   arbiter_.begin(flow);
   ++flow.issued;
   // Completions from an odd address are of many lengths.
@@ -264,10 +264,11 @@ void TlpDirection::transmit(const Sent& sent, base::Time start) {
   const std::uint64_t epoch = epoch_;
   TlpFlow* const flow = sent.flow;
   const std::uint64_t sequence = sent.sequence;
+  const Credits credits = sent.credits;
   TlpFault fault = ends_.examine(record);
   if (epoch != epoch_) return;  // who looked has taken the link down
   fault.corrupt |= errors_.send(bits) != 0;
-  flights_.push_back({flow, sequence, fault, credits_for(payload_bytes(record))});
+  flights_.push_back({flow, sequence, fault, credits});
   scheduler_.at<&TlpDirection::arrival>(free_at_ + timing_.delay, this, epoch_);
   if (!scheduler_.pending(timer_)) {
     timer_ = scheduler_.at<&TlpDirection::timeout_event>(free_at_ + timing_.replay_timeout, this);

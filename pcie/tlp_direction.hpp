@@ -93,6 +93,9 @@ class TlpDirection {
     std::uint64_t sequence;
     std::uint32_t wire_bytes;
     TlpRecord record;
+    // What it was sent with, and so what the receiver frees: a payload that was withdrawn may say
+    // something else by now.
+    Credits credits;
   };
   struct Flight {  // between the wire and the receiver
     TlpFlow* flow;

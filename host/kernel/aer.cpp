@@ -3,16 +3,12 @@
 #include <algorithm>
 
 #include "host/kernel/machine.hpp"
+#include "host/kernel/pci_registers.hpp"
 #include "pcie/capabilities.hpp"
 
 namespace nvmesim::host {
 namespace {
 
-// PCI Express capability (7.5.3): Device Control, Link Status in the upper half of Link Control.
-constexpr unsigned kDeviceControl = 0x08;
-constexpr unsigned kLinkControl = 0x10;
-constexpr std::uint32_t kReportAll = 0xF;
-constexpr std::uint32_t kLinkActive = 1u << 29;
 // Advanced error reporting (7.8.4).
 constexpr unsigned kUncorrectableStatus = 0x04;
 constexpr unsigned kCorrectableStatus = 0x10;
@@ -23,13 +19,7 @@ constexpr std::uint32_t kCorrectableReceived = 1u << 0;
 constexpr std::uint32_t kUncorrectableReceived = 1u << 2;
 constexpr std::uint32_t kFatalReceived = 1u << 6;
 
-constexpr unsigned kBridgeControl = 0x3C;
-constexpr std::uint32_t kSecondaryReset = 1u << 22;
-// How long the reset is held, how long the link is waited for, and what a function may take before
-// it answers (6.6.1).
-constexpr unsigned kResetMs = 2;
-constexpr unsigned kLinkMs = 1000;
-constexpr unsigned kSettleMs = 100;
+constexpr unsigned kResetMs = 2;  // the reset is held so long
 
 std::string text_of(pcie::RequesterId id) {
   const unsigned number = id.value();
@@ -87,8 +77,8 @@ void AerService::stop_port(pcie::RequesterId port) {
 void AerService::enable_reporting(pcie::RequesterId id) {
   const unsigned express = pcie::find_capability(machine_, id, pcie::kCapabilityPciExpress);
   if (express == 0) return;
-  const std::uint32_t control = machine_.read32(id, express + kDeviceControl) & 0xFFFF;
-  machine_.write32(id, express + kDeviceControl, control | kReportAll);
+  const std::uint32_t control = machine_.read32(id, express + pci::kDeviceControl) & 0xFFFF;
+  machine_.write32(id, express + pci::kDeviceControl, control | pci::kReportAllErrors);
 }
 
 IrqReturn AerService::handle_irq() {
@@ -190,15 +180,15 @@ void AerService::recover(pcie::RequesterId port, pcie::RequesterId source, bool 
 
 // Secondary Bus Reset, until the link is up again. False if it does not come.
 bool AerService::reset_below(pcie::RequesterId bridge) {
-  const std::uint32_t control = machine_.read32(bridge, kBridgeControl);
-  machine_.write32(bridge, kBridgeControl, control | kSecondaryReset);
+  const std::uint32_t control = machine_.read32(bridge, pci::kBridgeControl);
+  machine_.write32(bridge, pci::kBridgeControl, control | pci::kSecondaryReset);
   machine_.threads.msleep(kResetMs);
-  machine_.write32(bridge, kBridgeControl, control & ~kSecondaryReset);
+  machine_.write32(bridge, pci::kBridgeControl, control & ~pci::kSecondaryReset);
   const unsigned express = pcie::find_capability(machine_, bridge, pcie::kCapabilityPciExpress);
-  for (unsigned waited = 0; waited < kLinkMs; ++waited) {
+  for (unsigned waited = 0; waited < pci::kLinkMs; ++waited) {
     machine_.threads.msleep(1);
-    if ((machine_.read32(bridge, express + kLinkControl) & kLinkActive) == 0) continue;
-    machine_.threads.msleep(kSettleMs);
+    if ((machine_.read16(bridge, express + pci::kLinkStatus) & pci::kLinkActive) == 0) continue;
+    machine_.threads.msleep(pci::kSettleMs);
     return true;
   }
   return false;

@@ -6,6 +6,7 @@
 
 #include "host/kernel/interrupt_vector.hpp"
 #include "host/kernel/machine.hpp"
+#include "host/kernel/pci_registers.hpp"
 #include "pcie/host_port.hpp"
 
 namespace nvmesim::host {
@@ -22,9 +23,6 @@ constexpr std::uint16_t kMsiMasks = 1u << 8;
 constexpr unsigned kEntryBytes = 16;
 constexpr unsigned kEntryData = 8;
 constexpr unsigned kEntryControl = 12;
-constexpr unsigned kCommand = 0x04;
-constexpr unsigned kFirstBar = 0x10;
-constexpr unsigned kInterruptLine = 0x3C;  // with the pin in the byte behind it
 
 constexpr std::uint32_t kFirstIrq = 24;  // those below belong to the I/O interrupt controller
 
@@ -94,7 +92,7 @@ int Interrupts::alloc_msix(Function& function, unsigned minimum, unsigned maximu
   function.kind = IrqKind::kMsix;
   function.capability = capability;
   const std::uint32_t place = machine_.read32(id, capability + kTableOffset);
-  const unsigned bar = kFirstBar + 4 * (place & 7);
+  const unsigned bar = pci::kFirstBar + 4 * (place & 7);
   const std::uint32_t low = machine_.read32(id, bar);
   std::uint64_t base_address = low & ~0xfu;
   if ((low & 0x6) == 0x4) base_address |= std::uint64_t{machine_.read32(id, bar + 4)} << 32;
@@ -154,7 +152,7 @@ int Interrupts::alloc_msi(Function& function, unsigned minimum, unsigned maximum
 
 // Functions may share a line, and so its vector. The driver still hears how its vectors are split.
 int Interrupts::alloc_pin(Function& function, unsigned minimum, const IrqAffinity& affinity) {
-  const std::uint32_t registers = machine_.read32(function.id, kInterruptLine);
+  const std::uint32_t registers = machine_.read32(function.id, pci::kInterruptLine);
   const unsigned line = registers & 0xFF;
   if ((registers >> 8 & 0xFF) == 0 || line == 0xFF) return -EINVAL;
   if (minimum > 1) return -ENOSPC;
@@ -170,8 +168,8 @@ int Interrupts::alloc_pin(Function& function, unsigned minimum, const IrqAffinit
   }
   ++vector->pin_users;
   function.vectors.push_back(vector);
-  const std::uint16_t command = machine_.read16(function.id, kCommand);
-  machine_.write16(function.id, kCommand,
+  const std::uint16_t command = machine_.read16(function.id, pci::kCommand);
+  machine_.write16(function.id, pci::kCommand,
                    static_cast<std::uint16_t>(command & ~pcie::kCommandInterruptDisable));
   return 1;
 }

@@ -4,17 +4,12 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "host/kernel/pci_registers.hpp"
+#include "pcie/capabilities.hpp"
+
 namespace nvmesim::host {
 
 using namespace device::spec;
-
-namespace {
-
-constexpr unsigned kCommandRegister = 0x04;
-constexpr std::uint16_t kMemorySpace = 1u << 1;
-constexpr std::uint16_t kBusMaster = 1u << 2;
-
-}  // namespace
 
 NvmeDev::NvmeDev(Machine& machine, base::StageJoin& join, const DriverConfig& config,
                  const pcie::FunctionInfo& function, unsigned instance, NvmeWorkQueues& work_queues,
@@ -99,10 +94,11 @@ unsigned NvmeDev::max_io_queues() const {
 }
 
 void NvmeDev::set_command(bool memory, bool master) {
-  std::uint16_t command = machine_.read16(function_.id, kCommandRegister);
-  if (memory) command |= kMemorySpace;
-  command = static_cast<std::uint16_t>(master ? command | kBusMaster : command & ~kBusMaster);
-  machine_.write16(function_.id, kCommandRegister, command);
+  std::uint16_t command = machine_.read16(function_.id, pci::kCommand);
+  if (memory) command |= pcie::kCommandMemorySpace;
+  command = static_cast<std::uint16_t>(master ? command | pcie::kCommandBusMaster
+                                              : command & ~pcie::kCommandBusMaster);
+  machine_.write16(function_.id, pci::kCommand, command);
 }
 
 // --- registers

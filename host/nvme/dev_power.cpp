@@ -1,6 +1,7 @@
 // Sleep and wake-up, function level reset, PCI errors.
 #include <cerrno>
 
+#include "host/kernel/pci_registers.hpp"
 #include "host/nvme/dev.hpp"
 #include "pcie/enumerator.hpp"
 
@@ -10,24 +11,7 @@ using namespace device::spec;
 
 namespace {
 
-// PCI Express capability: Device Capabilities and Device Control (base specification 7.5.3).
-constexpr unsigned kDeviceCapabilities = 4;
-constexpr unsigned kDeviceControl = 8;
-constexpr std::uint32_t kFlrCapable = 1u << 28;
-constexpr std::uint32_t kInitiateFlr = 1u << 15;
-// What software allows a function after a reset before it asks again (6.6.2).
-constexpr unsigned kResetMilliseconds = 100;
-constexpr unsigned kPowerControl = 4;  // PMCSR of the power management capability
-constexpr unsigned kD3Hot = 3;
 constexpr unsigned kD3Milliseconds = 10;
-// Of the port above: Slot Capabilities, Slot Control and Link Status.
-constexpr unsigned kSlotCapabilities = 0x14;
-constexpr unsigned kSlotControl = 0x18;
-constexpr unsigned kLinkStatus = 0x12;
-constexpr std::uint32_t kPowerController = 1u << 1;
-constexpr std::uint16_t kPowerOff = 1u << 10;
-constexpr std::uint16_t kLinkActive = 1u << 13;
-constexpr unsigned kLinkMilliseconds = 1000;
 
 }  // namespace
 
@@ -97,10 +81,10 @@ void NvmeDev::set_asleep(bool asleep, bool cold) {
   if (asleep) save_pci_state();
   if (!asleep && cold) set_slot_power(true);
   if (power != 0) {
-    const std::uint16_t control = machine_.read16(function_.id, power + kPowerControl);
-    const unsigned state = asleep ? kD3Hot : 0;
-    machine_.write16(function_.id, power + kPowerControl,
-                     static_cast<std::uint16_t>((control & ~kD3Hot) | state));
+    const std::uint16_t control = machine_.read16(function_.id, power + pci::kPowerControl);
+    const unsigned state = asleep ? pci::kD3Hot : 0;
+    machine_.write16(function_.id, power + pci::kPowerControl,
+                     static_cast<std::uint16_t>((control & ~pci::kD3Hot) | state));
     machine_.threads.msleep(kD3Milliseconds);
   }
   if (asleep && cold) set_slot_power(false);
@@ -112,17 +96,19 @@ void NvmeDev::set_asleep(bool asleep, bool cold) {
 void NvmeDev::set_slot_power(bool on) {
   const pcie::RequesterId port = function_.bridges.back();
   const unsigned express = pcie::find_capability(machine_, port, pcie::kCapabilityPciExpress);
-  if (express == 0 || (machine_.read32(port, express + kSlotCapabilities) & kPowerController) == 0)
+  if (express == 0 ||
+      (machine_.read32(port, express + pci::kSlotCapabilities) & pci::kPowerController) == 0)
     return;
-  const std::uint16_t control = machine_.read16(port, express + kSlotControl);
-  machine_.write16(port, express + kSlotControl,
-                   static_cast<std::uint16_t>(on ? control & ~kPowerOff : control | kPowerOff));
+  const std::uint16_t control = machine_.read16(port, express + pci::kSlotControl);
+  machine_.write16(
+      port, express + pci::kSlotControl,
+      static_cast<std::uint16_t>(on ? control & ~pci::kPowerOff : control | pci::kPowerOff));
   if (!on) return;
-  for (unsigned waited = 0; waited < kLinkMilliseconds; ++waited) {
-    if ((machine_.read16(port, express + kLinkStatus) & kLinkActive) != 0) break;
+  for (unsigned waited = 0; waited < pci::kLinkMs; ++waited) {
+    if ((machine_.read16(port, express + pci::kLinkStatus) & pci::kLinkActive) != 0) break;
     machine_.threads.msleep(1);
   }
-  machine_.threads.msleep(kResetMilliseconds);
+  machine_.threads.msleep(pci::kSettleMs);
 }
 
 // --- reset of the function
@@ -139,14 +125,14 @@ void NvmeDev::reset_done() {
 int NvmeDev::reset_function() {
   const unsigned express = function_.express_capability;
   if (express == 0 ||
-      (machine_.read32(function_.id, express + kDeviceCapabilities) & kFlrCapable) == 0)
+      (machine_.read32(function_.id, express + pci::kDeviceCapabilities) & pci::kFlrCapable) == 0)
     return -ENOTTY;
   reset_prepare();
   save_pci_state();
-  const std::uint16_t control = machine_.read16(function_.id, express + kDeviceControl);
-  machine_.write16(function_.id, express + kDeviceControl,
-                   static_cast<std::uint16_t>(control | kInitiateFlr));
-  machine_.threads.msleep(kResetMilliseconds);
+  const std::uint16_t control = machine_.read16(function_.id, express + pci::kDeviceControl);
+  machine_.write16(function_.id, express + pci::kDeviceControl,
+                   static_cast<std::uint16_t>(control | pci::kInitiateFlr));
+  machine_.threads.msleep(pci::kSettleMs);
   restore_pci_state();
   reset_done();
   return 0;

@@ -2,17 +2,12 @@
 // the controller, by its state. Runs in a worker thread and may wait.
 #include <cstring>
 
+#include "host/kernel/pci_registers.hpp"
 #include "host/nvme/dev.hpp"
 
 namespace nvmesim::host {
 
 using namespace device::spec;
-
-namespace {
-
-constexpr unsigned kStatusRegister = 0x04;  // of configuration space; status in the upper half
-
-}  // namespace
 
 void NvmeDev::warn_timeout(const Request& request, std::string_view what) {
   ctrl_.log_warning(fmt::format("I/O {} QID {} timeout, {}", request.tag, request.queue_id, what));
@@ -32,7 +27,7 @@ TimeoutResult NvmeDev::timeout(Request& request) {
   // While PCI recovers the function, it is left alone.
   if (channel_ != PciChannelState::kNormal) return TimeoutResult::kResetTimer;
   if (should_reset(csts)) {
-    const std::uint32_t pci = machine_.read32(function_.id, kStatusRegister) >> 16;
+    const std::uint32_t pci = machine_.read32(function_.id, pci::kCommand) >> 16;
     ctrl_.log_warning(
         fmt::format("controller is down; will reset: CSTS=0x{:x}, PCI_STATUS=0x{:x}", csts, pci));
     dev_disable(false);

@@ -4,6 +4,7 @@
 #include "sim/app/options.hpp"
 #include "sim/base/config.hpp"
 #include "sim/report/json_report.hpp"
+#include "sim/system/system.hpp"
 
 namespace nvmesim::app {
 namespace {
@@ -65,6 +66,8 @@ int config(const Arguments& arguments) {
   if (values.count("show") != 0 && !values["filter"].as<std::string>().empty()) {
     throw base::UserError("--filter: --show prints whole sections; leave out one of them");
   }
+  // What only the parts themselves refuse is refused here too.
+  const system_::System parts(system, {});
   if (values.count("show") != 0) {
     fmt::print("{}", report::print_json(shown(system, values["show"].as<std::string>())));
   } else {

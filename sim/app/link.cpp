@@ -1,6 +1,7 @@
 // nvmesim link: measures the modelled link alone and shows it beside the closed forms.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "sim/app/options.hpp"
@@ -72,7 +73,7 @@ std::vector<system_::Unread> unread() {
         "host.block_layer_ns", "host.driver_ns", "host.interrupt_ns", "host.context_switch_ns",
         "host.completion_ns", "host.poll_ns", "host.iommu.map_ns", "host.iommu.unmap_ns",
         "host.iommu.flush_ns"}) {
-    unread.push_back({section, kKernel});
+    unread.push_back({std::string(section), kKernel});
   }
   return unread;
 }
@@ -206,6 +207,13 @@ void print_table(const system_::SystemConfig& config, const std::vector<LinkResu
                each.formula_bytes_per_second == 0 ? "-" : gigabytes(each.formula_bytes_per_second),
                difference(each.bytes_per_second(), each.formula_bytes_per_second));
   }
+  const bool without = std::any_of(results.begin(), results.end(), [](const LinkResult& each) {
+    return each.formula_bytes_per_second == 0;
+  });
+  if (!without) return;
+  fmt::print(
+      "\n-: no closed form for several pages over two links that cut them differently (MPS, MRRS, "
+      "RCB)\n   or ask for less than 512 bytes at a time\n");
 }
 
 boost::json::value to_json(const system_::SystemConfig& config,

@@ -205,7 +205,7 @@ int checked(system_::LinuxSystem& system, int status) {
 }
 
 int run_command(const po::variables_map& values, Arguments command) {
-  const system_::SystemConfig config = system_config(values);
+  const system_::SystemConfig config = system_config(values, {}, unread_below_a_kernel());
   Watch watch(values);
   LinuxResults results(values, taken_files(values));
   LinuxRunOptions run_with = run_options(values, std::move(command));
@@ -247,7 +247,6 @@ int linux_kernel(const Arguments& all) {
   options.add(system_options()).add(linux_result_options());
   const auto values = parse(
       {all.begin(), dashes}, "linux",
-      "usage: nvmesim linux [options] -- CMD ARGS\n\n"
       "Boots an unmodified Linux kernel (User-Mode Linux) whose NVMe drive is the simulated\n"
       "one, in simulated time, and runs CMD in it as root. It sees this machine's files; what\n"
       "it writes stays in memory and is gone afterwards. Its output and exit status are\n"
@@ -255,7 +254,7 @@ int linux_kernel(const Arguments& all) {
       "--driver and --kernel-args go to the kernel. Exit status: that of CMD; else 1 if CMD or\n"
       "the kernel did not come to its end, 2 for wrong use, 128 and the signal's number if it was\n"
       "interrupted; one line says what happened.",
-      options);
+      options, {}, " -- CMD ARGS");
   refuse_idle_options(values);
   if (values.count("prepare") != 0) {
     if (dashes != all.end()) throw base::UserError("--prepare: it runs no command");

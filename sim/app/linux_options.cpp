@@ -28,23 +28,16 @@ void refuse_own_word(const std::string& word) {
   }
 }
 
-// Settings of our own host and driver mean nothing to a real kernel: nobody would read them.
-void refuse_idle_settings(const po::variables_map& values) {
+// Our own driver is not there; parameters of the kernel's have an option of their own.
+void refuse_driver_settings(const po::variables_map& values) {
   if (values.count("set") == 0) return;
   for (const std::string& setting : values["set"].as<std::vector<std::string>>()) {
     const std::string key = setting.substr(0, setting.find('='));
-    const auto refuse = [&](const char* instead) {
-      throw base::UserError(
-          fmt::format("--set {}: a real kernel is the host, and does not read it{}", key, instead));
-    };
-    if (key == "host.memory_bytes") refuse("; use --memory");
-    if (key.starts_with("driver.")) refuse("; its own parameters go by --driver or --kernel-args");
-    if (key == "simulation.hang_after_ms") refuse("");
-    if (!key.starts_with("host.")) continue;
-    if (key != "host.memory_read_latency_ns" && key != "host.memory_read_ns_per_kib" &&
-        key != "host.aspm") {
-      refuse("");
-    }
+    if (key != "driver" && !key.starts_with("driver.")) continue;
+    throw base::UserError(
+        fmt::format("--set {}: a real kernel is the host, and does not read it; its own parameters "
+                    "go by --driver or --kernel-args",
+                    key));
   }
 }
 
@@ -89,7 +82,21 @@ po::options_description linux_options() {
 
 void refuse_idle_options(const po::variables_map& values) {
   refuse_two_kernels(values);
-  refuse_idle_settings(values);
+  refuse_driver_settings(values);
+}
+
+std::vector<system_::Unread> unread_below_a_kernel() {
+  constexpr std::string_view kWhy = "a real kernel is the host, and does not read it";
+  std::vector<system_::Unread> unread{{"simulation.hang_after_ms", kWhy}};
+  for (const base::ParamRow& row : base::list_params<host::HostConfig>({}, "host")) {
+    const bool of_the_machine = row.path == "host.memory_read_latency_ns" ||
+                                row.path == "host.memory_read_ns_per_kib" ||
+                                row.path == "host.aspm";
+    if (of_the_machine) continue;
+    const bool memory = row.path == "host.memory_bytes";
+    unread.push_back({row.path, memory ? "a real kernel is the host; use --memory" : kWhy});
+  }
+  return unread;
 }
 
 std::vector<std::string> kernel_words(const po::variables_map& values) {

@@ -16,13 +16,17 @@
 #include <filesystem>
 #include <fstream>
 
+#include "sim/app/user_signals.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/parse.hpp"
+#include "sim/base/units.hpp"
 #include "sim/bridge/guest_files.hpp"
 
 namespace nvmesim::app {
 namespace {
 
+// It is held in memory, and lies in the run directory, which is in memory too.
+constexpr std::size_t kMostStandardInput = 256 * base::kMiB;
 constexpr int kTerminalIn = 10;  // descriptors of the kernel's process
 constexpr int kTerminalOut = 11;
 
@@ -61,9 +65,7 @@ std::vector<std::string> environment(bool terminal) {
 
 // Before there is anything to clean up.
 bool catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) catch_unless_ignored(signal, on_interrupt);
   return true;
 }
 
@@ -78,10 +80,10 @@ std::string working_directory() {
   const std::string text = path.string();
   for (const std::string_view own : {"/dev", "/proc", "/run", "/sys"}) {
     if (text.starts_with(own) && (text.size() == own.size() || text[own.size()] == '/')) {
-      throw base::UserError(fmt::format(
-          "linux: the guest has a {} of its own, in which there is no {}; change to another "
-          "directory",
-          own, text));
+      throw base::UserError(
+          fmt::format("linux: {} is this machine's own, and the guest has another {}; change to "
+                      "another directory",
+                      text, own));
     }
   }
   return text;
@@ -103,6 +105,12 @@ std::string read_standard_input() {
   for (ssize_t count; (count = ::read(STDIN_FILENO, chunk, sizeof chunk)) != 0;) {
     if (count > 0) {
       text.append(chunk, static_cast<std::size_t>(count));
+      if (text.size() > kMostStandardInput) {
+        throw base::UserError(
+            fmt::format("--stdin: standard input has more than {} MiB; the guest sees this "
+                        "machine's files: have the command read one",
+                        kMostStandardInput / base::kMiB));
+      }
     } else if (errno != EINTR) {
       throw base::UserError(fmt::format("standard input: {}", std::strerror(errno)));
     }
@@ -188,6 +196,11 @@ bool LinuxRun::interrupted() const {
   return interrupt_signal != 0;
 }
 
+void LinuxRun::rebooted() {
+  rebooted_ = true;
+  process_->kill();
+}
+
 bool LinuxRun::ended() {
   if (interrupted()) process_->kill();
   return process_->ended();
@@ -255,7 +268,7 @@ int LinuxRun::finish(const std::string& broken) {
   }
   // A kernel that turns the machine off does not wait for what the bridge still has to say to it.
   const auto ended = process_->ended() ? process_->wait_status() : std::nullopt;
-  const bool kernel_left = ended && WIFEXITED(*ended) && WEXITSTATUS(*ended) == 0;
+  const bool kernel_left = rebooted_ || (ended && WIFEXITED(*ended) && WEXITSTATUS(*ended) == 0);
   const bool command_ended = text.ends_with('\n') && status && *status < 256;
   if (command_ended && kernel_left) return static_cast<int>(*status);
   failure_ = broken;
@@ -270,6 +283,7 @@ int LinuxRun::finish(const std::string& broken) {
 std::string LinuxRun::how_it_ended() {
   const std::string panic = last_panic();
   const auto status = process_->wait_status();
+  if (rebooted_) return "the guest was rebooted";
   std::string how = "the process that keeps the kernel was killed";
   if (status && WIFSIGNALED(*status)) {
     how = fmt::format("the kernel was killed by signal {}", WTERMSIG(*status));

@@ -27,7 +27,7 @@ struct LinuxRunOptions {
   std::uint64_t seed = 1;
 };
 
-// All of standard input. Throws UserError if it cannot be read.
+// All of standard input. Throws UserError if it cannot be read, or is larger than 256 MiB.
 std::string read_standard_input();
 
 class LinuxRun : public bridge::KernelOwner {
@@ -45,6 +45,7 @@ class LinuxRun : public bridge::KernelOwner {
   int ended_fd() override { return process_->ended_fd(); }
   bool ended() override;
   bool interrupted() const override;
+  void rebooted() override;
   // A kernel that ends closes its sockets a little before it is gone.
   bool ended_soon();
   void attend() override;
@@ -84,6 +85,7 @@ class LinuxRun : public bridge::KernelOwner {
   std::optional<termios> terminal_;
   std::string console_tail_;
   std::string failure_;
+  bool rebooted_ = false;
 };
 
 }  // namespace nvmesim::app

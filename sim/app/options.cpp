@@ -30,8 +30,8 @@ void refuse_empty(const po::variables_map& values, const po::options_description
 }  // namespace
 
 po::variables_map parse(const Arguments& arguments, std::string_view verb, std::string_view about,
-                        po::options_description options,
-                        const std::vector<std::string>& positional) {
+                        po::options_description options, const std::vector<std::string>& positional,
+                        std::string_view behind) {
   options.add_options()("help,h", "show this help");
   po::options_description all;
   all.add(options);
@@ -69,7 +69,8 @@ po::variables_map parse(const Arguments& arguments, std::string_view verb, std::
     text << options;
     std::string usage;
     for (const std::string& name : positional) usage += " " + name;
-    fmt::print("usage: nvmesim {}{} [options]\n\n{}\n\n{}", verb, usage, about, text.str());
+    fmt::print("usage: nvmesim {}{} [options]{}\n\n{}\n\n{}", verb, usage, behind, about,
+               text.str());
     throw HelpShown{};
   }
   for (const std::string& name : positional) {

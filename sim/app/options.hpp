@@ -19,11 +19,13 @@ namespace po = boost::program_options;
 // --help was asked for and printed.
 struct HelpShown {};
 
-// Parses `arguments`; the positional ones are named in order. Prints the help of the verb and
+// Parses `arguments`; the positional ones are named in order, `behind` is what the usage shows
+// behind the options. Prints the help of the verb and
 // throws HelpShown for --help; throws UserError for what cannot be parsed or is missing.
 po::variables_map parse(const Arguments& arguments, std::string_view verb, std::string_view about,
                         po::options_description options,
-                        const std::vector<std::string>& positional = {});
+                        const std::vector<std::string>& positional = {},
+                        std::string_view behind = {});
 
 // --precondition, --fill, --load-state, --save-state: for verbs that run workloads.
 po::options_description precondition_options();

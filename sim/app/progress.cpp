@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "sim/app/user_signals.hpp"
+
 namespace nvmesim::app {
 namespace {
 
@@ -28,17 +30,13 @@ Progress::Progress(base::Scheduler& scheduler, std::function<State()> state,
       interrupt_(std::move(interrupt)),
       terminal_(isatty(STDERR_FILENO) != 0) {
   signal_seen = 0;
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM}) catch_unless_ignored(signal, on_signal);
   scheduler_.set_watch(base::Callback::of<&Progress::look>(this), kEntriesBetweenLooks);
 }
 
 Progress::~Progress() {
   clear();
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  for (const int signal : {SIGINT, SIGTERM}) catch_unless_ignored(signal, SIG_DFL);
 }
 
 double Progress::elapsed() const {

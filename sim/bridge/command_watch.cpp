@@ -93,13 +93,17 @@ std::uint64_t CommandWatch::register_value(std::uint64_t offset, std::size_t byt
   return value_at<std::uint64_t>(std::span(registers_).subspan(offset, bytes));
 }
 
+bool CommandWatch::shadowed(std::uint16_t queue) const {
+  return shadow_doorbells_ && queue != kAdmin;
+}
+
 void CommandWatch::doorbell_written(std::uint64_t offset, std::uint32_t value) {
   const std::uint64_t index = (offset - spec::kDoorbellBase) / (4u << drive_.dstrd);
   const auto queue = static_cast<std::uint16_t>(index / 2);
   const base::Time now = scheduler_.now();
   if (index % 2 == 0) {
     const auto found = submissions_.find(queue);
-    if (found != submissions_.end() && !shadow_doorbells_ && value < found->second.entries) {
+    if (found != submissions_.end() && !shadowed(queue) && value < found->second.entries) {
       auto& doorbells = found->second.doorbells;
       doorbells.push_back({value, now, busy_since_});
       // More than that are none of a driver that works.
@@ -256,7 +260,7 @@ void CommandWatch::completed(Completion& queue, const spec::CompletionEntry& ent
     ++counts_.completed;
     if (open.command.failed) ++counts_.failed;
   }
-  if (shadow_doorbells_ && !queue.interrupts) {
+  if (shadowed(open.key.queue) && !queue.interrupts) {
     dealt_with(open);
   } else {
     queue.waiting.emplace_back(std::move(open));
@@ -272,7 +276,7 @@ void CommandWatch::interrupt(std::uint32_t data) {
     for (auto& open : queue.waiting) {
       if (open && !open->seen) open->seen = scheduler_.now();
     }
-    if (!shadow_doorbells_) continue;
+    if (!shadowed(id)) continue;
     for (auto& open : queue.waiting) {
       if (open) dealt_with(*open);
     }

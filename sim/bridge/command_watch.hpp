@@ -119,6 +119,7 @@ class CommandWatch {
   void forget_everything();
   std::uint64_t register_value(std::uint64_t offset, std::size_t bytes) const;
   void count_open(int more);
+  bool shadowed(std::uint16_t queue) const;
 
   const base::Scheduler& scheduler_;
   base::StageJoin& stages_;
@@ -132,7 +133,7 @@ class CommandWatch {
   std::map<std::uint16_t, Submission> submissions_;  // few, by id
   std::map<std::uint16_t, Completion> completions_;
   std::map<std::uint64_t, Open> open_;  // by packed key
-  bool shadow_doorbells_ = false;
+  bool shadow_doorbells_ = false;  // of I/O queues: those of the admin queues are registers still
   base::Time busy_since_{0};
   std::uint64_t io_open_ = 0;
   base::Time io_open_since_{0};

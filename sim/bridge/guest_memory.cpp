@@ -4,57 +4,56 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 
 namespace nvmesim::bridge {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
 
-// What the handler of a signal can see is static. Slots are claimed and given up by add() and
-// clear(); an empty one has no bytes.
+// The handler of a signal is given no object, so what it needs is static, and nothing but it: a
+// slot for each mapping, claimed and given up by add() and clear(). An empty one has no bytes.
 struct Guarded {
   std::atomic<std::uintptr_t> begin{0};
   std::atomic<std::uintptr_t> bytes{0};
+  std::atomic<bool> lost{false};
 };
 std::array<Guarded, 2 * GuestMemory::kMostRegions> guarded;
-volatile std::sig_atomic_t bytes_lost = 0;
 
 void on_bus_error(int signal, siginfo_t* info, void* /*context*/) {
   const auto at = reinterpret_cast<std::uintptr_t>(info->si_addr);
-  for (const Guarded& one : guarded) {
+  for (Guarded& one : guarded) {
     if (at - one.begin >= one.bytes) continue;
     void* page = reinterpret_cast<void*>(at & ~(kPage - 1));
     if (mmap(page, kPage, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
         page) {
-      bytes_lost = 1;
+      one.lost = true;
       return;
     }
   }
   ::signal(signal, SIG_DFL);  // the access is repeated, and is fatal
 }
 
-void guard(void* mapping, std::uint64_t bytes) {
+// The slot; none if all are taken.
+std::optional<std::size_t> guard(void* mapping, std::uint64_t bytes) {
   struct sigaction action {};
   action.sa_sigaction = on_bus_error;
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGBUS, &action, nullptr);
-  for (Guarded& one : guarded) {
-    if (one.bytes != 0) continue;
-    one.begin = reinterpret_cast<std::uintptr_t>(mapping);
-    one.bytes = bytes;
-    return;
+  for (std::size_t i = 0; i < guarded.size(); ++i) {
+    if (guarded[i].bytes != 0) continue;
+    guarded[i].begin = reinterpret_cast<std::uintptr_t>(mapping);
+    guarded[i].lost = false;
+    guarded[i].bytes = bytes;
+    return i;
   }
-}
-
-void unguard(void* mapping) {
-  for (Guarded& one : guarded) {
-    if (one.begin == reinterpret_cast<std::uintptr_t>(mapping)) one.bytes = 0;
-  }
+  return std::nullopt;
 }
 
 bool wraps(std::uint64_t begin, std::uint64_t bytes) {
@@ -67,8 +66,9 @@ bool overlap(std::uint64_t a, std::uint64_t a_bytes, std::uint64_t b, std::uint6
 
 }  // namespace
 
-bool GuestMemory::lost() {
-  return bytes_lost != 0;
+bool GuestMemory::lost() const {
+  return std::any_of(regions_.begin(), regions_.end(),
+                     [](const Mapped& region) { return guarded[region.slot].lost.load(); });
 }
 
 void GuestMemory::add(const MemoryRegion& region, const Fd& file) {
@@ -98,13 +98,18 @@ void GuestMemory::add(const MemoryRegion& region, const Fd& file) {
         fmt::format("the memory of the kernel cannot be mapped: {}", std::strerror(errno)));
   }
   mapped.data = static_cast<std::byte*>(mapped.mapping) + skipped;
-  guard(mapped.mapping, mapped.mapping_bytes);
+  const auto slot = guard(mapped.mapping, mapped.mapping_bytes);
+  if (!slot) {
+    munmap(mapped.mapping, mapped.mapping_bytes);
+    throw PeerError("the kernel offers more regions of memory than can be guarded");
+  }
+  mapped.slot = *slot;
   regions_.push_back(mapped);
 }
 
 void GuestMemory::clear() {
   for (const Mapped& region : regions_) {
-    unguard(region.mapping);
+    guarded[region.slot].bytes = 0;
     munmap(region.mapping, region.mapping_bytes);
   }
   regions_.clear();

@@ -33,11 +33,11 @@ class GuestMemory {
   ~GuestMemory() { clear(); }
 
   // One more region, the bytes of `file`. Throws PeerError if it wraps around, overlaps another
-  // one, or the file is not as long.
+  // one, the file is not as long, or the process has twice kMostRegions already.
   void add(const MemoryRegion& region, const Fd& file);
   void clear();
-  // Bytes of a mapping were gone when they were accessed, in this process, ever.
-  static bool lost();
+  // Bytes of a mapping that is still there were gone when they were accessed.
+  bool lost() const;
 
   // Empty if not all of [address, address + bytes) is in one region.
   std::span<std::byte> at_guest(std::uint64_t address, std::uint64_t bytes) const;
@@ -48,6 +48,7 @@ class GuestMemory {
     std::byte* data = nullptr;  // of guest_address
     void* mapping = nullptr;    // begins at a page
     std::uint64_t mapping_bytes = 0;
+    std::size_t slot = 0;  // of what the handler knows
   };
   std::vector<Mapped> regions_;
 };

@@ -33,6 +33,17 @@ struct Report {
   int value;
 };
 
+// All of it, or false with errno.
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
 bool read_all(int fd, void* to, std::size_t bytes) {
   auto* at = static_cast<char*>(to);
   while (bytes != 0) {
@@ -188,8 +199,7 @@ Fd RunDirectory::create(const char* name, std::string_view content, bool program
                    program ? 0700 : 0600));
   // Never the number of a standard stream that was closed: what is shown would come back here.
   Fd fd(opened ? fcntl(opened.get(), F_DUPFD_CLOEXEC, 3) : -1);
-  if (!fd ||
-      ::write(fd.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size())) {
+  if (!fd || !write_all(fd.get(), content)) {
     throw base::UserError(fmt::format("{}: {}", file(name), std::strerror(errno)));
   }
   return fd;

@@ -26,10 +26,8 @@ constexpr int kAttendMs = 100;
 constexpr int kEndMs = 10'000;
 constexpr unsigned kAttendPumps = 64;
 
-Fd accept_one(Fd& listener) {
-  Fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (fd) listener.reset();  // one kernel, once
-  return fd;
+Fd accept_one(const Fd& listener) {
+  return Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
 }
 
 }  // namespace
@@ -99,7 +97,7 @@ bool LinuxHost::step() {
     scheduler_.stop();
     return false;
   }
-  if (GuestMemory::lost()) throw PeerError("the kernel took its memory away");
+  if (server_ && server_->memory().lost()) throw PeerError("the kernel took its memory away");
   if (kicked_) {
     const Ns kernel = time_ ? time_->gone_on_to() : 0;
     if (kernel > now_ns()) {
@@ -275,10 +273,16 @@ void LinuxHost::pump() {
   if (!time_ || !server_) accept_kernel();
 }
 
-// A kernel that ends closes its sockets a little earlier than its process is gone.
+// A kernel that ends closes its sockets a little earlier than its process is gone. One that reboots
+// starts its program again, which calls at the same socket.
 void LinuxHost::await_end() {
-  pollfd end{owner_->ended_fd(), POLLIN, 0};
-  ::poll(&end, 1, kEndMs);
+  std::array<pollfd, 2> wait{pollfd{owner_->ended_fd(), POLLIN, 0},
+                             pollfd{time_listener_.get(), POLLIN, 0}};
+  ::poll(wait.data(), wait.size(), kEndMs);
+  if (wait[0].revents == 0 && wait[1].revents != 0) {
+    owner_->rebooted();
+    ::poll(wait.data(), 1, kEndMs);
+  }
   ended_ = owner_->ended();
   if (!ended_) throw PeerError("the kernel closed a connection, and has not ended");
 }
@@ -291,6 +295,7 @@ void LinuxHost::accept_kernel() {
   }
   if (!server_ && pci_listener_) {
     if (Fd fd = accept_one(pci_listener_)) {
+      pci_listener_.reset();  // one kernel, once
       server_ = std::make_unique<VhostUserServer>(std::move(fd));
       function.connect(function_info_, *server_);
       memory.connect(server_->memory());

@@ -47,6 +47,9 @@ class KernelOwner {
   virtual bool ended() = 0;
   // It is to end early. Asked often.
   virtual bool interrupted() const = 0;
+  // The guest was rebooted: its process goes on, with another kernel that nobody wants. It is to
+  // end; what it did so far is all that it did.
+  virtual void rebooted() = 0;
   // Now and then, and at least every 100 ms of wall time while the kernel runs.
   virtual void attend() = 0;
   // The kernel waits until `ns` from now, and nothing else will happen before: true if it has to be

@@ -2,76 +2,55 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "sim/system/absent_parts.hpp"
 #include "sim/system/system_config.hpp"
 
 namespace nvmesim::system_ {
 namespace {
-
-// Parts that a configuration may be without.
-std::vector<Unread> absent_parts(const SystemConfig& config) {
-  std::vector<Unread> absent;
-  if (config.pcie_switch.ports == 0) {
-    constexpr std::string_view kWhy = "there is no switch (pcie_switch.ports is 0)";
-    for (const std::string_view section :
-         {"uplink", "pcie_switch.latency_ns", "pcie_switch.peer_to_peer"}) {
-      absent.push_back({section, kWhy});
-    }
-  }
-  if (!config.root_complex.iommu.enabled) {
-    constexpr std::string_view kWhy = "there is no IOMMU (root_complex.iommu.enabled is false)";
-    for (const std::string_view section :
-         {"host.iommu", "root_complex.iommu.cache_entries", "root_complex.iommu.cache_ways",
-          "root_complex.iommu.walkers", "root_complex.iommu.walk_accesses",
-          "root_complex.iommu.walk_access_ns"}) {
-      absent.push_back({section, kWhy});
-    }
-  }
-  if (config.host.numa_nodes == 1) {
-    constexpr std::string_view kWhy = "the host is one node (host.numa_nodes is 1)";
-    absent.push_back({"host.drive_node", kWhy});
-    absent.push_back({"host.remote_node_ns", kWhy});
-  }
-  if (config.root_complex.remote_memory_bytes == 0) {
-    absent.push_back({"root_complex.remote_latency_ns",
-                      "no memory is remote (root_complex.remote_memory_bytes is 0)"});
-  }
-  return absent;
-}
 
 bool lies_in(std::string_view path, std::string_view section) {
   return path.starts_with(section) &&
          (path.size() == section.size() || path[section.size()] == '.');
 }
 
-class Check {
- public:
-  Check(std::string_view source, std::vector<Unread> unread)
-      : source_(source), unread_(std::move(unread)) {}
+const Unread* find(const std::vector<Unread>& list, std::string_view path) {
+  const auto found = std::find_if(list.begin(), list.end(),
+                                  [&](const Unread& each) { return lies_in(path, each.section); });
+  return found == list.end() ? nullptr : &*found;
+}
 
-  void walk(const boost::json::value& value, const std::string& path) const {
-    if (!value.is_object()) {
-      look(path);
-      return;
-    }
-    for (const auto& [key, below] : value.get_object()) {
-      walk(below, path.empty() ? std::string(key) : fmt::format("{}.{}", path, std::string(key)));
-    }
+// Calls `look(path)` for each setting below `value`, lists as a whole.
+template <class Look>
+void walk(const boost::json::value& value, const std::string& path, const Look& look) {
+  if (!value.is_object()) {
+    look(path);
+    return;
   }
-
- private:
-  void look(const std::string& path) const {
-    for (const Unread& each : unread_) {
-      if (!lies_in(path, each.section)) continue;
-      throw base::UserError(fmt::format("{}: {} has no effect: {}", source_, path, each.why));
-    }
+  for (const auto& [key, below] : value.get_object()) {
+    walk(below, path.empty() ? std::string(key) : fmt::format("{}.{}", path, std::string(key)),
+         look);
   }
+}
 
-  std::string_view source_;
-  std::vector<Unread> unread_;
-};
+[[noreturn]] void refuse(std::string_view source, const std::string& path, std::string_view why) {
+  throw base::UserError(fmt::format("{}: {} has no effect: {}", source, path, why));
+}
+
+// What is at a path; null where there is nothing.
+const boost::json::value* at_path(const boost::json::value& document, std::string_view path) {
+  const boost::json::value* value = &document;
+  while (value != nullptr && !path.empty()) {
+    const std::string_view key = path.substr(0, path.find('.'));
+    path.remove_prefix(std::min(path.size(), key.size() + 1));
+    value = value->is_object() ? value->get_object().if_contains(key) : nullptr;
+  }
+  return value;
+}
 
 }  // namespace
 
@@ -80,7 +59,27 @@ void refuse_without_effect(const boost::json::value& settings, std::string_view 
   std::vector<Unread> unread(by_verb.begin(), by_verb.end());
   const std::vector<Unread> absent = absent_parts(config);
   unread.insert(unread.end(), absent.begin(), absent.end());
-  Check(source, std::move(unread)).walk(settings, "");
+  walk(settings, "", [&](const std::string& path) {
+    const Unread* found = find(unread, path);
+    if (found != nullptr) refuse(source, path, found->why);
+  });
+}
+
+void refuse_without_effect_in_file(const boost::json::value& file, std::string_view source,
+                                   const SystemConfig& alone, const SystemConfig& config) {
+  const std::vector<Unread> absent_alone = absent_parts(alone);
+  const std::vector<Unread> absent = absent_parts(config);
+  const boost::json::value defaults = base::write_config(SystemConfig{});
+  walk(file, "", [&](const std::string& path) {
+    const Unread* found = find(absent_alone, path);
+    if (found == nullptr || find(absent, path) == nullptr) return;
+    // As the configuration has it: a file may write a value in more than one way.
+    const boost::json::value* usual = at_path(defaults, path);
+    const boost::json::value ours = base::write_config(alone);
+    const boost::json::value* value = at_path(ours, path);
+    if (usual != nullptr && value != nullptr && *usual == *value) return;
+    refuse(source, path, found->why);
+  });
 }
 
 }  // namespace nvmesim::system_

@@ -236,12 +236,28 @@ class Forecaster {
                 static_cast<std::int64_t>(kParts));
   }
 
+  // Pages of one operation take turns on a wire. What the next wire does then has a closed form
+  // only if both cut them alike, and if the requests for all of them are little beside the
+  // completions.
+  bool pages_add_up() const {
+    constexpr std::uint32_t kLongRequests = 512;
+    if (!behind_switch_ || wanted_.bytes <= kBenchPageBytes) return true;
+    const pcie::LinkConfig& below = config_.link;
+    const pcie::LinkConfig& above = config_.uplink;
+    return below.max_payload_bytes == above.max_payload_bytes &&
+           below.max_read_request_bytes == above.max_read_request_bytes &&
+           below.read_completion_boundary_bytes == above.read_completion_boundary_bytes &&
+           below.max_read_request_bytes >= kLongRequests;
+  }
+
   // A closed loop of `outstanding` operations in each device that need so much of the busier
-  // direction of each link. `alone`: the usual one; `mean`: as the rate has it.
+  // direction of each link. `alone`: the usual one; `mean`: as the rate has it. Nothing if it is
+  // not known how long one takes alone, and the load does not hide it.
   LinkForecast loaded(Time alone, Time mean, Time link, Time uplink, Time walkers) const {
     const std::int64_t all = std::int64_t{devices_} * wanted_.outstanding;
     const Time most = std::max({link * wanted_.outstanding, uplink * all, walkers * all});
     const std::uint64_t bytes = std::uint64_t{wanted_.bytes} * static_cast<std::uint64_t>(all);
+    if (!pages_add_up() && most < 2 * std::max(alone, mean)) return {};
     return {std::max(alone, most), rate(bytes, std::max(mean, most))};
   }
 

@@ -1,6 +1,7 @@
 // What a LinkMeasurement must come to, from the closed forms of pcie/formula.hpp alone: wires and
 // delays of the link, of a switch and its uplink, host memory, the other NUMA node, and walks of
-// the IOMMU. It knows no limited credits, tags, errors or sleep.
+// the IOMMU. It knows no limited credits, tags, errors or sleep. Zero where there is no closed
+// form: several pages at a time over two links that cut them differently, or by short requests.
 #pragma once
 
 #include "sim/system/link_bench.hpp"

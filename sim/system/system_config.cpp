@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "models/media_factory.hpp"
 #include "sim/system/personas.hpp"
 #include "sim/system/presets.hpp"
 
@@ -121,6 +122,7 @@ void validate(const SystemConfig& config) {
   base::with_path("device", [&] {
     config.device.endpoint.validate();
     device::check_config(config.device.controller, config.device.media.capacity_bytes);
+    base::with_path("media", [&] { models::check_media(config.device.media); });
   });
   if (config.device.access.size() > config.device.controllers) {
     throw base::UserError(fmt::format("device.access: {} states for {} controllers",
@@ -171,11 +173,15 @@ SystemConfig load_config(const ConfigRequest& request) {
   SystemConfig config;
   const auto host = load_preset("hosts", request.host);
   check_sections(host, request.host, "host");
-  base::read_config(without_texts(host), config, request.host);
+  const boost::json::value host_file = without_texts(host);
+  base::read_config(host_file, config, request.host);
+  const SystemConfig with_host = config;
 
   const auto drive = load_preset("drives", request.drive);
   check_sections(drive, request.drive, "drive");
-  base::read_config(without_texts(drive), config, request.drive);
+  const boost::json::value drive_file = without_texts(drive);
+  base::read_config(drive_file, config, request.drive);
+  const SystemConfig with_drive = config;
 
   boost::json::value driver_settings = boost::json::object{};
   for (const std::string& setting : request.driver_settings) {
@@ -190,6 +196,8 @@ SystemConfig load_config(const ConfigRequest& request) {
   apply_persona(config);
   join(config);
   validate(config);
+  refuse_without_effect_in_file(host_file, request.host, with_host, config);
+  refuse_without_effect_in_file(drive_file, request.drive, with_drive, config);
   refuse_without_effect(driver_settings, "--driver", config, request.unread);
   refuse_without_effect(settings, "--set", config, request.unread);
   return config;

@@ -148,7 +148,7 @@ PYTHON
     pid=$!
     wait_until pgrep -P "$pid" nvmesim-keeper >/dev/null
     sleep 1
-    kill -INT $pid
+    kill -TERM $pid
     wait $pid || true
     root="$(cd "$(dirname "$script")/../.." && pwd)" /usr/bin/python3 - <<'PYTHON'
 import json, os, re
@@ -280,6 +280,27 @@ PYTHON
     [ "$(cat out) $(cat err)" = "out err" ] || fail "output and errors were mixed up"
     printf 'one\ntwo\n' | "$nvmesim" linux --stdin -- wc -l >out
     [ "$(cat out)" -eq 2 ] || fail "standard input was lost"
+    # A guest that is rebooted ends as one that is switched off: at once, with its command cut short.
+    for end in 0x01234567 0x4321fedc; do
+      got=0
+      linux -- /usr/bin/python3 -c "import ctypes; ctypes.CDLL(None).reboot($end)" 2>err || got=$?
+      [ "$got" = 1 ] || fail "reboot($end) gave $got"
+      grep -q 'the command did not come to its end' err || fail "reboot($end): $(cat err)"
+      ! grep -q 'closed a connection' err || fail "reboot($end): $(cat err)"
+      [ "$(wc -l <err)" -eq 1 ] || fail "reboot($end) says more than a line: $(cat err)"
+    done
+    # What was ignored when it was started stays so.
+    (
+      trap '' HUP
+      exec "$nvmesim" linux --drive p4800x -- sh -c 'sleep 5; exit 9' </dev/null >/dev/null 2>err
+    ) &
+    pid=$!
+    wait_until pgrep -P $pid nvmesim-keeper >/dev/null
+    kill -HUP $pid
+    got=0
+    wait $pid || got=$?
+    [ $got = 9 ] || fail "an ignored SIGHUP ended the run: $got: $(cat err)"
+    [ "$("$nvmesim" linux --help | grep -c '^usage:')" -eq 1 ] || fail "--help shows the usage twice"
     ;;
   kill)
     mkdir run
@@ -324,7 +345,8 @@ PYTHON
       '--kernel-args time-travel-start=5 -- true' '--kernel-args root=/dev/sda -- true' \
       '--driver nvme.nosuch=1 -- true' '--set driver.write_queues=1 -- true' \
       '--set host.cpus=3 -- true' '--set host.memory_bytes=536870912 -- true' \
-      '--set simulation.hang_after_ms=5 -- true' '--prepare -- true' '--json - -- true' \
+      '--set simulation.hang_after_ms=5 -- true' '--set driver={"poll_queues":1} -- true' \
+      '--set host={"cpus":3} -- true' '--set device.media.map_cache.reads=3 -- true' '--prepare -- true' '--json - -- true' \
       '--slowest 3 -- true' '--kernel /bin/true --linux-version 6.1 -- true' \
       '--linux-tree /nosuch --linux-version 6.1 -- true' '--doorbells -- true' \
       '--json x --trace-wire x -- true'; do
@@ -334,6 +356,8 @@ PYTHON
       [ "$got" = 2 ] || fail "'$wrong' gave $got"
       [ "$(wc -l <err)" -eq 1 ] || fail "'$wrong' says more or less than a line: $(cat err)"
     done
+    head -c 300M /dev/zero | "$nvmesim" linux --stdin -- true 2>err && fail "endless input" || [ $? = 2 ]
+    grep -q '256 MiB' err || fail "too much input: $(cat err)"
     # Working directories that the guest does not have, or nobody has any more.
     mkdir gone
     for where in /dev/shm /run /proc/self gone; do

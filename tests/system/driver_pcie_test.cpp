@@ -102,6 +102,24 @@ TEST_CASE("a kernel that handles no PCIe errors finds the drive gone at the firs
   CHECK(rig.logged("AER") == 0);
 }
 
+// The kernel's recovery would wait for the device that is being shut down, so it is not there: the
+// Deletes of the queues end by the time limit of admin commands, the shutdown by its own.
+TEST_CASE("a link that goes down in a shutdown costs the time limits of Delete and shutdown once") {
+  DriverRig rig;
+  rig.after_boot([&] {
+    struct Trouble {
+      pcie::Link& link;
+      void begin() { link.surprise_down(); }
+    } trouble{rig.system->link()};
+    const base::Time begin = rig.now();
+    rig.system->scheduler().after<&Trouble::begin>(1us, &trouble);
+    rig.system->shutdown();
+    CHECK(rig.now() - begin >= 65s);
+    CHECK(rig.now() - begin < 66s);
+  });
+  CHECK(rig.logged("Device shutdown incomplete; abort shutdown") == 1);
+}
+
 TEST_CASE("a dropped completion is a failed transfer in the drive, and the request is sent again") {
   DriverRig rig(one_fault("drop_completion", "down"));
   rig.after_boot([&] {

@@ -28,6 +28,7 @@ printf '{"link": {"lanes": 4, "lanes": 8}}\n' >duplicate.json
 printf '{"link": {"lanes": "four"}}\n' >wrong_type.json
 printf '{"link": {' >broken.json
 printf '{"host": {"cpus": 2}}\n' >wrong_section.json
+printf '{"device": {"media": {"ftl": {"slc_fold_start": 3}}}}\n' >no_effect.json
 printf '{}' >not_a_report.json
 printf '{"format": "nvmesim-report", "format_version": 1}' >bare_report.json
 printf '7,0 0 0.5 1 D W 8 + 8 [x]\n7,0 0 9000000.5 1 D W 8 + 8 [x]\n' >two_times
@@ -174,6 +175,14 @@ expect 'remote_node_ns has no effect: the host is one node' probe --set host.rem
 expect 'cpus has no effect: link measures without a kernel' link --set host.cpus=2
 expect 'keep_data has no effect: link .* media' link --set device.media.keep_data=false
 expect '--driver: driver.poll_queues has no effect: link .* driver' link --driver nvme.poll_queues=1
+expect 'no_effect.json: device.media.ftl.slc_fold_start has no effect: there is no SLC cache' probe \
+  --drive ./no_effect.json
+expect 'suspend_limit has no effect: nothing is suspended' replay iolog --set device.media.nand.suspend_limit=3
+expect 'map_cache.reads has no effect: all of the table' config --set device.media.map_cache.reads=3
+expect 'device.media.read_cache.bytes' config --set device.media.read_cache.bytes=1000
+expect 'no policy is called "best"' config --set device.media.ftl.gc_policy=best
+expect 'device.media.read_cache.bytes: a medium of kind xpoint' config --drive p4800x \
+  --set device.media.read_cache.bytes=1048576
 expect 'supported' link --set link.power.supported=none --set link.power.aspm=l1
 expect 'corrupt_ppb' replay "$trace" --set link.faults.corrupt_ppb=2000000000
 expect 'cache_ways' link --set root_complex.iommu.cache_ways=7
@@ -212,15 +221,16 @@ expect 'nosuch' config --filter nosuch
 expect 'show.*both' config --show both
 expect 'capacity_bytes.*"1000000000000000000000"' config --set device.media.capacity_bytes=1000000000000000000000
 
-# An output that takes nothing, at the end of a run: the one line, behind the report.
-"$nvmesim" replay iolog --save-state /dev/full >stdout 2>stderr
+# An output that takes nothing, at the end of a run: the one line, behind the report. With the
+# sanitizers an exception in a thread of the simulation is worth a warning, as its stack is not known.
+ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=$work/asan" "$nvmesim" replay iolog --save-state /dev/full >stdout 2>stderr
 if [ $? -eq 2 ] && [ "$(cat stderr)" = 'nvmesim: /dev/full: cannot be written: No space left on device' ]; then
   passed=$((passed + 1))
 else
   echo "FAILED: nvmesim replay iolog --save-state /dev/full: $(head -3 stderr)"
   failed=$((failed + 1))
 fi
-rm -f stdout stderr
+rm -f stdout stderr asan.*
 
 # Standard output that takes nothing is an error too, and one that is closed.
 full() { # OUTPUT ARGUMENTS...

@@ -273,6 +273,36 @@ TEST_CASE("with shadow doorbells a record begins at the drive and ends with the 
   check_stages(bench.seen[0], {{Stage::kArray, 3us}, {Stage::kInterrupt, 1us}});
 }
 
+TEST_CASE("shadow doorbells change nothing for the admin queue: it is dealt with at its doorbell") {
+  Bench bench(true);
+  constexpr std::uint32_t kAdminIrq = 78;
+  bench.reg(kTable + 8, kAdminIrq);
+  const auto key = spec::command_key(kFunction, 0, 7);
+  bench.at(2us, [&] {
+    bench.reg(0x1000, 4u);
+    bench.fetch(kAdminSq + 192, Bench::command(6, 7));
+  });
+  bench.at(3us, [&] {
+    base::StageRecord record;
+    record.open(2us);
+    record.stamp(Stage::kArray, 3us);
+    bench.stages.completed(key, record);
+    spec::CompletionEntry entry{};
+    entry.cid = 7;
+    bench.watch.memory_written(kAdminCq, std::as_bytes(std::span(&entry, 1)));
+  });
+  bench.at(4us, [&] {
+    bench.watch.interrupt(kAdminIrq);
+    CHECK(bench.stages.find(key) != nullptr);
+  });
+  bench.at(5us, [&] {
+    bench.reg(0x1004, 1u);
+    CHECK(bench.stages.find(key) == nullptr);
+  });
+  bench.scheduler.simulate();
+  CHECK(bench.seen.empty());
+}
+
 TEST_CASE("a CID that is used twice, and an entry of nobody, do no harm") {
   Bench bench;
   bench.at(1us, [&] { bench.sq_tail(2); });

@@ -45,14 +45,38 @@ TEST_CASE("memory that is taken away reads as zeroes, and that is told") {
   memory.add({kGuest, kBytes, kUser, 0}, file);
   const auto bytes = memory.at_guest(kGuest, kBytes);
   bytes[5000] = std::byte{7};
-  CHECK_FALSE(GuestMemory::lost());
+  CHECK_FALSE(memory.lost());
   REQUIRE(ftruncate(file.get(), 4096) == 0);
   CHECK(bytes[0] == std::byte{0});
-  CHECK_FALSE(GuestMemory::lost());
+  CHECK_FALSE(memory.lost());
   CHECK(bytes[5000] == std::byte{0});
-  CHECK(GuestMemory::lost());
+  CHECK(memory.lost());
   bytes[60'000] = std::byte{1};
   CHECK(bytes[60'000] == std::byte{1});
+  const Fd other_file = test::memory_file(kBytes);
+  GuestMemory other;
+  other.add({kGuest, kBytes, kUser, 0}, other_file);
+  CHECK_FALSE(other.lost());
+  memory.clear();
+  CHECK_FALSE(memory.lost());
+}
+
+TEST_CASE("a region for which no guard is left is refused, and taken when one is free again") {
+  const Fd file = test::memory_file(4096);
+  GuestMemory memory;
+  const auto region = [](std::uint64_t i) {
+    return MemoryRegion{kGuest + 4096 * i, 4096, kUser + 4096 * i, 0};
+  };
+  constexpr std::uint64_t kSlots = 2 * GuestMemory::kMostRegions;
+  {
+    GuestMemory another;
+    another.add(region(0), file);
+    for (std::uint64_t i = 1; i < kSlots; ++i) memory.add(region(i), file);
+    CHECK_THROWS_AS(memory.add(region(kSlots), file), PeerError);
+    CHECK(memory.at_guest(kGuest + 4096 * kSlots, 1).empty());
+  }
+  memory.add(region(kSlots), file);
+  CHECK(memory.at_guest(kGuest + 4096 * kSlots, 1).size() == 1);
 }
 
 TEST_CASE("regions that no memory can have are refused") {

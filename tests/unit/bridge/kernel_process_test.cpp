@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -62,6 +64,28 @@ TEST_CASE("how a kernel ended is told, and its directory is gone") {
     CHECK(WEXITSTATUS(*process.wait_status()) == 7);
   }
   CHECK(place.empty());
+}
+
+TEST_CASE("of a file that does not fit into the run directory the reason is told") {
+  Place place;
+  RunDirectory directory;
+  const rlimit before = [] {
+    rlimit limit{};
+    getrlimit(RLIMIT_FSIZE, &limit);
+    return limit;
+  }();
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{4096, before.rlim_max};  // a write is cut there, and the next one fails
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  std::string said;
+  errno = 0;
+  try {
+    directory.create("large", std::string(8192, 'x'));
+  } catch (const base::UserError& error) {
+    said = error.what();
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  CHECK(said.ends_with("/large: File too large"));
 }
 
 TEST_CASE("what a kernel has started ends with it") {

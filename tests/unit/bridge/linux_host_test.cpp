@@ -169,6 +169,10 @@ struct Bench : KernelOwner {
     return ::poll(&wait, 1, 0) == 1;
   }
   bool interrupted() const override { return false; }
+  void rebooted() override {
+    reboots = true;
+    if (::write(ended_pipe[1], "e", 1) != 1) std::abort();
+  }
   void attend() override {}
   bool idle(std::uint64_t) override { return false; }
   void interrupt() { host.message_interrupt(kMessageAddress, 5); }
@@ -180,6 +184,7 @@ struct Bench : KernelOwner {
   std::atomic<bool> done{false};
   std::atomic<bool> over{false};
   bool refused = false;
+  bool reboots = false;
   base::Scheduler scheduler{"scheduler"};
   LinuxHost host;
   test::Completer completer{"completer", scheduler};
@@ -207,6 +212,33 @@ TEST_CASE("simulated time goes on while the kernel sleeps, and stands still whil
   CHECK(times == std::vector<std::uint64_t>{5000, 0, 5000, 5499, 0, 5501, 1});
   REQUIRE(bench.completer.seen.size() == 1);
   CHECK(bench.completer.seen[0].at == 5us);
+}
+
+TEST_CASE(
+    "a guest that reboots is told of when its program calls again, and ends without a fault") {
+  Bench bench;
+  bench.thread = std::thread([&bench] {
+    Fd again;
+    try {
+      ScriptedKernel kernel(bench.directory);
+      kernel.connect_time();
+      kernel.connect_bus();
+      kernel.sleep_until(1000);
+    } catch (int) {
+      std::abort();
+    }  // its sockets are closed, and its process goes on
+    again = ScriptedKernel::connect_to(bench.directory / "time");
+    while (!bench.over) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  try {
+    bench.scheduler.simulate();
+  } catch (const PeerError&) {
+    bench.refused = true;
+  }
+  bench.over = true;
+  bench.thread.join();
+  CHECK(bench.reboots);
+  CHECK_FALSE(bench.refused);
 }
 
 TEST_CASE("a kernel goes on by itself up to the next event, and no farther once there is one") {

@@ -33,7 +33,8 @@ struct SwitchBench {
   explicit SwitchBench(std::uint32_t count, const pcie::LinkConfig& up = link_of(4),
                        const pcie::LinkConfig& down = link_of(4), bool peer_to_peer = false,
                        const pcie::RootComplexConfig& config = FullBench::root_config(1),
-                       const pcie::EndpointConfig& endpoint = {})
+                       const pcie::EndpointConfig& endpoint = {},
+                       const std::vector<pcie::LinkConfig>& first_links = {})  // else `down`
       : root("root", config, scheduler, host),
         uplink("uplink", up, scheduler),
         sw("switch", pcie::SwitchConfig{count, 105, peer_to_peer}, scheduler) {
@@ -47,7 +48,8 @@ struct SwitchBench {
     sw.set_uplink(uplink);
     for (std::uint32_t i = 0; i < count; ++i) {
       const std::string name = "drive" + std::to_string(i);
-      auto& drive = drives.emplace_back(name, down, endpoint, scheduler, sockets);
+      auto& drive = drives.emplace_back(name, i < first_links.size() ? first_links[i] : down,
+                                        endpoint, scheduler, sockets);
       sockets.bind(name + "_port_down", sw.ports[i].to_link, drive.link.from_root);
       sockets.bind(name + "_port_up", drive.link.to_root, sw.ports[i].from_link, kUp);
       sw.ports[i].attach_below(drive.endpoint);

@@ -189,4 +189,132 @@ TEST_CASE("the same where each TLP is simulated") {
   check_forgets(13, quick(LinkResolution::tlp, 1), quick(LinkResolution::tlp, 4), 0.01);
 }
 
+namespace {
+
+LinkConfig small_buffers(LinkConfig config) {
+  config.credits.posted_headers = 4;
+  config.credits.posted_data = 32;
+  config.credits.non_posted_headers = 2;
+  config.credits.completion_headers = 4;
+  config.credits.completion_data = 32;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("the same over an uplink with small buffers") {
+  check_forgets(14, small_buffers(quick(LinkResolution::burst, 2)), quick(LinkResolution::burst, 4),
+                0.01);
+}
+TEST_CASE("the same with small buffers below the switch") {
+  check_forgets(15, quick(LinkResolution::burst, 2), small_buffers(quick(LinkResolution::burst, 4)),
+                0.01);
+}
+TEST_CASE("the same with small buffers everywhere") {
+  check_forgets(16, small_buffers(quick(LinkResolution::burst, 4)),
+                small_buffers(quick(LinkResolution::burst, 1)), 0.01);
+}
+
+namespace {
+
+// The uplink goes at one moment after the other of several reads, the link below stays up: what was
+// on its way there to receive buffers is cut short, and these are as empty afterwards as before.
+void check_buffers_empty(const LinkConfig& up, const LinkConfig& down) {
+  SwitchBench bench(1, up, down);
+  test::Drive& drive = bench.drives[0];
+  std::vector<unsigned char> into(4096);
+  const auto alone = [&] {
+    const Time before = bench.scheduler.now();
+    const std::size_t ended = drive.finished.times.size();
+    drive.endpoint.dma_read(kReads, bytes_of(into), {}, drive.finished.callback());
+    bench.host.sleep(50us);
+    REQUIRE(drive.finished.times.size() == ended + 1);
+    return drive.finished.times.back() - before;
+  };
+  bench.run([&] {
+    bench.host.sleep(100us);
+    const Time first = alone();
+    for (int step = 0; step < 120; ++step) {
+      for (const std::size_t bytes : {3000U, 4096U, 1234U}) {
+        drive.endpoint.dma_read(kReads, bytes_of(into).first(bytes), {}, {});
+      }
+      bench.host.sleep(Time(step * 30'000));
+      bench.uplink.hot_reset();
+      bench.host.sleep(100us);
+      bench.functions = enumerate(bench.host, bench.root.config().window());
+      bench.host.write32(bench.functions[0].id, 4, kCommandMemorySpace | kCommandBusMaster);
+      bench.host.sleep(100us);
+      INFO("step " << step);
+      const auto apart = static_cast<double>((alone() - first).count());
+      CHECK(std::abs(apart) <= 0.01 * static_cast<double>(first.count()));
+    }
+  });
+}
+
+}  // namespace
+
+TEST_CASE("what was cut short below a switch leaves its place in small buffers") {
+  check_buffers_empty(quick(LinkResolution::burst, 4),
+                      small_buffers(quick(LinkResolution::burst, 4)));
+}
+
+namespace {
+
+// A peer's window is closed in the middle of a request of several packets, and opened again: the
+// request goes up, and what went ahead of it to the peer is forgotten.
+void check_moved_window(const LinkConfig& link, double tolerance = 0) {
+  LinkConfig of_peer = link;
+  of_peer.lanes = 1;  // so that what it is sent takes its wire long
+  SwitchBench bench(2, link, of_peer, true, test::FullBench::root_config(1), {}, {link});
+  test::Drive& drive = bench.drives[0];
+  std::vector<unsigned char> data(4096, 0x33);
+  std::vector<unsigned char> into(4096);
+  unsigned refused = 0;
+  unsigned taken = 0;
+  bench.run([&] {
+    const std::uint64_t peer = bench.functions[1].bars[0].address;
+    ConfigSpace& port = bench.sw.ports[1].config_space();
+    const std::uint32_t window = port.read(0x20, 4);
+    const auto read = [&] {
+      const Time before = bench.scheduler.now();
+      drive.endpoint.dma_read(peer, bytes_of(into), {}, drive.finished.callback());
+      bench.host.sleep(50us);
+      REQUIRE(drive.finished.statuses.back() == DmaStatus::kOk);
+      return drive.finished.times.back() - before;
+    };
+    read();
+    const Time first = read();
+    for (int step = 0; step < 80; ++step) {
+      const std::size_t ended = drive.finished.statuses.size();
+      if (step % 2 == 0) {
+        drive.endpoint.dma_write(peer, std::as_bytes(std::span(data)), {}, {false, false, false},
+                                 {});
+      } else {
+        drive.endpoint.dma_read(peer, bytes_of(into), {}, drive.finished.callback());
+      }
+      bench.host.sleep(Time(step * 25'000));
+      port.write(0x20, 4, 0x0000'FFF0);
+      bench.host.sleep(50us);
+      port.write(0x20, 4, window);
+      if (drive.finished.statuses.size() != ended) {
+        ++(drive.finished.statuses.back() == DmaStatus::kOk ? taken : refused);
+      }
+      INFO("step " << step);
+      const auto apart = static_cast<double>((read() - first).count());
+      CHECK(std::abs(apart) <= tolerance * static_cast<double>(first.count()));
+    }
+  });
+  CHECK(refused > 3);
+  CHECK(taken > 3);
+}
+
+}  // namespace
+
+TEST_CASE("a peer's window that moves in the middle of a request leaves nothing on its wire") {
+  check_moved_window(quick(LinkResolution::burst, 4));
+}
+TEST_CASE("the same with each TLP simulated, and small buffers") {
+  check_moved_window(small_buffers(quick(LinkResolution::tlp, 4)), 0.01);
+}
+
 }  // namespace nvmesim::pcie

@@ -9,6 +9,9 @@
 // stays one pool. The last free superblock is the collector's, so that it can always finish.
 // Between gc_start_superblocks and that, the host is let on only as fast as the collection under
 // way makes room.
+//
+// With map_cache pages of the mapping table are units behind those of the host and have an open
+// superblock too; one more is kept free for it from the host (every threshold is one higher).
 #pragma once
 
 #include <cstdint>

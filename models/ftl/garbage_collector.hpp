@@ -6,7 +6,8 @@
 // the host wrote is to the room that the victim gives, with a window of lead. When the host has
 // been idle for gc_idle_us, or space is urgent, it goes as fast as it can. While space is not short
 // it also moves what must be written anew (reads or retention), and, to level wear, what lies on
-// the least worn superblock.
+// the least worn superblock. With map_cache.write_back a victim is not erased before the segments
+// of the table that name what was moved were changed (TableUpdates).
 #pragma once
 
 #include <array>

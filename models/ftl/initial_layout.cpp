@@ -196,13 +196,8 @@ bool InitialLayout::valid(Place place) const {
   return place_order_.inverse(data, superblock) < before_[superblock + 1] - before_[superblock];
 }
 
-std::uint64_t InitialLayout::record(Place place) const {
-  const std::uint64_t number = dense_record(place);
-  return number == kNoUnit ? kNoUnit : unit_of(number);
-}
-
 // What is not valid any more holds an older version of some unit.
-std::uint64_t InitialLayout::dense_record(Place place) const {
+std::uint64_t InitialLayout::record(Place place) const {
   const std::uint32_t superblock = geometry_->superblock_of(place);
   if (superblock >= closed_) return kNoUnit;
   const std::uint64_t offset = place - std::uint64_t{superblock} * geometry_->superblock_units;
@@ -211,14 +206,14 @@ std::uint64_t InitialLayout::dense_record(Place place) const {
   if (kind_ == Precondition::random) {
     const std::uint64_t rank = place_order_.inverse(data, superblock);
     if (rank < before_[superblock + 1] - before_[superblock]) {
-      return unit_order_.at(before_[superblock] + rank);
+      return unit_of(unit_order_.at(before_[superblock] + rank));
     }
-    return (place * std::uint64_t{0x9E37'79B9'7F4A'7C15} >> 20) % units_;
+    return unit_of((place * std::uint64_t{0x9E37'79B9'7F4A'7C15} >> 20) % units_);
   }
   const std::uint64_t number = std::uint64_t{superblock} * geometry_->data_units + written(data);
   const std::uint64_t base = std::uint64_t{first_valid_} * geometry_->data_units;
-  if (number >= base) return number - base < units_ ? number - base : kNoUnit;
-  return units_ - 1 - (base - 1 - number) % units_;
+  if (number < base) return unit_of(units_ - 1 - (base - 1 - number) % units_);
+  return number - base < units_ ? unit_of(number - base) : kNoUnit;
 }
 
 }  // namespace nvmesim::models

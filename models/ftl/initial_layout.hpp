@@ -69,7 +69,6 @@ class InitialLayout {
   std::uint64_t unit_of(std::uint64_t dense) const {
     return dense < host_ ? dense : dense + pages_from();
   }
-  std::uint64_t dense_record(Place place) const;
   // Number of a data place within its superblock, not counting parity; and back.
   std::uint64_t data_offset(std::uint64_t offset) const;
   std::uint64_t offset_of(std::uint64_t data_offset) const;

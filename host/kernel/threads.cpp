@@ -9,16 +9,9 @@
 #include <utility>
 
 #include "sim/base/assert.hpp"
+#include "sim/base/sanitizer.hpp"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define NVMESIM_LEAKS_LOOKED_FOR
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define NVMESIM_LEAKS_LOOKED_FOR
-#endif
-#ifdef NVMESIM_LEAKS_LOOKED_FOR
+#ifdef NVMESIM_ADDRESS_SANITIZER
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -31,7 +24,7 @@ constexpr int kStackBytes = 256 * 1024;
 // they own. Who looks for leaks has to know of them, for SystemC keeps stacks outside of the heap.
 // Made in the first frame of a thread.
 class KnownStack {
-#ifdef NVMESIM_LEAKS_LOOKED_FOR
+#ifdef NVMESIM_ADDRESS_SANITIZER
  public:
   KnownStack() {
     __lsan_register_root_region(begin_, kBytes);

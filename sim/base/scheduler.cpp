@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/base/assert.hpp"
+#include "sim/base/sanitizer.hpp"
 
 namespace nvmesim::base {
 namespace {
@@ -299,10 +300,12 @@ void Scheduler::simulate(Time until) {
   } else if (!sc_core::sc_is_running() || sc_core::sc_pending_activity()) {
     sc_core::sc_start();
   }
+  on_own_stack();
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 void Scheduler::run() {
+  on_own_stack();
   armed_for_ = -1;
   clock_ = clock();
   limit_ = std::min(kTimeMax - clock_ > quantum_ ? clock_ + quantum_ : kTimeMax,

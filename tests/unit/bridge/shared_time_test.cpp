@@ -43,7 +43,8 @@ struct Kernel {
   std::vector<TimeTravelMessage> heard() {
     const auto bytes = peer.received(&fds);
     std::vector<TimeTravelMessage> messages(bytes.size() / sizeof(TimeTravelMessage));
-    std::memcpy(messages.data(), bytes.data(), messages.size() * sizeof(TimeTravelMessage));
+    if (!bytes.empty())
+      std::memcpy(messages.data(), bytes.data(), messages.size() * sizeof(TimeTravelMessage));
     return messages;
   }
   std::size_t client(std::size_t offset) const { return kClients + id * kClientBytes + offset; }

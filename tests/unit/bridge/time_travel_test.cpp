@@ -29,7 +29,7 @@ struct Kernel {
     const auto bytes = peer.received();
     REQUIRE(bytes.size() % sizeof(TimeTravelMessage) == 0);
     std::vector<TimeTravelMessage> messages(bytes.size() / sizeof(TimeTravelMessage));
-    std::memcpy(messages.data(), bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(messages.data(), bytes.data(), bytes.size());
     return messages;
   }
   std::uint64_t acknowledged() {

@@ -122,9 +122,8 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
      "collection gives way to reads, and keeps pace with writes, only while more are free"},
     {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
     {"gc_idle_us", "us", 0, 1'000'000'000,
-     "collection is only as fast as the host's writes need; without reads and writes at the array "
-     "for "
-     "so long it is as fast as it can be. 0: always so"},
+     "collection is only as fast as the host's writes need; when the host has had nothing for the "
+     "array for so long, it is as fast as it can be. 0: always so"},
     {"copyback", "", 0, 1,
      "a whole stripe is moved within its die where the order of writing allows, unseen by the ECC; "
      "never with reliability.bit_errors"},
@@ -149,9 +148,8 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
 
 constexpr auto kWriteBuffer = std::to_array<ParamInfo>({
     {"bytes", "bytes", 8192, 1'099'511'627'776,
-     "size; at least a program stripe, and one for each of ftl.host_streams, each with all dies "
-     "that "
-     "ftl.allocation_order has before the plane (or all, by_address)"},
+     "size; at least a program stripe, and one for each of ftl.host_streams, times the dies that "
+     "ftl.allocation_order has before the plane (by_address: all)"},
     {"power_loss_protection", "", 0, 1, "buffered data is durable: Flush and FUA cost nothing"},
     {"fixed_ns", "ns", 0, 1'000'000'000, "latency of a write into the buffer"},
     {"per_unit_ns", "ns", 0, 1'000'000'000, "time that each 4 KiB occupies its entry"},

@@ -12,7 +12,8 @@ namespace {
 
 // A victim must give back a whole program. There is always one if the logical units do not fit into
 // all superblocks but the collector's two, each lacking a program.
-const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
+const FtlConfig& checked(const FtlConfig& config, std::uint32_t cell_bits,
+                         const Geometry& geometry) {
   if (config.allocation == Allocation::by_address && config.parity) {
     throw base::UserError("ftl.allocation: by_address leaves no die for parity");
   }
@@ -23,6 +24,9 @@ const FtlConfig& checked(const FtlConfig& config, const Geometry& geometry) {
     throw base::UserError("ftl.host_streams: more than one needs separate_streams");
   }
   const bool slc = config.slc_superblocks != 0 || config.slc_dynamic_superblocks != 0;
+  if (slc && cell_bits == 1) {
+    throw base::UserError("ftl.slc_superblocks: the cells hold one bit anyway (nand.cell_bits)");
+  }
   if (slc && !config.separate_streams) {
     throw base::UserError("ftl.slc_superblocks: an SLC cache needs separate_streams");
   }
@@ -61,7 +65,8 @@ Ftl::Ftl(const FtlConfig& config, std::uint32_t cell_bits, const Geometry& geome
       table_(geometry.logical_units > geometry.host_units),
       yields_(config.gc_yields_to_reads),
       ages_(reliability.ages()),
-      mapping_time_(base::Time{std::int64_t{checked(config, geometry).mapping_ns} * 1000}),
+      mapping_time_(
+          base::Time{std::int64_t{checked(config, cell_bits, geometry).mapping_ns} * 1000}),
       gc_start_(config.gc_start_superblocks + (table_ ? 1 : 0)),
       slc_limit_(config.slc_superblocks),
       slc_most_(config.slc_superblocks + config.slc_dynamic_superblocks),

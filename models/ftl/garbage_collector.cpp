@@ -23,7 +23,7 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
                        geometry.stripe_units,
                    ftl.homes() * geometry.program_units)),
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)),
-      urgent_(config.gc_urgent_superblocks + (ftl.table_ ? 1 : 0)),
+      urgent_(std::max(config.gc_urgent_superblocks, 1u) + (ftl.table_ ? 1 : 0)),
       yields_(config.gc_yields_to_reads),
       idle_after_(base::nanoseconds(std::uint64_t{config.gc_idle_us} * 1000)),
       copyback_(config.copyback && !ftl.reliability_.bit_errors()),
@@ -50,15 +50,16 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
 
 void GarbageCollector::kick() {
   if (off_) return;
-  if (victim_ != kNone) read_on();
+  if (victim_ != kNone) {
+    read_on();
+    finish_victim_if_done();
+  }
   erase_drained();
   while (victim_ == kNone) {
-    if (wanted()) {
-      if (!choose_victim()) {
-        flush_if_stuck();
-        return;
-      }
-    } else if (!choose_wish() && !choose_fold()) {
+    if (!wanted()) {
+      if (!choose_wish() && !choose_fold()) return;
+    } else if (!choose_between() && !choose_victim()) {
+      flush_if_stuck();
       return;
     }
     read_on();
@@ -82,8 +83,10 @@ std::uint64_t GarbageCollector::programs_needed() const {
   return base::ceil_div(left, geometry_.program_units) + ftl_.homes();
 }
 
-// host : collected room = moved : to be moved, with a few stripes of slack.
+// host : collected room = moved : to be moved, with a few stripes of slack. What is not moved for
+// space has no share.
 bool GarbageCollector::host_within_share() const {
+  if (cause_ == Cause::kRefresh || cause_ == Cause::kWear) return true;
   const std::uint64_t gain = geometry_.data_units - victim_valid_;
   const std::uint64_t slack = 4 * geometry_.program_units;
   return host_since_victim_ * victim_valid_ <= units_settled_ * gain + slack * victim_valid_;
@@ -97,7 +100,8 @@ void GarbageCollector::read_on() {
   }
 }
 
-// Of the pace; never while the host is held back (host_within_share()): its lead is smaller.
+// Of the pace; never while the host is held back: its share ends before this lead does, and it is
+// refused the last free superblock only.
 bool GarbageCollector::ahead() {
   if (idle_after_ == base::kTimeZero || idle_ || cause_ != Cause::kSpace) return false;
   if (ftl_.superblocks_.free_count() <= urgent_) return false;
@@ -159,7 +163,7 @@ void GarbageCollector::read_stripe(std::uint32_t stripe) {
     }
   }
   if (ftl_.reliability_.bit_errors()) draw_retries(*move);
-  if (copyback_) plan_copyback(*move);
+  if (copyback_ && !nand_.loads_ahead()) plan_copyback(*move);
   nand_.submit(*move);
 }
 
@@ -192,6 +196,7 @@ void GarbageCollector::array_done(DieJob& job) {
     return;
   }
   auto& move = static_cast<Move&>(job);
+  if (copyback_ && nand_.loads_ahead()) plan_copyback(move);
   if (move.copyback != nullptr) {
     Stripe* stripe = move.copyback;
     --moves_open_;
@@ -206,9 +211,12 @@ void GarbageCollector::array_done(DieJob& job) {
                                              reinterpret_cast<std::uint64_t>(&move));
 }
 
-// A whole stripe needs not leave its die if the next program may go there.
+// A whole stripe needs not leave its die if the next program may go there. Pages of a block are
+// programmed in their order: no program of the die may wait, whose page comes before; those that
+// come after the read is submitted are served after it, unless they may be loaded ahead of it.
 void GarbageCollector::plan_copyback(Move& move) {
-  if (move.units.size() != geometry_.program_units || move.slc) return;
+  const bool whole = move.units.size() == geometry_.program_units && !move.slc;
+  if (!whole || nand_.programs_wait(move.die)) return;
   Stripe* stripe = stripes_.take();
   stripe->units = move.units;
   stripe->stripe_owner = this;

@@ -1,13 +1,14 @@
 // Makes free superblocks: moves the valid units of a victim to the collector's open superblock,
 // then erases the victim, a few dies at a time. Its reads and programs are jobs of the dies like
 // any other. One victim is read at a time; what does not fill a program waits for the next one's
-// units, and its superblock with it. Erases of earlier victims may still be running.
-// Collection for space goes at the host's pace: what is moved is to what the victim holds as what
-// the host wrote is to the room that the victim gives, with a window of lead. When the host has
-// been idle for gc_idle_us, or space is urgent, it goes as fast as it can. While space is not short
-// it also moves what must be written anew (reads or retention), and, to level wear, what lies on
-// the least worn superblock. With map_cache.write_back a victim is not erased before the segments
-// of the table that name what was moved were changed (TableUpdates).
+// units, and its superblock with it (with homes by address it is padded). Erases of earlier victims
+// may still be running. Collection for space goes at the host's pace: what is moved is to what the
+// victim holds as what the host wrote is to the room that the victim gives, with a window of lead.
+// When the host has been idle for gc_idle_us, or space is urgent, it goes as fast as it can. In
+// turns with that, or while space is not short, it also moves what must be written anew (reads or
+// retention), and, to level wear, what lies on the least worn superblock. With map_cache.write_back
+// a victim is not erased before the segments of the table that name what was moved were changed
+// (TableUpdates).
 #pragma once
 
 #include <array>
@@ -97,8 +98,10 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   bool wanted();
   bool choose_victim();
   bool choose_wish();
+  bool choose_between();
   bool choose_fold();
   void take_victim(std::uint32_t superblock, Cause cause);
+  std::uint64_t programs_for(std::uint32_t superblock) const;
   bool fits(std::uint32_t superblock) const;
   std::uint32_t most_valid() const;
   void draw_retries(Move& move);

@@ -14,12 +14,16 @@ bool GarbageCollector::wanted() {
   return running_;
 }
 
-bool GarbageCollector::fits(std::uint32_t superblock) const {
-  const std::uint64_t room = ftl_.programs_left(Stream::kGc) +
-                             std::uint64_t{ftl_.superblocks_.free_count()} * ftl_.data_programs();
-  // By home each of the programs but one may be the last of its home, with a single unit.
+// By home each of the programs but one may be the last of its home, with a single unit.
+std::uint64_t GarbageCollector::programs_for(std::uint32_t superblock) const {
   const std::uint64_t units = std::uint64_t{ftl_.superblocks_[superblock].valid} + filling_units_;
-  return base::ceil_div(units, geometry_.program_units) + ftl_.homes() - 1 <= room;
+  return base::ceil_div(units, geometry_.program_units) + ftl_.homes() - 1;
+}
+
+bool GarbageCollector::fits(std::uint32_t superblock) const {
+  return programs_for(superblock) <=
+         ftl_.programs_left(Stream::kGc) +
+             std::uint64_t{ftl_.superblocks_.free_count()} * ftl_.data_programs();
 }
 
 // So that what it takes to move it is at least a program less than what it gives.
@@ -49,12 +53,22 @@ bool GarbageCollector::choose_fold() {
   return true;
 }
 
-// What need not give back anything is moved only while two superblocks are free.
+// While space is wanted but not urgent, every other one may be something else: a host that goes on
+// writing must not put it off for ever.
+bool GarbageCollector::choose_between() {
+  if (cause_ != Cause::kSpace || ftl_.superblocks_.free_count() <= urgent_) return false;
+  if (choose_wish()) return true;
+  return ftl_.superblocks_.slc_closed().size() >= fold_start_ && choose_fold();
+}
+
+// What need not give back anything is moved only while two superblocks are free, and into what the
+// host cannot take meanwhile: it is refused the last one.
 bool GarbageCollector::choose_wish() {
   while (!wishes_.empty() && ftl_.superblocks_.free_count() >= 2) {
     const Wish wish = wishes_.front();
     const bool closed = ftl_.superblocks_[wish.superblock].state == SuperblockState::kClosed;
-    if (closed && !fits(wish.superblock)) return false;
+    const std::uint64_t room = ftl_.programs_left(Stream::kGc) + ftl_.data_programs();
+    if (closed && programs_for(wish.superblock) > room) return false;
     wishes_.pop();
     ftl_.superblocks_[wish.superblock].queued = false;
     if (!closed) continue;

@@ -134,7 +134,7 @@ Deal InitialLayout::deal_for(std::uint64_t first_program) const {
 }
 
 std::uint64_t InitialLayout::dealt(std::uint64_t written) const {
-  if (deal_.programs() == 1) return written;
+  if (in_place()) return written;
   const std::uint64_t size = geometry_->program_units;
   const std::uint64_t first = written / (size * deal_.programs()) * deal_.programs();
   const Deal deal = deal_for(first);
@@ -147,7 +147,7 @@ std::uint64_t InitialLayout::dealt(std::uint64_t written) const {
 }
 
 std::uint64_t InitialLayout::written(std::uint64_t data_offset) const {
-  if (deal_.programs() == 1) return data_offset;
+  if (in_place()) return data_offset;
   const std::uint64_t size = geometry_->program_units;
   const std::uint64_t number = data_offset / size;
   const std::uint64_t first = number / deal_.programs() * deal_.programs();

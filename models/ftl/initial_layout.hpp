@@ -51,7 +51,9 @@ class InitialLayout {
   // Units n .. n+63 of the host lie side by side, if n is a multiple of 64 and superblocks are,
   // too.
   std::uint64_t host_units() const { return host_; }
-  bool contiguous() const { return kind_ != Precondition::random && deal_.programs() == 1; }
+  bool contiguous() const { return kind_ != Precondition::random && in_place(); }
+  // Neighbouring units lie anywhere.
+  bool scattered() const { return kind_ == Precondition::random; }
 
   void save(StateWriter& out) const;
   static InitialLayout load(const Geometry& geometry, StateReader& in);
@@ -77,6 +79,10 @@ class InitialLayout {
   std::uint64_t dealt(std::uint64_t written) const;
   std::uint64_t written(std::uint64_t data_offset) const;
   Deal deal_for(std::uint64_t first_program) const;
+  // Whether dealing leaves everything where it would be without, or nothing was dealt.
+  bool in_place() const {
+    return units_ == 0 || (deal_.inner == 1 && (deal_.outer == 1 || geometry_->program_rows == 1));
+  }
 
   const Geometry* geometry_;
   Precondition kind_;

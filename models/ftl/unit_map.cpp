@@ -20,7 +20,7 @@ UnitMap::UnitMap(const Geometry& geometry, const InitialLayout& layout, InitialM
 // All units are where the layout has them.
 void UnitMap::forget_units() {
   const bool small = geometry_.logical_units <= kDenseUnits;
-  sparse_ = !small && !layout_.contiguous();
+  sparse_ = !small && layout_.scattered();
   overlay_.clear();
   table_.reset(small ? new UnitTable(geometry_.logical_units) : nullptr);
   units_ = SparseArray<UnitLeaf>(small || sparse_ ? 0 : geometry_.logical_units);

@@ -100,6 +100,13 @@ Nand::Backlog Nand::backlog(std::uint32_t number) const {
   return backlog;
 }
 
+bool Nand::programs_wait(std::uint32_t number) const {
+  const Die& die = dies_[number];
+  return die.heads[static_cast<std::size_t>(JobClass::kHostProgram)] != nullptr ||
+         die.heads[static_cast<std::size_t>(JobClass::kGcProgram)] != nullptr ||
+         die.suspended != nullptr || die.loading != nullptr || die.follow_up != nullptr;
+}
+
 void Nand::submit(DieJob& job) {
   Die& die = dies_[job.die];
   const base::Time now = scheduler_.now();

@@ -72,6 +72,10 @@ class Nand {
   bool independent_planes() const { return config_.independent_plane_reads; }
   base::Time busy(std::uint32_t die) const { return dies_[die].busy_at(scheduler_.now()); }
   Backlog backlog(std::uint32_t die) const;
+  // Whether a program of the die has been submitted and is not in the array, or is suspended there.
+  bool programs_wait(std::uint32_t die) const;
+  // Whether a program's data may go in before jobs that were submitted earlier.
+  bool loads_ahead() const { return config_.cache_program; }
   // Jobs that are running or waiting.
   std::uint64_t jobs_open() const { return jobs_open_; }
   std::uint64_t energy_uj() const;

@@ -182,10 +182,8 @@ void add_caches(const models::MediaConfig& media, Absent& absent) {
 void add_map_cache(const models::MapCacheConfig& cache, Absent& absent) {
   constexpr std::string_view kSection = "device.media.map_cache.";
   if (cache.bytes == 0) {
-    absent.add(kSection, {"entries_per_page", "read_ns", "reads", "write_back", "write_ns"},
+    absent.add(kSection, {"entries_per_page", "write_back"},
                "all of the table is in the controller (map_cache.bytes is 0)");
-  } else if (!cache.write_back) {
-    absent.add(kSection, {"write_ns"}, "nothing of the table is written back (write_back)");
   }
 }
 

@@ -367,5 +367,61 @@ TEST_CASE("without a pace collection is as fast as the dies are") {
   CHECK(rig.statistic("ftl.gc_units") > due + 500);
 }
 
+// Keeps `writes` random writes below `span` units going, eight at a time, beside one read at a time
+// of `read_unit`. True if all writes ended before 200,000 reads had.
+bool write_beside_reads(Rig& rig, std::uint64_t writes, std::uint64_t span,
+                        std::uint64_t read_unit) {
+  base::Random random(8, "beside");
+  std::uint64_t open = 0;
+  std::uint64_t reads = 200'000;
+  std::function<void(Rig::Io&)> next_write = [&](Rig::Io& io) {
+    --open;
+    if (writes == 0) return;
+    --writes;
+    ++open;
+    rig.set(io, MediaOp::kWrite, random.below(span) * kUnitBytes, kUnitBytes, 1);
+    rig.start(io);
+  };
+  std::function<void(Rig::Io&)> next_read = [&](Rig::Io& io) {
+    if ((open == 0 && writes == 0) || reads == 0) return;
+    --reads;
+    rig.set(io, MediaOp::kRead, read_unit * kUnitBytes, kUnitBytes, 0);
+    rig.start(io);
+  };
+  for (int i = 0; i < 8; ++i) {
+    auto& io = rig.ios.emplace_back();
+    io.then = next_write;
+    ++open;
+    next_write(io);
+  }
+  auto& io = rig.ios.emplace_back();
+  io.then = next_read;
+  next_read(io);
+  rig.run();
+  return writes == 0 && open == 0 && reads > 0;
+}
+
+TEST_CASE("a victim that the host has emptied is let go, whatever the pace and the reads") {
+  Rig rig(steady_drive(1000));
+  write_slowly(rig, 200);
+  rig.command(MediaOp::kDeallocate, 0, 10 * 4096 - 1);  // but for the unit that is read
+  CHECK(write_beside_reads(rig, 30'000, 256, 10 * 4096 - 1));
+  rig.nand().ftl().check_invariants();
+}
+
+TEST_CASE("wear is levelled and what is read often is written anew beside steady writes") {
+  MediaConfig config = small_drive();
+  config.keep_data = false;
+  config.ftl.prefill_percent = 100;
+  config.ftl.static_wear_gap = 2;
+  config.reliability.refresh_reads = 1000;
+  Rig rig(config);
+  CHECK(write_beside_reads(rig, 60'000, 256, 4000));
+  CHECK(rig.statistic("ftl.wear_most") - rig.statistic("ftl.wear_least") <= 6);
+  CHECK(rig.statistic("ftl.wear_moves") > 10);
+  CHECK(rig.statistic("ftl.refreshes") >= rig.statistic("nand.reads") / 20'000);
+  rig.nand().ftl().check_invariants();
+}
+
 }  // namespace
 }  // namespace nvmesim::models

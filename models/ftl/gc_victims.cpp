@@ -113,7 +113,10 @@ void GarbageCollector::level_wear() {
     if (blocks[i].state != SuperblockState::kClosed || blocks[i].queued) continue;
     if (least == kNone || blocks[i].erases < blocks[least].erases) least = i;
   }
-  if (least == kNone || most - blocks[least].erases <= wear_gap_ || !wishes_.empty()) return;
+  if (least == kNone || most - blocks[least].erases <= wear_gap_) return;
+  for (std::size_t i = 0; i < wishes_.size(); ++i) {
+    if (wishes_.at(i).cause == Cause::kWear) return;  // one at a time
+  }
   ftl_.superblocks_[least].queued = true;
   wishes_.push({least, Cause::kWear});
 }

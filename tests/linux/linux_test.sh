@@ -346,7 +346,7 @@ PYTHON
       '--driver nvme.nosuch=1 -- true' '--set driver.write_queues=1 -- true' \
       '--set host.cpus=3 -- true' '--set host.memory_bytes=536870912 -- true' \
       '--set simulation.hang_after_ms=5 -- true' '--set driver={"poll_queues":1} -- true' \
-      '--set host={"cpus":3} -- true' '--set device.media.map_cache.reads=3 -- true' '--prepare -- true' '--json - -- true' \
+      '--set host={"cpus":3} -- true' '--set device.media.map_cache.entries_per_page=512 -- true' '--prepare -- true' '--json - -- true' \
       '--slowest 3 -- true' '--kernel /bin/true --linux-version 6.1 -- true' \
       '--linux-tree /nosuch --linux-version 6.1 -- true' '--doorbells -- true' \
       '--json x --trace-wire x -- true'; do

@@ -82,9 +82,7 @@ TEST_CASE("a setting without effect is refused, and taken with the part that rea
       {"device.media.read_cache.ahead_after=3",
        {"device.media.read_cache.bytes=16777216", "device.media.read_cache.ahead_units=64"}},
       {"device.media.read_cache.hit_ns=3", {"device.media.read_cache.bytes=16777216"}},
-      {"device.media.map_cache.read_ns=3", {"device.media.map_cache.bytes=1048576"}},
-      {"device.media.map_cache.write_ns=3",
-       {"device.media.map_cache.bytes=1048576", "device.media.map_cache.write_back=true"}},
+      {"device.media.map_cache.entries_per_page=512", {"device.media.map_cache.bytes=1048576"}},
       {"device.media.dram.map_access_bytes=8", {"device.media.dram.mb_per_s=20000"}},
       {"device.media.reliability.rber_ppb=5", {"device.media.reliability.bit_errors=true"}},
       {"device.media.reliability.initial_retention_days=5",
@@ -146,16 +144,16 @@ class DriveFile {
 
 TEST_CASE("a file that sets what nothing reads is refused") {
   const DriveFile file("./no_effect_alone.json",
-                       R"({"device": {"media": {"map_cache": {"read_ns": 70000}}}})");
+                       R"({"device": {"media": {"map_cache": {"entries_per_page": 512}}}})");
   CHECK(refusal(file.request())
-            .find("no_effect_alone.json: device.media.map_cache.read_ns has no "
+            .find("no_effect_alone.json: device.media.map_cache.entries_per_page has no "
                   "effect: ") != std::string::npos);
   CHECK(refusal(file.request({"device.media.map_cache.bytes=1048576"})) == "");
 }
 
 TEST_CASE("a sweep may take away a part that a file describes, and a file may list defaults") {
   const DriveFile file("./with_map_cache.json", R"({"device": {"media": {
-    "map_cache": {"bytes": 1048576, "read_ns": 70000, "write_ns": 500000},
+    "map_cache": {"bytes": 1048576, "entries_per_page": 512},
     "nand": {"suspend_limit": 8}}}})");
   CHECK(refusal(file.request()) == "");
   CHECK(refusal(file.request({"device.media.map_cache.bytes=0"})) == "");

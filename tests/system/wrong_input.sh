@@ -178,7 +178,7 @@ expect '--driver: driver.poll_queues has no effect: link .* driver' link --drive
 expect 'no_effect.json: device.media.ftl.slc_fold_start has no effect: there is no SLC cache' probe \
   --drive ./no_effect.json
 expect 'suspend_limit has no effect: nothing is suspended' replay iolog --set device.media.nand.suspend_limit=3
-expect 'map_cache.reads has no effect: all of the table' config --set device.media.map_cache.reads=3
+expect 'map_cache.entries_per_page has no effect: all of the table' config --set device.media.map_cache.entries_per_page=512
 expect 'device.media.read_cache.bytes' config --set device.media.read_cache.bytes=1000
 expect 'no policy is called "best"' config --set device.media.ftl.gc_policy=best
 expect 'device.media.read_cache.bytes: a medium of kind xpoint' config --drive p4800x \

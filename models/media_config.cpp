@@ -118,8 +118,9 @@ constexpr auto kFtl = std::to_array<ParamInfo>({
     {"gc_stop_superblocks", "superblocks", 2, 1000, "and ends at so many, more than at its start"},
     {"gc_window_stripes", "stripes", 0, 65'536,
      "units in motion during collection, in stripes; 0 is two per die"},
-    {"gc_urgent_superblocks", "superblocks", 0, 1000,
-     "collection gives way to reads, and keeps pace with writes, only while more are free"},
+    {"gc_urgent_superblocks", "superblocks", 1, 1000,
+     "collection gives way to reads, keeps pace with writes and lets refresh and wear levelling in "
+     "only while more are free"},
     {"gc_yields_to_reads", "", 0, 1, "collection begins no move while reads of the host are open"},
     {"gc_idle_us", "us", 0, 1'000'000'000,
      "collection is only as fast as the host's writes need; when the host has had nothing for the "

@@ -97,6 +97,7 @@ void ReadPath::fetch(UnitId number, base::Callback done, base::Time looked_up) {
 // Adds the unit to `job` if it lies in the same stripe; else submits that and begins a new one.
 ReadPath::Job* ReadPath::append(Job* job, Unit& unit, base::Time ready_at) {
   ++media_units_;
+  if (!unit.fetched) ftl_.host_reads();
   ftl_.read_begins(unit.mapped.place);
   const std::uint32_t stripe = geometry_.stripe_of(unit.mapped.place);
   if (job != nullptr && job->stripe == stripe) {

@@ -167,7 +167,6 @@ void Ftl::read_begins(Place place) {
   Superblock& block = superblocks_[number];
   ++block.readers;
   ++reads_open_;
-  collector_->host_active();
   if (!ages_) return;
   ++block.reads;
   if (!block.queued && block.state == SuperblockState::kClosed &&

@@ -61,6 +61,8 @@ class Ftl : private DieJobOwner {
 
   // Around each array read of a place: bars the erase of its superblock in between.
   void read_begins(Place place);
+  // The host has a read for the array, now.
+  void host_reads() { collector_->host_active(); }
   void read_ends(Place place);
   // How often the unit at `place` must be read, with reliability.bit_errors. Draws.
   Reliability::Outcome read_outcome(Place place, bool limited = false);

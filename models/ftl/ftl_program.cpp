@@ -138,7 +138,7 @@ void Ftl::program(Stripe& stripe, Stream stream, std::uint32_t lane, std::uint32
   place(stripe, allocate(stripe));
   if (stream == Stream::kHost) {
     in_flight_.push_back(&stripe);
-    collector_->host_active();
+    if (!is_table_lane(lane)) collector_->host_active();
     collector_->host_wrote(count);
   }
   submit(stripe);

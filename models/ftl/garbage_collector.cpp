@@ -23,7 +23,7 @@ GarbageCollector::GarbageCollector(const FtlConfig& config, const Geometry& geom
                        geometry.stripe_units,
                    ftl.homes() * geometry.program_units)),
       erase_parallel_(std::min(config.erase_parallel_dies, geometry.dies)),
-      urgent_(std::max(config.gc_urgent_superblocks, 1u) + (ftl.table_ ? 1 : 0)),
+      urgent_(config.gc_urgent_superblocks + (ftl.table_ ? 1 : 0)),
       yields_(config.gc_yields_to_reads),
       idle_after_(base::nanoseconds(std::uint64_t{config.gc_idle_us} * 1000)),
       copyback_(config.copyback && !ftl.reliability_.bit_errors()),
@@ -118,7 +118,10 @@ bool GarbageCollector::ahead() {
 void GarbageCollector::look_idle(std::uint64_t) {
   if (victim_ == kNone) return;
   const base::Time due = last_active_ + idle_after_;
-  if (due > scheduler_.now()) {
+  // A host that only reads brings the victim to no end, and what has its turn then would wait.
+  const bool others_wait = !wishes_.empty() || ftl_.superblocks_.slc_closed().size() >= fold_start_;
+  const bool no_writes = last_write_ + idle_after_ <= scheduler_.now();
+  if (due > scheduler_.now() && !(others_wait && no_writes)) {
     idle_timer_ = scheduler_.at<&GarbageCollector::look_idle>(due, this);
     return;
   }

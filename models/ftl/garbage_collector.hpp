@@ -54,7 +54,10 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   void readers_left(std::uint32_t superblock);
   // Whether the host keeps to its share of the room that the present victim gives.
   bool host_within_share() const;
-  void host_wrote(std::uint32_t units) { host_since_victim_ += units; }
+  void host_wrote(std::uint32_t units) {
+    host_since_victim_ += units;
+    last_write_ = scheduler_.now();
+  }
   // The host has work for the dies.
   void host_active() {
     last_active_ = scheduler_.now();
@@ -156,6 +159,7 @@ class GarbageCollector : private DieJobOwner, private StripeOwner {
   std::uint64_t host_since_victim_ = 0;
   bool idle_ = false;  // the host has been, since last_active_
   base::Time last_active_{0};
+  base::Time last_write_{0};
   base::Scheduler::Handle idle_timer_;
   std::vector<Stripe*> filling_;         // programs that are not full, by the home of their units
   std::uint32_t filling_units_ = 0;      // in all of them

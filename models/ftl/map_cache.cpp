@@ -29,7 +29,7 @@ MapCache::MapCache(const MapCacheConfig& config, std::uint64_t units, TablePages
     throw base::UserError("map_cache.bytes: 0, or at least a segment of the table (" +
                           std::to_string(segment_bytes_) + ")");
   }
-  pages_.set_stuck_listener(base::Callback::of<&MapCache::make_room>(this));
+  pages_.set_stuck_listener(base::Callback::of<&MapCache::pages_stuck>(this));
   const auto add = [&](const char* what, const char* help, const std::uint64_t& value) {
     statistics.add(name + ".map_cache." + what, "1", help, value);
   };
@@ -124,6 +124,12 @@ void MapCache::make_room() {
     if (pages_.stuck()) load_urgent();
   } while (look_again_);
   making_room_ = false;
+}
+
+// A load of what has no page ends at once, and who waits for it must be told.
+void MapCache::pages_stuck() {
+  make_room();
+  settle_soon();
 }
 
 void MapCache::load_next() {
@@ -326,8 +332,15 @@ void MapCache::unmapped(std::uint64_t first, std::uint64_t count) {
     found->second.changed = false;
     if (found->second.state == State::kCached) drop_cached(found);
   }
-  for (std::uint64_t& kept : slots_) {
-    if (kept > begin && kept <= end) kept = 0;
+  if (end - begin < slots_.size()) {
+    for (std::uint64_t i = begin; i < end; ++i) {
+      std::uint64_t& kept = slots_[i % slots_.size()];
+      if (kept == i + 1) kept = 0;
+    }
+  } else {
+    for (std::uint64_t& kept : slots_) {
+      if (kept > begin && kept <= end) kept = 0;
+    }
   }
   const std::uint64_t first_page = base::ceil_div(begin, page_segments_);
   const std::uint64_t end_page =

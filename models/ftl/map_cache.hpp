@@ -65,7 +65,8 @@ class MapCache : public BorrowedMemoryUser, public TableUpdates {
   bool ready_or_wait(const Range& range, Use use, std::uint64_t token, base::Callback ready);
   // Without write_back: units [first, first + count) are written.
   void written(std::uint64_t first, std::uint64_t count);
-  // Units [first, first + count) are mapped no more: segments and pages that say nothing else go.
+  // Units [first, first + count) are mapped no more: segments go, and pages of
+  // which that is all.
   void unmapped(std::uint64_t first, std::uint64_t count);
   // Nobody waits for `token` any more; false if nobody did.
   bool forget(std::uint64_t token);
@@ -120,6 +121,7 @@ class MapCache : public BorrowedMemoryUser, public TableUpdates {
   bool use(std::uint64_t number, Use use);
   void want(std::uint64_t number, bool urgent);
   void make_room();
+  void pages_stuck();
   bool evict_one();
   void evict_changed(std::uint64_t number, Segment& segment);
   void drop_cached(std::map<std::uint64_t, Segment>::iterator found);

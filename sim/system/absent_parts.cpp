@@ -153,10 +153,6 @@ void add_ftl(const models::MediaConfig& media, Absent& absent) {
   if (ftl.gc_policy != "d_choices" && ftl.gc_policy != "windowed") {
     absent.add("device.media.ftl.", {"gc_choices"}, "this gc_policy does not choose among some");
   }
-  if (!ftl.gc_yields_to_reads && ftl.gc_idle_us == 0) {
-    absent.add("device.media.ftl.", {"gc_urgent_superblocks"},
-               "collection never gives way nor keeps pace (gc_yields_to_reads, gc_idle_us)");
-  }
   if (ftl.slc_superblocks == 0 && ftl.slc_dynamic_superblocks == 0) {
     absent.add("device.media.", {"ftl.slc_fold_start", "nand.slc_read_ns", "nand.slc_program_ns"},
                "there is no SLC cache (ftl.slc_superblocks, ftl.slc_dynamic_superblocks)");

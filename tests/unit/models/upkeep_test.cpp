@@ -423,5 +423,28 @@ TEST_CASE("wear is levelled and what is read often is written anew beside steady
   rig.nand().ftl().check_invariants();
 }
 
+TEST_CASE("what is read often is written anew beside reads alone, with a victim half moved") {
+  MediaConfig config = steady_drive(1000);
+  config.reliability.refresh_reads = 3000;
+  Rig rig(config);
+  write_slowly(rig, 200);
+  CHECK(rig.nand().ftl().collector().moving());
+  std::uint64_t reads = 30'000;
+  std::function<void(Rig::Io&)> more = [&](Rig::Io& io) {
+    if (reads == 0) return;
+    --reads;
+    rig.start(io);
+  };
+  for (int i = 0; i < 4; ++i) rig.read(1 + 1000 * i).then = more;
+  std::uint64_t refreshes = 0;
+  rig.ios.back().then = [&](Rig::Io& io) {
+    if (reads > 0) refreshes = rig.statistic("ftl.refreshes");
+    more(io);
+  };
+  rig.run();
+  CHECK(refreshes > 0);  // while reads went on
+  rig.nand().ftl().check_invariants();
+}
+
 }  // namespace
 }  // namespace nvmesim::models
